@@ -1,0 +1,3 @@
+//! Who the caller is: credentials as they come, and what they are compared with.
+
+pub mod api_key;

@@ -1,0 +1,114 @@
+//! Errors of our own in the caller's dialect, so that every SDK raises its usual exception.
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::{Api, Dialect};
+
+/// Why we answer an error ourselves: what decides status, type and code in every dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// No credential, a wrong one, or two different ones.
+    Unauthenticated,
+    /// The caller may not use the model.
+    ModelNotAllowed,
+    /// The policy knows no such name.
+    ModelNotFound,
+    /// The path is not served.
+    UnknownPath,
+    /// The path is served, but not for this method.
+    MethodNotAllowed,
+    /// The body is no JSON object.
+    InvalidJson,
+    /// The body or a header has the wrong content; `param` says where.
+    InvalidRequest,
+    /// A field that names a model, endpoint or stored prompt which policy does not control.
+    FieldNotAllowed,
+    /// The content type is not JSON, or the body is compressed.
+    UnsupportedMediaType,
+    /// The body is larger than `--max-body`.
+    RequestTooLarge,
+    /// The request's head is larger than 64 KiB.
+    HeadTooLarge,
+    /// The body did not come in time.
+    RequestTimeout,
+    /// More calls than a rate allows, or more at once than allowed.
+    RateLimited,
+    /// The process holds as many request bytes as it may.
+    Overloaded,
+    /// Every provider refused our credential.
+    UpstreamAuthFailed,
+    /// No provider answered.
+    NoProviderAvailable,
+    /// The last provider did not answer in time.
+    UpstreamTimeout,
+    /// The only provider broke off, or answered nonsense.
+    UpstreamFailed,
+    /// A stream broke after it had begun.
+    StreamInterrupted,
+    /// The process is shutting down.
+    ShuttingDown,
+    /// A fault of ours.
+    Internal,
+}
+
+/// One error, before a dialect gave it a form.
+#[derive(Clone, Copy, Debug)]
+pub struct Problem<'a> {
+    /// What decides status, type and code.
+    pub cause: Cause,
+    /// A sentence for the caller. Holds no secret, prompt or answer.
+    pub message: &'a str,
+    /// The request field at fault.
+    pub param: Option<&'a str>,
+}
+
+impl Cause {
+    /// The stable code of this cause: OpenAI's `code`, the access log's `refusal`, a metric's label.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "invalid_api_key",
+            Self::ModelNotAllowed => "model_not_allowed",
+            Self::ModelNotFound => "model_not_found",
+            Self::UnknownPath => "unknown_path",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidRequest => "invalid_request",
+            Self::FieldNotAllowed => "field_not_allowed",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::RequestTooLarge => "request_too_large",
+            Self::HeadTooLarge => "head_too_large",
+            Self::RequestTimeout => "request_timeout",
+            Self::RateLimited => "rate_limit_exceeded",
+            Self::Overloaded => "overloaded",
+            Self::UpstreamAuthFailed => "upstream_auth_failed",
+            Self::NoProviderAvailable => "no_provider_available",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::StreamInterrupted => "upstream_stream_interrupted",
+            Self::ShuttingDown => "shutting_down",
+            Self::Internal => "internal_error",
+        }
+    }
+}
+
+/// The status of an error in a dialect.
+pub fn status(dialect: Dialect, cause: Cause) -> StatusCode {
+    match dialect {
+        Dialect::OpenAi => super::openai::error::status(cause),
+    }
+}
+
+/// The body of an error in a dialect.
+pub fn body(dialect: Dialect, problem: &Problem<'_>) -> Bytes {
+    match dialect {
+        Dialect::OpenAi => super::openai::error::body(problem),
+    }
+}
+
+/// The event that ends a broken stream, complete with its blank line.
+pub fn stream_event(dialect: Dialect, api: Api, problem: &Problem<'_>) -> Bytes {
+    match dialect {
+        Dialect::OpenAi => super::openai::error::stream_event(api, problem),
+    }
+}

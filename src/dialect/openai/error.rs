@@ -1,0 +1,86 @@
+//! OpenAI's error JSON: `{"error":{"message","type","param","code"}}`.
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use crate::dialect::Api;
+use crate::dialect::error::{Cause, Problem};
+
+/// The status that goes with a cause.
+pub(crate) fn status(cause: Cause) -> StatusCode {
+    match cause {
+        Cause::InvalidJson | Cause::InvalidRequest | Cause::FieldNotAllowed => StatusCode::BAD_REQUEST,
+        Cause::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Cause::ModelNotAllowed => StatusCode::FORBIDDEN,
+        Cause::ModelNotFound | Cause::UnknownPath => StatusCode::NOT_FOUND,
+        Cause::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Cause::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Cause::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Cause::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Cause::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Cause::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Cause::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Cause::UpstreamAuthFailed | Cause::UpstreamFailed | Cause::StreamInterrupted => {
+            StatusCode::BAD_GATEWAY
+        }
+        Cause::NoProviderAvailable | Cause::Overloaded | Cause::ShuttingDown => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Cause::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+fn type_of(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Unauthenticated
+        | Cause::ModelNotFound
+        | Cause::UnknownPath
+        | Cause::MethodNotAllowed
+        | Cause::InvalidJson
+        | Cause::InvalidRequest
+        | Cause::FieldNotAllowed
+        | Cause::UnsupportedMediaType
+        | Cause::RequestTooLarge
+        | Cause::HeadTooLarge
+        | Cause::RequestTimeout => "invalid_request_error",
+        Cause::ModelNotAllowed => "permission_error",
+        Cause::RateLimited => "rate_limit_error",
+        Cause::NoProviderAvailable | Cause::Overloaded | Cause::ShuttingDown => "service_unavailable_error",
+        Cause::UpstreamAuthFailed
+        | Cause::UpstreamTimeout
+        | Cause::UpstreamFailed
+        | Cause::StreamInterrupted
+        | Cause::Internal => "server_error",
+    }
+}
+
+/// The error object as a JSON body.
+pub(crate) fn body(problem: &Problem<'_>) -> Bytes {
+    Bytes::from(serde_json::json!({ "error": object(problem) }).to_string())
+}
+
+/// The error as one event. Chat and completions raise on `data: {"error":..}`; Responses clients want the nested
+/// form under `event: error`, which both official SDKs raise.
+pub(crate) fn stream_event(api: Api, problem: &Problem<'_>) -> Bytes {
+    let error = object(problem);
+    Bytes::from(match api {
+        Api::Chat | Api::Completions | Api::Embeddings => {
+            format!("data: {}\n\n", serde_json::json!({ "error": error }))
+        }
+        Api::Responses => {
+            format!(
+                "event: error\ndata: {}\n\n",
+                serde_json::json!({ "type": "error", "error": error })
+            )
+        }
+    })
+}
+
+fn object(problem: &Problem<'_>) -> serde_json::Value {
+    serde_json::json!({
+        "message": problem.message,
+        "type": type_of(problem.cause),
+        "param": problem.param,
+        "code": problem.cause.code(),
+    })
+}

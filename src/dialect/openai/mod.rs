@@ -1,0 +1,6 @@
+//! OpenAI's dialect.
+
+pub mod error;
+pub mod models;
+pub mod stream;
+pub mod usage;

@@ -1,0 +1,52 @@
+//! Environment variables, as they come in from outside.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where environment variables are read: the process's own, or a test's map.
+#[derive(Clone)]
+pub struct Environment(Source);
+
+#[derive(Clone)]
+enum Source {
+    Process,
+    Given(Arc<BTreeMap<String, String>>),
+}
+
+impl Environment {
+    /// The variables of this process.
+    pub fn process() -> Self {
+        Self(Source::Process)
+    }
+
+    /// Just these variables.
+    pub fn given<const N: usize>(variables: [(&str, &str); N]) -> Self {
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self(Source::Given(Arc::new(variables.collect())))
+    }
+
+    /// The value of a variable; none when it is not set, or is not UTF-8.
+    pub fn var(&self, name: &str) -> Option<String> {
+        match &self.0 {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the one place that reads the process's environment"
+            )]
+            Source::Process => std::env::var(name).ok(),
+            Source::Given(variables) => variables.get(name).cloned(),
+        }
+    }
+}
+
+impl fmt::Debug for Environment {
+    /// Values may be secrets: only the kind of source is printed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Source::Process => "Environment(process)",
+            Source::Given(_) => "Environment(given)",
+        })
+    }
+}

@@ -1,0 +1,4 @@
+//! To be written.
+/// Live counts.
+#[derive(Debug)]
+pub struct Ledger;

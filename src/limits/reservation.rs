@@ -1,0 +1,4 @@
+//! To be written.
+/// What one call holds.
+#[derive(Debug)]
+pub struct Reservation;

@@ -1,0 +1,69 @@
+//! What a scripted provider does, and when it misbehaves.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// How a scripted provider behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// What every answer says; where it is none, the answer names the model and counts the prompt's words.
+    pub says: Option<Box<str>>,
+    /// Time until the head of an answer is sent.
+    pub latency: Duration,
+    /// How fast a stream's words come; none: as fast as they can be written.
+    pub tokens_per_second: Option<NonZeroU32>,
+    /// How many words an answer has, where `says` is none.
+    pub tokens: NonZeroU32,
+    /// Faults, one per request in turn, over and over; empty: none. `Fault::None` is a request that is answered.
+    pub faults: Vec<Fault>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            says: None,
+            latency: Duration::ZERO,
+            tokens_per_second: None,
+            tokens: NonZeroU32::MIN.saturating_add(15),
+            faults: Vec::new(),
+        }
+    }
+}
+
+/// One way to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Answers properly.
+    None,
+    /// An error status with the provider's usual error body.
+    Status {
+        /// 400 to 599.
+        status: u16,
+        /// `Retry-After`, in seconds.
+        retry_after: Option<u32>,
+    },
+    /// The connection is closed after this many chunks of a stream; 0: before the head.
+    Reset {
+        /// Chunks sent before.
+        after_chunks: u32,
+    },
+    /// Nothing more comes after this many chunks; 0: not even the head.
+    Stall {
+        /// Chunks sent before.
+        after_chunks: u32,
+    },
+    /// An error event inside a 200 stream, after this many chunks.
+    ErrorEvent {
+        /// Chunks sent before.
+        after_chunks: u32,
+    },
+    /// A 200 whose stream or body is empty.
+    Empty,
+    /// A 200 with an HTML page.
+    Html,
+    /// The head comes late.
+    SlowHead {
+        /// How late.
+        delay: Duration,
+    },
+}

@@ -1,0 +1,8 @@
+//! Connections to providers. Knows no policy and no call.
+
+pub mod body;
+pub mod endpoint;
+pub mod headers;
+pub mod memory;
+pub mod tls;
+pub mod upstream;

@@ -1,0 +1,12 @@
+//! Policy: text -> [`Snapshot`]. Pure but for `load` (reads files) and `watch` (tells when to).
+
+pub mod compile;
+pub mod diagnostic;
+pub mod load;
+pub mod node;
+pub mod snapshot;
+pub mod spec;
+pub mod store;
+pub mod watch;
+
+pub use snapshot::Snapshot;

@@ -1,0 +1,187 @@
+//! A compiled policy: immutable, with every reference resolved. Only `compile` makes one.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::api_key::KeyDigest;
+use crate::dialect::provider::{AuthHeader, StreamUsage};
+use crate::dialect::{ApiSet, Dialect};
+use crate::ids::{AppId, KeyName, ModelId, PlanId, ProviderId, RouteId, TenantId, UserId};
+use crate::limits::Rule;
+use crate::mock::Script;
+use crate::net::endpoint::Endpoint;
+use crate::secret::SecretRef;
+
+/// A policy that serves: what its text said, with nothing left to doubt.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What identifies this text.
+    pub revision: Revision,
+    /// The policy's own `revision:`, usually a git id.
+    pub label: Option<Box<str>>,
+    /// Every provider.
+    pub providers: BTreeMap<ProviderId, Arc<Provider>>,
+    /// Every model.
+    pub models: BTreeMap<ModelId, Arc<Model>>,
+    /// Every name that callers may ask for: explicit routes, and each model not shadowed by one.
+    pub routes: HashMap<RouteId, Arc<Route>>,
+    /// Every tenant.
+    pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    /// Callers by the digest of their key.
+    pub keys: HashMap<KeyDigest, Arc<Principal>>,
+    /// The tenant of callers without a credential, from loopback: the one with `local: true`.
+    pub local: Option<Arc<Principal>>,
+}
+
+/// 12 hex digits of a SHA-256 over a policy's sorted file names and bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Revision(pub [u8; 12]);
+
+impl Revision {
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        // Only hex digits are ever put in.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An endpoint with a dialect and a key.
+#[derive(Debug)]
+pub struct Provider {
+    /// Its key in the policy.
+    pub id: ProviderId,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Where it is; a scripted one is `memory:` under the provider's name.
+    pub endpoint: Endpoint,
+    /// How a scripted provider behaves; none for a real one.
+    pub mock: Option<Arc<Script>>,
+    /// How it takes its key.
+    pub auth: AuthHeader,
+    /// Where its key is; none where it wants none (a local server, a scripted one).
+    pub key: Option<SecretRef>,
+    /// What it offers.
+    pub apis: ApiSet,
+    /// How it reports the usage of streams.
+    pub stream_usage: StreamUsage,
+    /// Body fields let through to it that are refused otherwise, sorted.
+    pub forward: Vec<Box<str>>,
+}
+
+/// A model at a provider.
+#[derive(Debug)]
+pub struct Model {
+    /// Its key in the policy.
+    pub id: ModelId,
+    /// Who serves it.
+    pub provider: Arc<Provider>,
+    /// The provider's name for it.
+    pub name: Box<str>,
+    /// Size of its window, in tokens.
+    pub context_tokens: Option<u64>,
+    /// The longest answer, in tokens.
+    pub max_output_tokens: Option<u64>,
+    /// What it is good at.
+    pub skills: Vec<Box<str>>,
+    /// Its prices, by the date from which they hold; shown to callers as written.
+    pub prices: Vec<Price>,
+}
+
+/// A model's price from a date on: US dollars per million tokens, decimal strings as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// For input.
+    pub input: Box<str>,
+    /// For output.
+    pub output: Box<str>,
+    /// For input read from the provider's cache.
+    pub cache_read: Option<Box<str>>,
+    /// For input written to the provider's cache.
+    pub cache_write: Option<Box<str>>,
+    /// The first day on which it holds, `2026-01-01`; none: always.
+    pub effective_from: Option<Box<str>>,
+}
+
+/// A name that callers may ask for.
+#[derive(Debug)]
+pub struct Route {
+    /// The name.
+    pub id: RouteId,
+    /// Where it leads, in order. Never empty.
+    pub targets: Vec<Arc<Model>>,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a connection stands, name look-up and TLS included.
+    pub connect: Duration,
+    /// One plain attempt: from request written to answer complete.
+    pub answer: Duration,
+    /// Streams: the longest silence.
+    pub stream_idle: Duration,
+    /// The whole call, streams to their end.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            answer: Duration::from_secs(300),
+            stream_idle: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Who pays and who is limited.
+#[derive(Debug)]
+pub struct Tenant {
+    /// Its key in the policy.
+    pub id: TenantId,
+    /// What it may use.
+    pub access: Access,
+    /// Its own and its plan's limits, one map: under the same key the tenant's stands.
+    pub limits: Vec<Rule>,
+    /// Its plan.
+    pub plan: Option<PlanId>,
+}
+
+/// What a tenant may use; globs are resolved.
+#[derive(Debug, Default)]
+pub struct Access {
+    /// Names it may ask for.
+    pub allowed: HashSet<RouteId>,
+    /// Models never dispatched for it, through whatever name.
+    pub denied: HashSet<ModelId>,
+}
+
+/// The caller of one call.
+#[derive(Debug)]
+pub struct Principal {
+    /// Who pays.
+    pub tenant: Arc<Tenant>,
+    /// The name of its key.
+    pub key: Option<KeyName>,
+    /// The user behind it.
+    pub user: Option<UserId>,
+    /// The application behind it.
+    pub app: Option<AppId>,
+}
