@@ -1,4 +1,217 @@
-//! To be written.
-/// Live counts.
-#[derive(Debug)]
-pub struct Ledger;
+//! Live counts of every limit. Outlives policy reloads. Nothing here waits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::cell::{Cell, Count, Short};
+use super::limit::{Limit, Mark, Name};
+use super::reservation::Reservation;
+use super::rule::{Ask, Each, Exceeded, Rule, Unit};
+use crate::clock::Instant;
+use crate::ids::{LimitKey, TenantId};
+
+/// The counts of every limit, shared by all workers.
+///
+/// A cell is known by tenant, limit key, unit and `each` value. Amount and window come with each ask, so
+/// what was used outlives a reload, and a limit that returns finds its count as long as it counts anything.
+/// At most 100,000 cells per limit; when none of them is idle, new names share one.
+pub struct Ledger {
+    mark: Mark,
+    limits: Limits,
+    /// With so many limits, those that no rule names any more are looked for.
+    sweep_at: AtomicUsize,
+    cap: usize,
+    fills_slots: bool,
+}
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "the one dashmap; its guards stay in this file"
+)]
+type Limits = dashmap::DashMap<Name, Arc<Limit>>;
+
+/// What one cell holds, for `/usage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellUse {
+    /// Whose limit it is.
+    pub tenant: TenantId,
+    /// The limit's key.
+    pub key: LimitKey,
+    /// Of what it is.
+    pub unit: Unit,
+    /// What has cells of its own; none for the whole tenant.
+    pub each: Option<Each>,
+    /// The value of `each`; `(none)` and `(overflow)` for the shared cells.
+    pub value: Option<String>,
+    /// Calls used that still count, a begun one as a whole.
+    pub settled: u64,
+    /// Calls held: admitted and not yet written for `requests`, running for `concurrent`.
+    pub reserved: u32,
+    /// The limit in force: the one that was last asked about.
+    pub limit: u32,
+    /// Its window; none where it has none.
+    pub per: Option<Duration>,
+    /// Until one more fits: zero where it does now, none where no time tells.
+    pub wait: Option<Duration>,
+}
+
+/// Cells per limit.
+const CELLS: usize = 100_000;
+/// Fewer limits than this are never worth a search.
+const FIRST_SWEEP: usize = 256;
+
+impl Ledger {
+    /// An empty ledger.
+    pub fn new() -> Self {
+        Self::with_cells(CELLS)
+    }
+
+    /// An empty ledger of at most `cells` cells per limit, the shared ones not counted.
+    pub fn with_cells(cells: usize) -> Self {
+        Self {
+            mark: Arc::new(()),
+            limits: Limits::new(),
+            sweep_at: AtomicUsize::new(FIRST_SWEEP),
+            cap: cells,
+            fills_slots: true,
+        }
+    }
+
+    /// An empty ledger for offline use: it leaves no trace on the rules, whose slots are the serving one's.
+    pub fn scratch() -> Self {
+        Self {
+            fills_slots: false,
+            ..Self::new()
+        }
+    }
+
+    /// Takes one call's share of every rule, or of none.
+    ///
+    /// The cells are locked in a fixed order, all checked, then all written: no rule is passed on the way
+    /// to another's refusal, and no caller is refused for a share that is about to be given back.
+    ///
+    /// # Errors
+    /// The rule without room that has the longest wait. The limit in force is that of `rules` from now on.
+    pub fn reserve(
+        self: &Arc<Self>,
+        rules: &[Rule],
+        ask: &Ask<'_>,
+        now: Instant,
+    ) -> Result<Reservation, Exceeded> {
+        Reservation::take(self, rules, ask, now)
+    }
+
+    /// What every cell holds at `now`, by tenant, key and value.
+    ///
+    /// An idle cell of an `each` may be missing. For operators: it copies the list of all cells.
+    pub fn usage(&self, now: Instant) -> Vec<CellUse> {
+        let limits: Vec<Arc<Limit>> = self.limits.iter().map(|limit| Arc::clone(&limit)).collect();
+        let mut uses: Vec<CellUse> = limits
+            .iter()
+            .flat_map(|limit| {
+                let cells = limit.cells(now);
+                cells
+                    .into_iter()
+                    .map(|cell| CellUse::of(limit.name(), &cell, now))
+            })
+            .collect();
+        uses.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+        uses
+    }
+
+    /// The cell of `rule` for one value of its `each`, made if need be.
+    pub(super) fn cell(&self, rule: &Rule, value: Option<&str>, now: Instant) -> Arc<Cell> {
+        if let Some(limit) = rule.slot.limit().filter(|limit| limit.is_of(&self.mark, rule)) {
+            return limit.cell(value, rule.quota, now);
+        }
+        let limit = self.limit(rule, now);
+        let cell = limit.cell(value, rule.quota, now);
+        if self.fills_slots {
+            rule.slot.fill(limit);
+        }
+        cell
+    }
+
+    fn limit(&self, rule: &Rule, now: Instant) -> Arc<Limit> {
+        let name = Name::of(rule);
+        if let Some(limit) = self.limits.get(&name) {
+            return Arc::clone(&limit);
+        }
+        self.sweep(now);
+        let new = || Arc::new(Limit::new(Arc::clone(&self.mark), rule, self.cap, now));
+        Arc::clone(&self.limits.entry(name).or_insert_with(new))
+    }
+
+    /// Forgets limits that no rule names and that count nothing, each time their number has doubled.
+    fn sweep(&self, now: Instant) {
+        if self.limits.len() < self.sweep_at.load(Ordering::Relaxed) {
+            return;
+        }
+        self.limits.retain(|_, limit| !Limit::is_replaceable(limit, now));
+        let next = self.limits.len().saturating_mul(2).max(FIRST_SWEEP);
+        self.sweep_at.store(next, Ordering::Relaxed);
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("limits", &self.limits.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl CellUse {
+    fn of(name: &Name, cell: &Cell, now: Instant) -> Self {
+        let mut count = cell.lock();
+        count.advance(now);
+        let (settled, reserved, limit, per) = match &*count {
+            Count::Rolling(rate) => {
+                let standing = rate.standing();
+                (
+                    rate.settled(),
+                    rate.reserved(),
+                    standing.limit,
+                    Some(standing.per),
+                )
+            }
+            Count::Concurrent(places) => (0, places.held(), places.amount(), None),
+        };
+        let wait = match count.short() {
+            None => Some(Duration::ZERO),
+            Some(Short::For(wait)) => Some(wait),
+            Some(Short::UntilFreed) => None,
+        };
+        drop(count);
+        Self {
+            tenant: name.tenant.clone(),
+            key: name.key.clone(),
+            unit: name.unit,
+            each: name.each,
+            value: cell.value().map(str::to_owned),
+            settled,
+            reserved,
+            limit,
+            per,
+            wait,
+        }
+    }
+
+    fn order(&self) -> (&TenantId, &LimitKey, Unit, Option<Each>, Option<&str>) {
+        (
+            &self.tenant,
+            &self.key,
+            self.unit,
+            self.each,
+            self.value.as_deref(),
+        )
+    }
+}

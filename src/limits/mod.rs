@@ -1,11 +1,21 @@
 //! Live counts of every limit, and the rules they are held against. Knows no policy and no call.
+//!
+//! A rule names a limit; a limit is one cell, or one per user, app, key or model. A call's reservation
+//! holds a share of one cell per rule, taken in one step and given back when it is dropped.
 
-pub mod concurrency;
 pub mod ledger;
-pub mod rate;
 pub mod reservation;
 pub mod rule;
 
-pub use ledger::Ledger;
+mod cell;
+mod concurrency;
+mod limit;
+mod rate;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use ledger::{CellUse, Ledger};
 pub use reservation::Reservation;
-pub use rule::{Ask, Each, Exceeded, Quota, Rule, Standing};
+pub use rule::{Ask, Each, Exceeded, Quota, Rule, Slot, Standing, Unit};

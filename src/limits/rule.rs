@@ -1,9 +1,11 @@
 //! What a limit says, who asks, and what the answer carries.
 
+use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::limit::Limit;
 use crate::ids::{AppId, KeyName, LimitKey, ModelId, TenantId, UserId};
 
 /// One limit, as the policy compiled it.
@@ -19,6 +21,8 @@ pub struct Rule {
     pub each: Option<Each>,
     /// Where it was written: `file:line`.
     pub place: Arc<str>,
+    /// Where its cells were found; `Slot::default()` in a new rule.
+    pub slot: Slot,
 }
 
 /// How much of what.
@@ -41,15 +45,41 @@ pub enum Quota {
 impl Quota {
     /// The unit's name in policies.
     pub fn unit(self) -> &'static str {
+        self.kind().as_str()
+    }
+
+    /// Of what it is.
+    pub fn kind(self) -> Unit {
         match self {
-            Self::Requests { .. } => "requests",
-            Self::Concurrent { .. } => "concurrent",
+            Self::Requests { .. } => Unit::Requests,
+            Self::Concurrent { .. } => Unit::Concurrent,
+        }
+    }
+}
+
+/// Of what a limit is; part of the identity of its cells.
+///
+/// It stands for the kind of window too: calls roll, and places have no window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unit {
+    /// Calls per rolling window.
+    Requests,
+    /// Calls at once.
+    Concurrent,
+}
+
+impl Unit {
+    /// The unit's name in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Concurrent => "concurrent",
         }
     }
 }
 
 /// What gets a cell of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Each {
     /// Each user of the tenant.
     User,
@@ -59,6 +89,60 @@ pub enum Each {
     Key,
     /// Each model that is dispatched.
     Model,
+}
+
+impl Each {
+    /// The attribute's name in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::App => "app",
+            Self::Key => "key",
+            Self::Model => "model",
+        }
+    }
+
+    /// What the caller has for it; none where the attribute is missing.
+    pub(super) fn of<'a>(self, ask: &Ask<'a>) -> Option<&'a str> {
+        match self {
+            Self::User => ask.user.map(UserId::as_str),
+            Self::App => ask.app.map(AppId::as_str),
+            Self::Key => ask.key.map(KeyName::as_str),
+            Self::Model => Some(ask.model.as_str()),
+        }
+    }
+}
+
+/// Spares a compiled rule the search for its cells: filled at its first use by a serving ledger.
+///
+/// A cache and no part of what the rule says: it is read only after it was compared with ledger and
+/// rule, and any two are equal.
+#[derive(Clone, Default)]
+pub struct Slot(OnceLock<Arc<Limit>>);
+
+impl Slot {
+    pub(super) fn limit(&self) -> Option<&Arc<Limit>> {
+        self.0.get()
+    }
+
+    /// The first one stays.
+    pub(super) fn fill(&self, limit: Arc<Limit>) {
+        drop(self.0.set(limit));
+    }
+}
+
+impl PartialEq for Slot {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Slot {}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Slot")
+    }
 }
 
 /// Who asks for room, by the attributes that `each` may name.
@@ -77,11 +161,12 @@ pub struct Ask<'a> {
 /// A limit without room for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exceeded {
-    /// The rule that refused.
-    pub rule: Rule,
-    /// The value of the rule's `each`, e.g. the user's name.
+    /// The rule that refused: of several, the one with the longest wait.
+    pub rule: Box<Rule>,
+    /// The value of the rule's `each`, e.g. the user's name; `(none)` and `(overflow)` for the shared cells.
     pub each: Option<String>,
-    /// How long until there is room for one more; none where no time tells (concurrency).
+    /// How long until there is room for one more, if nobody else comes; calls that are admitted and not
+    /// yet written count as if written now. None where no time tells (concurrency).
     pub wait: Option<Duration>,
 }
 

@@ -1,0 +1,140 @@
+//! One limit: its identity and its cells.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::cell::{Cell, Value};
+use super::rule::{Each, Quota, Rule, Unit};
+use super::table::Table;
+use crate::clock::Instant;
+use crate::ids::{LimitKey, TenantId};
+
+/// The cells of one limit. Amount and window come with every ask, so a reload finds the same cells.
+#[derive(Debug)]
+pub(super) struct Limit {
+    ledger: Mark,
+    name: Name,
+    cells: Cells,
+}
+
+/// Tells ledgers apart for as long as any of their limits lives.
+pub(super) type Mark = Arc<()>;
+
+/// What makes two rules count in the same cells, from one policy to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name {
+    pub(super) tenant: TenantId,
+    pub(super) key: LimitKey,
+    pub(super) unit: Unit,
+    pub(super) each: Option<Each>,
+}
+
+#[derive(Debug)]
+enum Cells {
+    Whole(Arc<Cell>),
+    Each {
+        named: Mutex<Table>,
+        nameless: Arc<Cell>,
+        overflow: Arc<Cell>,
+    },
+}
+
+impl Limit {
+    pub(super) fn new(ledger: Mark, rule: &Rule, cap: usize, now: Instant) -> Self {
+        let cell = |value| Arc::new(Cell::new(value, rule.quota, now));
+        let cells = match rule.each {
+            None => Cells::Whole(cell(Value::Whole)),
+            Some(_) => Cells::Each {
+                named: Mutex::new(Table::new(cap)),
+                nameless: cell(Value::Nameless),
+                overflow: cell(Value::Overflow),
+            },
+        };
+        Self {
+            ledger,
+            name: Name::of(rule),
+            cells,
+        }
+    }
+
+    /// Whether it is the limit of `rule` in that ledger.
+    pub(super) fn is_of(&self, ledger: &Mark, rule: &Rule) -> bool {
+        let Name {
+            tenant,
+            key,
+            unit,
+            each,
+        } = &self.name;
+        Arc::ptr_eq(&self.ledger, ledger)
+            && *unit == rule.quota.kind()
+            && *each == rule.each
+            && *key == rule.key
+            && *tenant == rule.tenant
+    }
+
+    /// The cell of one value of `each`; no value where the caller has none. `quota` is for a new cell.
+    pub(super) fn cell(&self, value: Option<&str>, quota: Quota, now: Instant) -> Arc<Cell> {
+        match (&self.cells, value) {
+            (Cells::Whole(cell), _) => Arc::clone(cell),
+            (Cells::Each { nameless, .. }, None) => Arc::clone(nameless),
+            (Cells::Each { named, overflow, .. }, Some(name)) => {
+                let found = named.lock().cell(name, quota, now);
+                found.unwrap_or_else(|| Arc::clone(overflow))
+            }
+        }
+    }
+
+    /// Its cells as they are now; of the shared ones of `each` only those that count something.
+    pub(super) fn cells(&self, now: Instant) -> Vec<Arc<Cell>> {
+        match &self.cells {
+            Cells::Whole(cell) => vec![Arc::clone(cell)],
+            Cells::Each {
+                named,
+                nameless,
+                overflow,
+            } => {
+                let mut cells = named.lock().cells();
+                let shared = [nameless, overflow]
+                    .into_iter()
+                    .filter(|cell| !cell.lock().is_idle(now));
+                cells.extend(shared.cloned());
+                cells
+            }
+        }
+    }
+
+    /// Whether a new limit could stand in for this one.
+    pub(super) fn is_replaceable(limit: &mut Arc<Self>, now: Instant) -> bool {
+        let Some(limit) = Arc::get_mut(limit) else {
+            return false;
+        };
+        match &mut limit.cells {
+            Cells::Whole(cell) => Cell::is_replaceable(cell, now),
+            Cells::Each {
+                named,
+                nameless,
+                overflow,
+            } => {
+                Cell::is_replaceable(nameless, now)
+                    && Cell::is_replaceable(overflow, now)
+                    && named.get_mut().is_replaceable(now)
+            }
+        }
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+}
+
+impl Name {
+    pub(super) fn of(rule: &Rule) -> Self {
+        Self {
+            tenant: rule.tenant.clone(),
+            key: rule.key.clone(),
+            unit: rule.quota.kind(),
+            each: rule.each,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The ledger as a whole: what its callers are promised.
+
+mod churn;
+mod concurrent;
+mod facts;
+mod model;
+mod peers;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::clock::Instant;
+use crate::ids::{ModelId, UserId};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn ledger() -> Arc<Ledger> {
+    Arc::new(Ledger::new())
+}
+
+fn requests(amount: u32, per: Duration) -> Quota {
+    Quota::Requests {
+        amount: NonZeroU32::new(amount).unwrap(),
+        per,
+    }
+}
+
+fn concurrent(amount: u32) -> Quota {
+    Quota::Concurrent {
+        amount: NonZeroU32::new(amount).unwrap(),
+    }
+}
+
+fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
+    Rule {
+        tenant: "checkout".into(),
+        key: key.into(),
+        quota,
+        each,
+        place: "policy.yaml:1".into(),
+        slot: Slot::default(),
+    }
+}
+
+/// A caller, owned, so that a test can make one in passing.
+struct Caller {
+    user: Option<UserId>,
+    model: ModelId,
+}
+
+impl Caller {
+    fn ask(&self) -> Ask<'_> {
+        Ask {
+            user: self.user.as_ref(),
+            app: None,
+            key: None,
+            model: &self.model,
+        }
+    }
+}
+
+fn anyone() -> Caller {
+    Caller {
+        user: None,
+        model: "gpt".into(),
+    }
+}
+
+fn user(name: &str) -> Caller {
+    Caller {
+        user: Some(name.into()),
+        ..anyone()
+    }
+}
+
+/// The one cell of a key and value as `/usage` shows it.
+fn cell(ledger: &Ledger, key: &str, value: Option<&str>, now: Instant) -> CellUse {
+    let uses = ledger.usage(now);
+    let mut found = uses
+        .iter()
+        .filter(|cell| cell.key.as_str() == key && cell.value.as_deref() == value);
+    let only = found
+        .next()
+        .unwrap_or_else(|| panic!("no cell {key} {value:?} in {uses:?}"));
+    assert!(found.next().is_none(), "more than one cell {key} {value:?}");
+    only.clone()
+}

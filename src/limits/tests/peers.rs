@@ -1,0 +1,56 @@
+//! What users of other proxies reported, as tests.
+
+use super::*;
+
+#[test]
+fn peer_bug_1_a_budget_is_not_passed_under_concurrency() {
+    for callers in [1, 50, 200] {
+        let (ledger, now) = (ledger(), Instant::now());
+        let rules = [rule("rpm", requests(60, MINUTE), None)];
+        // All are admitted before the first is written: nothing but the reservation says they are there.
+        let calls: Vec<_> = (0..callers)
+            .filter_map(|_| ledger.reserve(&rules, &anyone().ask(), now).ok())
+            .collect();
+        assert_eq!(calls.len(), callers.min(60));
+    }
+}
+
+#[test]
+fn peer_bug_3_the_limit_bites_the_call_that_would_pass_it_not_the_next() {
+    let (ledger, now) = (ledger(), Instant::now());
+    let rules = [rule("rpm", requests(3, MINUTE), None)];
+    let calls: Vec<_> = (0..3)
+        .map(|_| ledger.reserve(&rules, &anyone().ask(), now).unwrap())
+        .collect();
+    assert!(ledger.reserve(&rules, &anyone().ask(), now).is_err());
+    for mut call in calls {
+        call.used(now);
+    }
+    assert!(ledger.reserve(&rules, &anyone().ask(), now).is_err());
+}
+
+#[test]
+fn peer_bug_4_counts_survive_a_reload() {
+    let (ledger, now) = (ledger(), Instant::now());
+    let policy = || {
+        [
+            rule("rpm", requests(3, MINUTE), None),
+            rule("user", requests(9, MINUTE), Some(Each::User)),
+        ]
+    };
+    let before = policy();
+    for _ in 0..2 {
+        ledger
+            .reserve(&before, &user("ana").ask(), now)
+            .unwrap()
+            .used(now);
+    }
+    let running = ledger.reserve(&before, &user("ana").ask(), now).unwrap();
+    drop(before);
+    let after = policy();
+    assert!(ledger.reserve(&after, &user("ana").ask(), now).is_err());
+    assert_eq!(cell(&ledger, "user", Some("ana"), now).settled, 2);
+    // A call that began under the old policy settles in the same cells.
+    drop(running);
+    assert!(ledger.reserve(&after, &user("ana").ask(), now).is_ok());
+}
