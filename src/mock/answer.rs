@@ -1,0 +1,235 @@
+//! What is said: a text or a tool call, cut into tokens, the same for plain answers and streams.
+
+use serde_json::{Map, Value};
+
+use super::script::Script;
+
+/// Words of an answer at most, whatever the script says.
+const MOST_WORDS: usize = 1_000_000;
+/// What fills an answer up to its number of words.
+const FILLER: &str = "The tide comes in and the tide goes out and the birds wait on the piles";
+/// Characters of one piece of a call's arguments.
+const ARGUMENT_PIECE: usize = 8;
+
+/// An answer, whole and in pieces. A piece is a token.
+pub(super) struct Answer {
+    pub(super) kind: Kind,
+    /// The text, or the arguments of the call.
+    pub(super) text: String,
+    /// Where each piece ends.
+    ends: Vec<usize>,
+    /// Whether the caller's bound cut it.
+    pub(super) cut: bool,
+}
+
+pub(super) enum Kind {
+    Text,
+    /// A call of the tool of this name.
+    Call(String),
+}
+
+impl Answer {
+    /// What the script says to a prompt of so many words, in at most `bound` tokens.
+    pub(super) fn says(script: &Script, model: &str, prompt: u64, bound: Option<usize>) -> Self {
+        let text = match &script.says {
+            Some(text) => text.to_string(),
+            None => filled(script, model, prompt),
+        };
+        let ends = word_ends(&text);
+        Self::bounded(Kind::Text, text, ends, bound)
+    }
+
+    /// A call of a tool, with arguments that fit its schema.
+    pub(super) fn calls(tool: &Tool, bound: Option<usize>) -> Self {
+        let text = arguments(tool.parameters).to_string();
+        let mut ends: Vec<usize> = text
+            .char_indices()
+            .map(|(at, _)| at)
+            .step_by(ARGUMENT_PIECE)
+            .skip(1)
+            .collect();
+        ends.push(text.len());
+        Self::bounded(Kind::Call(tool.name.to_owned()), text, ends, bound)
+    }
+
+    fn bounded(kind: Kind, mut text: String, mut ends: Vec<usize>, bound: Option<usize>) -> Self {
+        let bound = bound.unwrap_or(usize::MAX);
+        let cut = ends.len() > bound;
+        ends.truncate(bound);
+        // A text without a word has no token, so it has no text.
+        text.truncate(ends.last().copied().unwrap_or(0));
+        Self {
+            kind,
+            text,
+            ends,
+            cut,
+        }
+    }
+
+    pub(super) fn tokens(&self) -> u64 {
+        self.ends.len() as u64
+    }
+
+    pub(super) fn pieces(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The piece of this number; empty past the end.
+    pub(super) fn piece(&self, at: usize) -> &str {
+        let start = at
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before))
+            .copied();
+        let end = self.ends.get(at).copied().unwrap_or(self.text.len());
+        self.text.get(start.unwrap_or(0)..end).unwrap_or_default()
+    }
+}
+
+/// A function that the caller offers.
+pub(super) struct Tool<'a> {
+    pub(super) name: &'a str,
+    pub(super) parameters: &'a Value,
+}
+
+impl<'a> Tool<'a> {
+    /// The functions of a request's `tools`, in both forms: under `function` (chat) and flat (responses).
+    pub(super) fn offered(tools: Option<&'a Value>) -> Vec<Self> {
+        let tools = tools.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let functions = tools
+            .iter()
+            .filter(|tool| tool.get("type").and_then(Value::as_str) == Some("function"));
+        functions
+            .filter_map(|tool| {
+                let function = tool.get("function").unwrap_or(tool);
+                Some(Self {
+                    name: function.get("name")?.as_str()?,
+                    parameters: function.get("parameters").unwrap_or(&Value::Null),
+                })
+            })
+            .collect()
+    }
+
+    /// The tool that is to be called: the one that `tool_choice` names, any where it requires one, else the
+    /// one that the prompt names.
+    pub(super) fn chosen(offered: Vec<Self>, choice: Option<&Value>, prompt: &[&str]) -> Option<Self> {
+        let by_name = |tool: &Self| prompt.iter().any(|text| text.contains(tool.name));
+        let named = choice.and_then(|choice| choice.get("function").unwrap_or(choice).get("name")?.as_str());
+        let word = choice.and_then(Value::as_str).unwrap_or("auto");
+        let mut offered = offered.into_iter().peekable();
+        match (named, word) {
+            (Some(name), _) => offered.find(|tool| tool.name == name),
+            (None, "none") => None,
+            (None, "required") => {
+                let all: Vec<_> = offered.collect();
+                let at = all.iter().position(by_name).unwrap_or(0);
+                all.into_iter().nth(at)
+            }
+            (None, _) => offered.find(by_name),
+        }
+    }
+}
+
+/// Arguments that a schema of an object admits, as far as it says how.
+fn arguments(schema: &Value) -> Value {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let values = properties.into_iter().flatten();
+    Value::Object(
+        values
+            .map(|(name, schema)| (name.clone(), example(name, schema)))
+            .collect(),
+    )
+}
+
+fn example(name: &str, schema: &Value) -> Value {
+    if let Some(first) = schema.pointer("/enum/0") {
+        return first.clone();
+    }
+    match schema.get("type").and_then(Value::as_str) {
+        Some("integer" | "number") => Value::from(1),
+        Some("boolean") => Value::Bool(true),
+        Some("array") => Value::Array(Vec::new()),
+        Some("object") => Value::Object(Map::new()),
+        _ => Value::from(format!("some {name}")),
+    }
+}
+
+fn filled(script: &Script, model: &str, prompt: u64) -> String {
+    let tokens = usize::try_from(script.tokens.get()).map_or(MOST_WORDS, |tokens| tokens.min(MOST_WORDS));
+    let count = prompt.to_string();
+    let opening = [model, "read", count.as_str(), "words."];
+    let words = opening.into_iter().chain(FILLER.split(' ').cycle()).take(tokens);
+    let mut text = String::new();
+    for word in words {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(word);
+    }
+    text
+}
+
+/// A piece is a word with the space before it, as tokenizers cut; space at the end belongs to the last.
+fn word_ends(text: &str) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut in_word = false;
+    for (at, c) in text.char_indices() {
+        let space = c.is_whitespace();
+        if in_word && space {
+            ends.push(at);
+        }
+        in_word = !space;
+    }
+    if in_word {
+        ends.push(text.len());
+    } else if let Some(last) = ends.last_mut() {
+        *last = text.len();
+    }
+    ends.truncate(MOST_WORDS);
+    ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn says(text: &str, bound: Option<usize>) -> Answer {
+        let script = Script {
+            says: Some(text.into()),
+            ..Script::default()
+        };
+        Answer::says(&script, "m", 3, bound)
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_of_an_answer_are_its_text(text in "[a-zé \n]{0,40}", bound in proptest::option::of(0usize..8)) {
+            let answer = says(&text, bound);
+            let joined: String = (0..answer.pieces()).map(|at| answer.piece(at)).collect();
+            prop_assert_eq!(&joined, &answer.text);
+            let words = text.split_whitespace().count();
+            prop_assert_eq!(answer.pieces(), words.min(bound.unwrap_or(usize::MAX)));
+            prop_assert_eq!(answer.cut, words > bound.unwrap_or(usize::MAX));
+        }
+    }
+
+    #[test]
+    fn an_answer_has_as_many_words_as_the_script_says_and_names_the_model() {
+        let script = Script {
+            tokens: 7.try_into().unwrap(),
+            ..Script::default()
+        };
+        let answer = Answer::says(&script, "gpt-4.1", 3, None);
+        assert_eq!(answer.text, "gpt-4.1 read 3 words. The tide comes");
+        assert_eq!((answer.tokens(), answer.cut), (7, false));
+    }
+
+    #[test]
+    fn arguments_fit_the_schema() {
+        let schema = serde_json::json!({"type": "object", "properties": {
+            "harbour": {"type": "string"}, "hours": {"type": "integer"}, "unit": {"enum": ["m", "ft"]},
+        }});
+        let expected = serde_json::json!({"harbour": "some harbour", "hours": 1, "unit": "m"});
+        assert_eq!(arguments(&schema), expected);
+    }
+}
