@@ -49,8 +49,10 @@ struct Completion {
 
 impl Completion {
     fn whole(&self) -> Value {
-        let choices = (0..self.n).map(|index| choice(index, &self.answer.text, Some(self.finish_reason())));
-        let mut whole = self.envelope(choices.collect());
+        let choices: Vec<Value> = (0..self.n)
+            .map(|index| choice(index, &self.answer.text, Some(self.finish_reason())))
+            .collect();
+        let mut whole = self.envelope(&choices);
         whole["usage"] = json!(self.usage);
         whole
     }
@@ -59,7 +61,7 @@ impl Completion {
         if self.answer.cut { "length" } else { "stop" }
     }
 
-    fn envelope(&self, choices: Vec<Value>) -> Value {
+    fn envelope(&self, choices: &[Value]) -> Value {
         json!({
             "id": self.id, "object": "text_completion", "created": self.created, "model": self.model,
             "choices": choices,
@@ -71,7 +73,7 @@ impl Completion {
         let text = Arc::clone(&self);
         let words = (0..pieces * n).map(move |at| {
             let (at, index) = (at / n, at % n);
-            let bytes = text.event(vec![choice(index, text.answer.piece(at), None)], &Value::Null);
+            let bytes = text.event(&[choice(index, text.answer.piece(at), None)], &Value::Null);
             if index == 0 {
                 Piece::word(bytes)
             } else {
@@ -81,15 +83,15 @@ impl Completion {
         let text = Arc::clone(&self);
         let finishes = (0..n).map(move |index| {
             let last = choice(index, "", Some(text.finish_reason()));
-            Piece::at_once(text.event(vec![last], &Value::Null))
+            Piece::at_once(text.event(&[last], &Value::Null))
         });
         let usage = self
             .include_usage
-            .then(|| Piece::at_once(self.event(Vec::new(), &json!(self.usage))));
+            .then(|| Piece::at_once(self.event(&[], &json!(self.usage))));
         Box::new(words.chain(finishes).chain(usage).chain([done()]))
     }
 
-    fn event(&self, choices: Vec<Value>, usage: &Value) -> Bytes {
+    fn event(&self, choices: &[Value], usage: &Value) -> Bytes {
         let mut event = self.envelope(choices);
         if self.include_usage {
             event["usage"] = usage.clone();

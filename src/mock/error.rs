@@ -178,7 +178,7 @@ fn of_status(status: StatusCode) -> (&'static str, Option<&'static str>, &'stati
             Some("server_is_overloaded"),
             OVERLOADED,
         ),
-        400..500 => (invalid, None, "The request was refused."),
+        _ if status.is_client_error() => (invalid, None, "The request was refused."),
         _ => (
             "server_error",
             None,

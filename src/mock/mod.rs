@@ -148,7 +148,7 @@ async fn respond(state: Arc<State>, request: Request<Incoming>) -> Result<Respon
     };
     let reply = fault
         .as_ref()
-        .map_or_else(|error| Reply::error(error), |fault| faulty(*fault, answer));
+        .map_or_else(Reply::error, |fault| faulty(*fault, answer));
     let now = state.clock.now();
     let sending = Sending {
         fault: fault.unwrap_or(Fault::None),
