@@ -1,6 +1,7 @@
 //! The provider as a client sees it: hyper over a duplex, under a paused clock.
 
 mod apis;
+mod chat_calls;
 mod faults;
 
 use std::sync::Arc;

@@ -353,3 +353,23 @@ async fn a_body_over_the_cap_is_a_413() {
         .unwrap();
     assert_eq!(provider(Script::default()).send(request).await.status, 413);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_connection_leaves_no_task_behind() {
+    let provider = provider(faults(&[
+        Fault::Stall { after_chunks: 0 },
+        Fault::Stall { after_chunks: 1 },
+    ]));
+    let mut sender = connect_h2(&provider).await;
+    for _ in 0..2 {
+        let mut request = stream();
+        *request.uri_mut() = http::Uri::from_static("http://mock/v1/chat/completions");
+        request.headers_mut().remove("host");
+        let waiting = tokio::time::timeout(Duration::from_secs(60), sender.send_request(request));
+        drop(waiting.await.map(|answer| answer.unwrap()));
+    }
+    drop(sender);
+    provider.tasks.wait().await;
+    provider.mock.0.tasks.wait().await;
+    assert_eq!(endings(&provider), [Ending::Left, Ending::Left]);
+}
