@@ -1,1 +1,350 @@
-//! To be written.
+//! A request body: read by scan, edited in place.
+//!
+//! The body is never parsed and written again: unknown fields, their order, spelling and spacing reach the provider as
+//! the caller wrote them. What is read here decides who answers and what is charged, so a body that two readers could
+//! understand differently (a key twice, or in another case) is refused.
+
+mod fields;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use self::fields::{Field, Role};
+use super::Api;
+use super::error::Cause;
+use super::json::{self, Kind, Member, Scanner, Value};
+
+/// What we read of a request body: facts, and the byte ranges they stand at. Borrows nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestFacts {
+    /// Whether a stream is asked for. Never for an operation that has none.
+    pub stream: bool,
+    /// Whether the caller itself asks for usage in the stream (`stream_options.include_usage: true`).
+    pub asks_usage: bool,
+    /// Whether the answer, or what it builds on, is kept at the provider: such a call cannot move to another.
+    /// Responses only: `previous_response_id`, `conversation`, `background: true`, an explicit `store: true`.
+    pub stateful: bool,
+    /// Fields present that name another model, endpoint, credential or stored prompt; null counts as absent.
+    pub guarded: SmallVec<[&'static str; 1]>,
+    model: Range<usize>,
+    usage: UsageSpot,
+}
+
+/// Where `stream_options.include_usage` stands, or would.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum UsageSpot {
+    /// No `stream_options`: it becomes the first member of the body, at this byte.
+    NewMember(usize),
+    /// `stream_options: null`.
+    NullOptions(Range<usize>),
+    /// An object without the field, which becomes its first member at this byte.
+    NewOption { at: usize, alone: bool },
+    /// The field's value, false or null.
+    Value(Range<usize>),
+    /// It is true.
+    Asked,
+}
+
+/// What policy changes in a body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Edits<'a> {
+    /// The provider's name of the model.
+    pub model: Option<&'a str>,
+    /// Whether the provider has to report the usage of the stream. Without effect on calls that are none, and on
+    /// operations that always report it.
+    pub ask_usage: bool,
+}
+
+/// Why a body is refused. Displays as a sentence for the caller that holds nothing of the body.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyFault {
+    /// Not UTF-8.
+    #[error("The request body is not valid UTF-8.")]
+    NotUtf8,
+    /// No JSON.
+    #[error("The request body is not valid JSON: error at byte {offset}.")]
+    InvalidJson {
+        /// Where the grammar is broken, counted from 0.
+        offset: usize,
+    },
+    /// Some other JSON value.
+    #[error("The request body must be a JSON object.")]
+    NotAnObject,
+    /// More levels than JSON readers take.
+    #[error("The request body is nested deeper than {} levels.", json::MAX_DEPTH)]
+    TooDeep,
+    /// No `model`.
+    #[error("The field `model` is missing.")]
+    MissingModel,
+    /// `model` is null, a number, ..
+    #[error("The field `model` must be a string.")]
+    ModelNotAString,
+    /// A field that we read stands there twice: readers differ on which one holds.
+    #[error("The field `{0}` is given more than once.")]
+    DuplicateKey(&'static str),
+    /// A key that some readers take for one that we read.
+    #[error("A field's name equals `{meant}` except for case; write `{meant}`.")]
+    CaseVariant {
+        /// The name that it resembles.
+        meant: &'static str,
+    },
+    /// A field that we read has a value that readers take differently (`"true"`, 1).
+    #[error("The field `{field}` must be {expected}.")]
+    WrongType {
+        /// Which field.
+        field: &'static str,
+        /// What it may be.
+        expected: &'static str,
+    },
+}
+
+/// Reads a body in one pass. Accepts every object that `serde_json` accepts, but for the faults of meaning above;
+/// a fault of grammar is named before one of meaning.
+pub fn read(api: Api, body: &[u8]) -> Result<RequestFacts, BodyFault> {
+    if std::str::from_utf8(body).is_err() {
+        return Err(BodyFault::NotUtf8);
+    }
+    let mut scanner = Scanner::at(body, 0);
+    if scanner.peek() != Some(b'{') {
+        json::document(body)?;
+        return Err(BodyFault::NotAnObject);
+    }
+    scanner.open_object()?;
+    let mut reading = Reading::new(api, scanner.position());
+    let mut fault = None;
+    while let Some(member) = scanner.next_member()? {
+        if let Err(found) = reading.take(&member) {
+            fault.get_or_insert(found);
+        }
+    }
+    scanner.end()?;
+    fault.map_or_else(|| reading.facts(), Err)
+}
+
+/// The body as the provider gets it: the same `Bytes` where nothing changes, else one new buffer in which exactly the
+/// edited ranges differ. `facts` are those read of this body; with those of another one the body may come back as it is.
+pub fn apply(api: Api, body: &Bytes, facts: &RequestFacts, edits: &Edits<'_>) -> Bytes {
+    let mut patches: SmallVec<[Patch<'_>; 2]> = SmallVec::new();
+    if let Some(name) = edits.model
+        && facts.model(body) != name
+    {
+        patches.push((facts.model.clone(), json_string(name)));
+    }
+    if edits.ask_usage && facts.stream && reports_only_when_asked(api) {
+        patches.extend(facts.usage.patch());
+    }
+    if patches.is_empty() {
+        return body.clone();
+    }
+    patches.sort_unstable_by_key(|(range, _)| range.start);
+    patched(body, &patches).unwrap_or_else(|| body.clone())
+}
+
+impl RequestFacts {
+    /// The model asked for, with escapes resolved; `body` is the one that was read.
+    pub fn model<'a>(&self, body: &'a [u8]) -> Cow<'a, str> {
+        json::unquoted(body.get(self.model.clone()).unwrap_or_default())
+    }
+}
+
+impl BodyFault {
+    /// What kind of error the caller gets.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::NotUtf8 | Self::InvalidJson { .. } | Self::NotAnObject | Self::TooDeep => {
+                Cause::InvalidJson
+            }
+            Self::MissingModel
+            | Self::ModelNotAString
+            | Self::DuplicateKey(_)
+            | Self::CaseVariant { .. }
+            | Self::WrongType { .. } => Cause::InvalidRequest,
+        }
+    }
+
+    /// The field at fault.
+    pub fn param(&self) -> Option<&str> {
+        match self {
+            Self::NotUtf8 | Self::InvalidJson { .. } | Self::NotAnObject | Self::TooDeep => None,
+            Self::MissingModel | Self::ModelNotAString => Some("model"),
+            Self::DuplicateKey(field)
+            | Self::CaseVariant { meant: field }
+            | Self::WrongType { field, .. } => Some(field),
+        }
+    }
+}
+
+impl From<json::Fault> for BodyFault {
+    fn from(fault: json::Fault) -> Self {
+        match fault {
+            json::Fault::Syntax(offset) => Self::InvalidJson { offset },
+            json::Fault::TooDeep => Self::TooDeep,
+        }
+    }
+}
+
+/// What was read so far.
+struct Reading {
+    api: Api,
+    seen: u64,
+    model: Option<Range<usize>>,
+    stream: bool,
+    stateful: bool,
+    guarded: SmallVec<[&'static str; 1]>,
+    usage: UsageSpot,
+}
+
+impl Reading {
+    fn new(api: Api, first_member: usize) -> Self {
+        Self {
+            api,
+            seen: 0,
+            model: None,
+            stream: false,
+            stateful: false,
+            guarded: SmallVec::new(),
+            usage: UsageSpot::NewMember(first_member),
+        }
+    }
+
+    fn take(&mut self, member: &Member<'_>) -> Result<(), BodyFault> {
+        let Some(field) = fields::of(self.api, &member.name())? else {
+            return Ok(());
+        };
+        if self.seen & field.bit() != 0 {
+            return Err(BodyFault::DuplicateKey(field.name));
+        }
+        self.seen |= field.bit();
+        self.note(field, &member.value)
+    }
+
+    fn note(&mut self, field: &'static Field, value: &Value<'_>) -> Result<(), BodyFault> {
+        match field.role {
+            Role::Model => {
+                if value.kind != Kind::String {
+                    return Err(BodyFault::ModelNotAString);
+                }
+                self.model = Some(value.range.clone());
+            }
+            Role::Stream => self.stream = flag(field.name, value)? && self.api.streams(),
+            Role::StreamOptions => self.usage = usage_spot(value)?,
+            Role::StateFlag => self.stateful |= flag(field.name, value)?,
+            Role::StateName => self.stateful |= value.kind != Kind::Null,
+            Role::Guarded => {
+                if value.kind != Kind::Null {
+                    self.guarded.push(field.name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn facts(self) -> Result<RequestFacts, BodyFault> {
+        Ok(RequestFacts {
+            stream: self.stream,
+            asks_usage: self.usage == UsageSpot::Asked,
+            stateful: self.stateful,
+            guarded: self.guarded,
+            model: self.model.ok_or(BodyFault::MissingModel)?,
+            usage: self.usage,
+        })
+    }
+}
+
+/// True, false, or null for false. Some servers also take `"true"` and 1 for true; they would do what we did not see.
+fn flag(field: &'static str, value: &Value<'_>) -> Result<bool, BodyFault> {
+    match value.kind {
+        Kind::True => Ok(true),
+        Kind::False | Kind::Null => Ok(false),
+        Kind::Number | Kind::String | Kind::Array | Kind::Object => Err(BodyFault::WrongType {
+            field,
+            expected: "true, false or null",
+        }),
+    }
+}
+
+fn usage_spot(options: &Value<'_>) -> Result<UsageSpot, BodyFault> {
+    match options.kind {
+        Kind::Null => return Ok(UsageSpot::NullOptions(options.range.clone())),
+        Kind::Object => {}
+        Kind::True | Kind::False | Kind::Number | Kind::String | Kind::Array => {
+            return Err(BodyFault::WrongType {
+                field: "stream_options",
+                expected: "an object or null",
+            });
+        }
+    }
+    let mut spot = UsageSpot::NewOption {
+        at: options.range.start + 1,
+        alone: options.is_blank(),
+    };
+    let mut seen = false;
+    for member in options.members() {
+        if !fields::is_include_usage(&member.name())? {
+            continue;
+        }
+        if std::mem::replace(&mut seen, true) {
+            return Err(BodyFault::DuplicateKey(fields::INCLUDE_USAGE));
+        }
+        spot = match flag(fields::INCLUDE_USAGE, &member.value)? {
+            true => UsageSpot::Asked,
+            false => UsageSpot::Value(member.value.range),
+        };
+    }
+    Ok(spot)
+}
+
+/// Responses report usage in their last event without being asked, embeddings are no streams.
+fn reports_only_when_asked(api: Api) -> bool {
+    match api {
+        Api::Chat | Api::Completions => true,
+        Api::Embeddings | Api::Responses => false,
+    }
+}
+
+/// A range and what stands there instead.
+type Patch<'a> = (Range<usize>, Cow<'a, str>);
+
+impl UsageSpot {
+    fn patch(&self) -> Option<Patch<'static>> {
+        let (range, text) = match self {
+            Self::Asked => return None,
+            // A comma may follow: the body has a model at least.
+            Self::NewMember(at) => (*at..*at, r#""stream_options":{"include_usage":true},"#),
+            Self::NullOptions(range) => (range.clone(), r#"{"include_usage":true}"#),
+            Self::NewOption { at, alone: true } => (*at..*at, r#""include_usage":true"#),
+            Self::NewOption { at, alone: false } => (*at..*at, r#""include_usage":true,"#),
+            Self::Value(range) => (range.clone(), "true"),
+        };
+        Some((range, Cow::Borrowed(text)))
+    }
+}
+
+fn json_string(text: &str) -> Cow<'static, str> {
+    let plain = text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\');
+    Cow::Owned(if plain {
+        ["\"", text, "\""].concat()
+    } else {
+        serde_json::Value::from(text).to_string()
+    })
+}
+
+/// None where a range is not within the body.
+fn patched(body: &[u8], patches: &[Patch<'_>]) -> Option<Bytes> {
+    let added: usize = patches.iter().map(|(_, text)| text.len()).sum();
+    let mut edited = Vec::with_capacity(body.len() + added);
+    let mut copied = 0;
+    for (range, text) in patches {
+        edited.extend_from_slice(body.get(copied..range.start)?);
+        edited.extend_from_slice(text.as_bytes());
+        copied = range.end;
+    }
+    edited.extend_from_slice(body.get(copied..)?);
+    Some(Bytes::from(edited))
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,11 @@
 
 pub mod edit;
 pub mod error;
+mod json;
 pub mod openai;
 pub mod provider;
+#[cfg(test)]
+mod samples;
 pub mod sse;
 
 use std::fmt;

@@ -1,0 +1,176 @@
+//! The top-level fields that are read or guarded, and how a key is recognised.
+
+use std::borrow::Cow;
+
+use super::BodyFault;
+use crate::dialect::Api;
+
+/// The one field read inside `stream_options`.
+pub(super) const INCLUDE_USAGE: &str = "include_usage";
+
+/// A field of a request body.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) role: Role,
+    /// Its place in the table; at most 64 fit into the set of those seen.
+    place: u8,
+}
+
+/// What a field is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Model,
+    Stream,
+    StreamOptions,
+    /// True: the answer is kept at the provider.
+    StateFlag,
+    /// Anything but null: the answer builds on something kept at the provider.
+    StateName,
+    /// Names another model, endpoint, credential or stored prompt, past what policy decided.
+    Guarded,
+}
+
+impl Field {
+    /// The field's own bit in a set of fields.
+    pub(super) fn bit(&self) -> u64 {
+        1 << self.place
+    }
+}
+
+/// The field that a key names, if it is one that we read or guard in this operation.
+pub(super) fn of(api: Api, key: &str) -> Result<Option<&'static Field>, BodyFault> {
+    let responses = match api {
+        Api::Responses => &RESPONSES_FIELDS[..],
+        Api::Chat | Api::Completions | Api::Embeddings => &[],
+    };
+    let key = folded(key);
+    for field in FIELDS.iter().chain(responses) {
+        if names(&key, field.name)? {
+            return Ok(Some(field));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a key is `include_usage`.
+pub(super) fn is_include_usage(key: &str) -> Result<bool, BodyFault> {
+    names(&folded(key), INCLUDE_USAGE)
+}
+
+/// Whether a folded key is exactly this name; a name in another case is a fault: Go's `encoding/json`, for one, takes
+/// both, and the provider may be written in it.
+fn names(key: &str, name: &'static str) -> Result<bool, BodyFault> {
+    if key.len() != name.len() || !key.eq_ignore_ascii_case(name) {
+        return Ok(false);
+    }
+    if key == name {
+        return Ok(true);
+    }
+    Err(BodyFault::CaseVariant { meant: name })
+}
+
+/// The two letters beyond ASCII that Unicode folds into it, as capitals, so that they are no exact match.
+fn folded(key: &str) -> Cow<'_, str> {
+    if !key.contains(['\u{17f}', '\u{212a}']) {
+        return Cow::Borrowed(key);
+    }
+    Cow::Owned(key.replace('\u{17f}', "S").replace('\u{212a}', "K"))
+}
+
+const fn field(place: u8, name: &'static str, role: Role) -> Field {
+    Field { name, role, place }
+}
+
+/// In every operation. The guarded ones are routing fields of LiteLLM, OpenRouter and gateways like them; no field that
+/// OpenAI documents for these operations is among them.
+static FIELDS: [Field; 23] = [
+    field(0, "model", Role::Model),
+    field(1, "stream", Role::Stream),
+    field(2, "stream_options", Role::StreamOptions),
+    field(3, "models", Role::Guarded),
+    field(4, "fallbacks", Role::Guarded),
+    field(5, "fallback_models", Role::Guarded),
+    field(6, "route", Role::Guarded),
+    field(7, "provider", Role::Guarded),
+    field(8, "providers", Role::Guarded),
+    field(9, "api_base", Role::Guarded),
+    field(10, "base_url", Role::Guarded),
+    field(11, "api_key", Role::Guarded),
+    field(12, "api_version", Role::Guarded),
+    field(13, "organization", Role::Guarded),
+    field(14, "deployment_id", Role::Guarded),
+    field(15, "custom_llm_provider", Role::Guarded),
+    field(16, "extra_headers", Role::Guarded),
+    field(17, "extra_body", Role::Guarded),
+    field(18, "context_window_fallback_dict", Role::Guarded),
+    field(19, "mock_response", Role::Guarded),
+    field(20, "api_type", Role::Guarded),
+    field(21, "extra_query", Role::Guarded),
+    field(22, "model_list", Role::Guarded),
+];
+
+/// In the Responses API only: there `prompt` names a stored prompt, which may bring its own model.
+static RESPONSES_FIELDS: [Field; 5] = [
+    field(32, "previous_response_id", Role::StateName),
+    field(33, "conversation", Role::StateName),
+    field(34, "background", Role::StateFlag),
+    field(35, "store", Role::StateFlag),
+    field(36, "prompt", Role::Guarded),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// WIRE's lists of what OpenAI documents; `prompt` of Responses is guarded on purpose.
+    const DOCUMENTED: &str = "messages max_completion_tokens max_tokens temperature top_p n stop frequency_penalty \
+        presence_penalty logit_bias logprobs top_logprobs seed tools tool_choice parallel_tool_calls functions \
+        function_call response_format reasoning_effort verbosity modalities audio prediction web_search_options \
+        metadata store service_tier prompt_cache_key prompt_cache_options prompt_cache_retention safety_identifier \
+        user moderation input instructions max_output_tokens max_tool_calls previous_response_id conversation \
+        reasoning text truncation background context_management include access_programs image dimensions \
+        encoding_format best_of echo suffix";
+
+    #[test]
+    fn no_documented_field_is_guarded() {
+        for name in DOCUMENTED.split_whitespace() {
+            for api in Api::ALL {
+                let role = of(api, name).unwrap().map(|field| field.role);
+                assert_ne!(role, Some(Role::Guarded), "{name}");
+            }
+        }
+        assert!(of(Api::Completions, "prompt").unwrap().is_none());
+    }
+
+    #[test]
+    fn every_field_has_a_bit_of_its_own() {
+        let bits = FIELDS
+            .iter()
+            .chain(&RESPONSES_FIELDS)
+            .fold(0, |bits: u64, field| {
+                assert_eq!(bits & field.bit(), 0, "{}", field.name);
+                bits | field.bit()
+            });
+        assert_eq!(bits.count_ones() as usize, FIELDS.len() + RESPONSES_FIELDS.len());
+    }
+
+    #[test]
+    fn a_name_in_another_case_is_refused() {
+        for key in [
+            "Model",
+            "MODEL",
+            "\u{17f}tream",
+            "STREAM",
+            "Fallback\u{17f}",
+            "api_\u{212a}ey",
+        ] {
+            assert!(
+                matches!(of(Api::Chat, key), Err(BodyFault::CaseVariant { .. })),
+                "{key}"
+            );
+        }
+        assert!(of(Api::Chat, "mödel").unwrap().is_none());
+        assert!(of(Api::Chat, "Store").unwrap().is_none());
+    }
+}
