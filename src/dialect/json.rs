@@ -33,7 +33,9 @@ pub(crate) enum Kind {
 }
 
 /// A value that was scanned: what it is and where it stands in its text.
-#[derive(Clone, Debug)]
+///
+/// Like all types here it has no `Debug`: its text is somebody's prompt or answer.
+#[derive(Clone)]
 pub(crate) struct Value<'a> {
     pub(crate) kind: Kind,
     pub(crate) range: Range<usize>,
@@ -41,7 +43,7 @@ pub(crate) struct Value<'a> {
 }
 
 /// A member of an object.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Member<'a> {
     /// With its quotes, and escapes as written.
     key: &'a [u8],
@@ -49,7 +51,6 @@ pub(crate) struct Member<'a> {
 }
 
 /// A position in a JSON text.
-#[derive(Debug)]
 pub(crate) struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
@@ -59,11 +60,9 @@ pub(crate) struct Scanner<'a> {
 }
 
 /// The members of a scanned object, in order. Duplicates are given as often as they stand there.
-#[derive(Debug)]
 pub(crate) struct Members<'a>(Option<Scanner<'a>>);
 
 /// The elements of a scanned array, in order.
-#[derive(Debug)]
 pub(crate) struct Elements<'a>(Option<Scanner<'a>>);
 
 /// Scans a text that is one value, with space around it.
@@ -112,10 +111,7 @@ impl<'a> Value<'a> {
     }
 
     fn inside(&self, kind: Kind) -> Option<Scanner<'a>> {
-        (self.kind == kind).then(|| Scanner {
-            fresh: true,
-            ..Scanner::at(self.text, self.range.start + 1)
-        })
+        (self.kind == kind).then(|| Scanner::at_member(self.text, self.range.start + 1))
     }
 }
 
@@ -163,6 +159,15 @@ impl<'a> Scanner<'a> {
             at,
             depth: 0,
             fresh: false,
+        }
+    }
+
+    /// Begins inside of an object or array, at its first member or element, or at any other key as if it were the
+    /// first.
+    pub(crate) fn at_member(text: &'a [u8], at: usize) -> Self {
+        Self {
+            fresh: true,
+            ..Self::at(text, at)
         }
     }
 

@@ -86,13 +86,13 @@ fn depth_ends_where_serde_json_ends() {
         same_judgement(format!("{}{}", "[".repeat(depth), "]".repeat(depth)).as_bytes());
         same_judgement(format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth)).as_bytes());
     }
-    assert_eq!(document("[".repeat(128).as_bytes()).unwrap_err(), Fault::TooDeep);
+    assert_eq!(document("[".repeat(128).as_bytes()).err(), Some(Fault::TooDeep));
 }
 
 #[test]
 fn members_and_elements_stand_where_they_stand() {
     let text = br#" { "a" : [1, "x" , {}], "b\u0063": null } "#;
-    let object = document(text).unwrap();
+    let object = document(text).unwrap_or_else(|fault| panic!("{fault:?}"));
     let members: Vec<_> = object.members().collect();
     assert_eq!(members.len(), 2);
     assert!(members[0].is("a") && members[1].is("bc"));

@@ -1,1 +1,208 @@
-//! To be written.
+//! Reads a provider's stream as it passes.
+//!
+//! Events go on as they came, whole. The usual one is only searched for a few words; an event is scanned where it holds
+//! one of them as a key with a value that matters, and until the first content was seen.
+
+mod chunk;
+
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+
+use self::chunk::Noted;
+use crate::dialect::Api;
+use crate::dialect::json::{self, Kind};
+use crate::dialect::sse::{self, EventTooLong, Framer, MAX_EVENT};
+use crate::usage::Usage;
+
+/// Notes what a stream says of itself, and takes out the usage event that the caller did not ask for.
+#[derive(Debug)]
+pub struct StreamReader {
+    api: Api,
+    hide_usage: bool,
+    framer: Framer,
+    usage: Option<Usage>,
+    seen: Seen,
+    begun: bool,
+    /// The last event was hidden and ended in a CR, perhaps the first half of a CRLF.
+    hidden_cr: bool,
+}
+
+/// What a stream has said so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Text, a tool call, reasoning, a refusal, audio.
+    pub content: bool,
+    /// An error of the provider: an error event, or `response.failed`.
+    pub error: bool,
+    /// `[DONE]`, a finish reason, or the last event of a response.
+    pub finished: bool,
+    /// An event with data, other than `[DONE]`.
+    pub any_event: bool,
+}
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// With `[DONE]`, a finish reason, or the last event of a response.
+    Complete,
+    /// Without any event: nothing, only comments, or only `[DONE]`.
+    Empty,
+    /// With the provider's own error, which has passed to the caller.
+    Error,
+    /// Without any of these: something is missing.
+    Cut,
+}
+
+impl StreamReader {
+    /// Begins a stream. With `hide_usage`, the event of chat and completions that holds nothing but usage stays behind.
+    pub fn new(api: Api, hide_usage: bool) -> Self {
+        let hideable = match api {
+            Api::Chat | Api::Completions => true,
+            Api::Embeddings | Api::Responses => false,
+        };
+        Self {
+            api,
+            hide_usage: hide_usage && hideable,
+            framer: Framer::default(),
+            usage: None,
+            seen: Seen::default(),
+            begun: false,
+            hidden_cr: false,
+        }
+    }
+
+    /// Takes what came and gives what may go on now: whole events in order, perhaps none. The same `Bytes`, not copied,
+    /// where nothing is held back or hidden. After an error the stream cannot be read any further.
+    pub fn push(&mut self, chunk: Bytes) -> Result<Bytes, EventTooLong> {
+        let whole = self.framer.push(chunk)?;
+        let mut hidden: SmallVec<[(usize, usize); 1]> = SmallVec::new();
+        let mut at = 0;
+        for event in sse::events(&whole) {
+            if event.len() > MAX_EVENT {
+                return Err(EventTooLong);
+            }
+            if self.hides(event) {
+                hidden.push((at, at + event.len()));
+            }
+            at += event.len();
+        }
+        Ok(without(whole, &hidden))
+    }
+
+    /// What is left when the provider closed the stream, and how it ended.
+    ///
+    /// The last event goes on if only its blank line is missing, and gets one, so that an event of ours can follow;
+    /// half an event is dropped, as every SSE reader would.
+    pub fn finish(&mut self) -> (Bytes, StreamEnd) {
+        let rest = self.framer.take_rest();
+        let whole = sse::data(sse::without_bom(&rest)).is_some_and(|data| is_done(&data) || is_object(&data));
+        let last = if !whole || rest.len() > MAX_EVENT || self.hides(&rest) {
+            Bytes::new()
+        } else {
+            let missing: &[u8] = if rest.ends_with(b"\n") { b"\n" } else { b"\n\n" };
+            [&rest, missing].concat().into()
+        };
+        (last, self.end())
+    }
+
+    /// The last usage reported so far.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// What was seen so far.
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    fn end(&self) -> StreamEnd {
+        let seen = self.seen;
+        if seen.error {
+            StreamEnd::Error
+        } else if !seen.any_event {
+            StreamEnd::Empty
+        } else if seen.finished {
+            StreamEnd::Complete
+        } else {
+            StreamEnd::Cut
+        }
+    }
+
+    /// Reads an event and says whether it stays behind.
+    fn hides(&mut self, event: &[u8]) -> bool {
+        let rest_of_hidden = self.hidden_cr && event == b"\n";
+        let hide = rest_of_hidden || self.read(event);
+        self.hidden_cr = hide && event.ends_with(b"\r");
+        hide
+    }
+
+    /// Notes what an event says; whether it holds nothing but the usage that is to be hidden.
+    fn read(&mut self, event: &[u8]) -> bool {
+        let begun = std::mem::replace(&mut self.begun, true);
+        let event = if begun { event } else { sse::without_bom(event) };
+        let Some(data) = sse::data(event).filter(|data| !data.is_empty()) else {
+            return false;
+        };
+        if is_done(&data) {
+            self.seen.finished = true;
+            return false;
+        }
+        self.seen.any_event = true;
+        // Of chat and completions only foreign errors have a name; most events begin with their data.
+        let name = if event.starts_with(b"data") {
+            None
+        } else {
+            sse::name(event)
+        };
+        let noted = match self.api {
+            Api::Chat | Api::Completions | Api::Embeddings => {
+                chunk::of_chat(self.api, name, &data, self.seen)
+            }
+            Api::Responses => chunk::of_responses(name, &data),
+        };
+        self.note(&noted)
+    }
+
+    fn note(&mut self, noted: &Noted) -> bool {
+        self.usage = noted.usage.or(self.usage);
+        self.seen.content |= noted.content;
+        self.seen.error |= noted.error;
+        self.seen.finished |= noted.finished;
+        self.hide_usage && noted.only_usage
+    }
+}
+
+fn is_done(data: &[u8]) -> bool {
+    data.trim_ascii() == b"[DONE]"
+}
+
+fn is_object(data: &[u8]) -> bool {
+    json::document(data).is_ok_and(|value| value.kind == Kind::Object)
+}
+
+/// The bytes without these ranges, which are in order. Copies only where more than one piece is left.
+fn without(whole: Bytes, hidden: &[(usize, usize)]) -> Bytes {
+    if hidden.is_empty() {
+        return whole;
+    }
+    let mut pieces: SmallVec<[Bytes; 2]> = SmallVec::new();
+    let mut kept = 0;
+    for (start, end) in hidden.iter().copied().chain([(whole.len(), whole.len())]) {
+        if kept < start {
+            pieces.push(whole.slice(kept..start));
+        }
+        kept = end;
+    }
+    match pieces.as_slice() {
+        [] => Bytes::new(),
+        [piece] => piece.clone(),
+        [..] => {
+            let mut joined = BytesMut::with_capacity(whole.len());
+            pieces.iter().for_each(|piece| joined.extend_from_slice(piece));
+            joined.freeze()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

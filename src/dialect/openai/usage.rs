@@ -1,1 +1,215 @@
-//! To be written.
+//! Reads what OpenAI-shaped answers report of their use, and whether a plain answer is one at all.
+
+use memchr::memmem;
+
+use crate::dialect::Api;
+use crate::dialect::json::{self, Kind, Scanner, Value};
+use crate::units::Tokens;
+use crate::usage::Usage;
+
+/// Why a plain answer with status 200 is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerFault {
+    /// Nothing but space.
+    #[error("the answer is empty")]
+    Empty,
+    /// HTML, plain text, or JSON cut off.
+    #[error("the answer is no JSON object")]
+    NotJson,
+    /// An error object in place of an answer.
+    #[error("the answer is an error with status 200")]
+    Error,
+}
+
+/// What a plain answer reports, if it does. Looks from the end, where it mostly stands.
+pub fn in_answer(api: Api, body: &[u8]) -> Option<Usage> {
+    let key = memmem::rfind(body, b"\"usage\"")?;
+    let value = top_level_at(body, key).or_else(|| top_level(body))?;
+    of(api, &value)
+}
+
+/// Whether the body of a 200 is an answer, judged cheaply: by its ends, and by a top-level `error` only where the word
+/// occurs. A Responses answer with `status: failed` has an error and an output, and is an answer.
+pub fn judge_answer(body: &[u8]) -> Result<(), AnswerFault> {
+    let trimmed = body.trim_ascii();
+    match (trimmed.first(), trimmed.last()) {
+        (None, _) | (_, None) => return Err(AnswerFault::Empty),
+        (Some(b'{'), Some(b'}')) if trimmed.len() > 1 => {}
+        (Some(_), Some(_)) => return Err(AnswerFault::NotJson),
+    }
+    if memmem::find(trimmed, b"\"error\"").is_none() {
+        return Ok(());
+    }
+    let mut failed = false;
+    let mut scanner = Scanner::at_member(trimmed, 1);
+    while let Ok(Some(member)) = scanner.next_member() {
+        if ["choices", "data", "output"].iter().any(|name| member.is(name)) {
+            return Ok(());
+        }
+        failed |= member.is("error") && member.value.kind != Kind::Null;
+    }
+    if failed { Err(AnswerFault::Error) } else { Ok(()) }
+}
+
+/// The value of the key found at this byte, if that is a key, of the outermost object.
+///
+/// Text cannot fake it: inside of a string every quote has a backslash before it, so a quote behind `{` or `,` begins
+/// a string, and if the rest closes exactly one object, that object is the outermost.
+fn top_level_at(body: &[u8], key: usize) -> Option<Value<'_>> {
+    let before = body.get(..key)?.trim_ascii_end().last()?;
+    if !matches!(before, b'{' | b',') {
+        return None;
+    }
+    let mut scanner = Scanner::at_member(body, key);
+    let value = scanner.next_member().ok()??.value;
+    while scanner.next_member().ok()?.is_some() {}
+    scanner.end().ok()?;
+    Some(value)
+}
+
+/// By a scan from the beginning; of several the last, as JSON readers do.
+fn top_level(body: &[u8]) -> Option<Value<'_>> {
+    let answer = json::document(body).ok()?;
+    let usage = answer.members().filter(|member| member.is("usage")).last()?;
+    Some(usage.value)
+}
+
+/// The parts of a `usage` object; none where it is null, or holds no count that we know.
+pub(crate) fn of(api: Api, usage: &Value<'_>) -> Option<Usage> {
+    let (own, other) = match api {
+        Api::Chat | Api::Completions | Api::Embeddings => (&CHAT, &RESPONSES),
+        Api::Responses => (&RESPONSES, &CHAT),
+    };
+    // Some servers answer one operation in the words of the other.
+    let reported = Reported::read(usage, own);
+    if reported.input.is_some() || reported.output.is_some() {
+        return reported.disjoint();
+    }
+    Reported::read(usage, other).disjoint()
+}
+
+/// What the operations call the same counts.
+struct Names {
+    input: &'static str,
+    input_details: &'static str,
+    output: &'static str,
+    output_details: &'static str,
+}
+
+const CHAT: Names = Names {
+    input: "prompt_tokens",
+    input_details: "prompt_tokens_details",
+    output: "completion_tokens",
+    output_details: "completion_tokens_details",
+};
+
+const RESPONSES: Names = Names {
+    input: "input_tokens",
+    input_details: "input_tokens_details",
+    output: "output_tokens",
+    output_details: "output_tokens_details",
+};
+
+/// The counts as they are reported: sums, and parts of them.
+#[derive(Default)]
+struct Reported {
+    input: Option<Tokens>,
+    output: Option<Tokens>,
+    total: Option<Tokens>,
+    cached: Option<Tokens>,
+    /// DeepSeek's own name for `cached`.
+    cache_hit: Option<Tokens>,
+    cache_write: Option<Tokens>,
+    input_audio: Option<Tokens>,
+    reasoning: Option<Tokens>,
+    output_audio: Option<Tokens>,
+}
+
+impl Reported {
+    fn read(usage: &Value<'_>, names: &Names) -> Self {
+        let mut reported = Self::default();
+        for member in usage.members() {
+            let value = &member.value;
+            if member.is(names.input) {
+                reported.input = count(value);
+            } else if member.is(names.output) {
+                reported.output = count(value);
+            } else if member.is("total_tokens") {
+                reported.total = count(value);
+            } else if member.is("prompt_cache_hit_tokens") {
+                reported.cache_hit = count(value);
+            } else if member.is(names.input_details) {
+                reported.read_input_details(value);
+            } else if member.is(names.output_details) {
+                reported.read_output_details(value);
+            }
+        }
+        reported
+    }
+
+    fn read_input_details(&mut self, details: &Value<'_>) {
+        for member in details.members() {
+            if member.is("cached_tokens") {
+                self.cached = count(&member.value);
+            } else if member.is("cache_write_tokens") {
+                self.cache_write = count(&member.value);
+            } else if member.is("audio_tokens") {
+                self.input_audio = count(&member.value);
+            }
+        }
+    }
+
+    fn read_output_details(&mut self, details: &Value<'_>) {
+        for member in details.members() {
+            if member.is("reasoning_tokens") {
+                self.reasoning = count(&member.value);
+            } else if member.is("audio_tokens") {
+                self.output_audio = count(&member.value);
+            }
+        }
+    }
+
+    /// Takes the parts out of the sums. Parts larger than their sum stay, and nothing is left of the sum.
+    fn disjoint(self) -> Option<Usage> {
+        let (all_input, all_output) = self.sums()?;
+        let mut usage = Usage {
+            cache_read: self.cached.or(self.cache_hit).unwrap_or_default(),
+            cache_write: self.cache_write.unwrap_or_default(),
+            input_audio: self.input_audio.unwrap_or_default(),
+            reasoning: self.reasoning.unwrap_or_default(),
+            output_audio: self.output_audio.unwrap_or_default(),
+            ..Usage::default()
+        };
+        usage.input = all_input.saturating_sub(usage.total_input());
+        usage.output = all_output.saturating_sub(usage.total_output());
+        Some(usage)
+    }
+
+    /// All input and all output; what is not reported follows from the total.
+    fn sums(&self) -> Option<(Tokens, Tokens)> {
+        match (self.input, self.output, self.total) {
+            (Some(input), Some(output), _) => Some((input, output)),
+            (Some(input), None, total) => Some((input, total.unwrap_or_default().saturating_sub(input))),
+            (None, Some(output), total) => Some((total.unwrap_or_default().saturating_sub(output), output)),
+            (None, None, Some(total)) => Some((total, Tokens::ZERO)),
+            (None, None, None) => None,
+        }
+    }
+}
+
+/// A count; a few servers write them as floats. Less than nothing is nothing.
+fn count(value: &Value<'_>) -> Option<Tokens> {
+    if value.kind != Kind::Number {
+        return None;
+    }
+    let text = std::str::from_utf8(value.raw()).ok()?;
+    if let Ok(count) = text.parse() {
+        return Some(Tokens(count));
+    }
+    let float: f64 = text.parse().ok()?;
+    // The cast saturates at both ends.
+    Some(Tokens(float.ceil() as u64))
+}
+
+#[cfg(test)]
+mod tests;
