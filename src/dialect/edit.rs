@@ -4,6 +4,7 @@
 //! the caller wrote them. What is read here decides who answers and what is charged, so a body that two readers could
 //! understand differently (a key twice, or in another case) is refused.
 
+mod fault;
 mod fields;
 
 use std::borrow::Cow;
@@ -12,9 +13,9 @@ use std::ops::Range;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+pub use self::fault::BodyFault;
 use self::fields::{Field, Role};
 use super::Api;
-use super::error::Cause;
 use super::json::{self, Kind, Member, Scanner, Value};
 
 /// What we read of a request body: facts, and the byte ranges they stand at. Borrows nothing.
@@ -56,49 +57,6 @@ pub struct Edits<'a> {
     /// Whether the provider has to report the usage of the stream. Without effect on calls that are none, and on
     /// operations that always report it.
     pub ask_usage: bool,
-}
-
-/// Why a body is refused. Displays as a sentence for the caller that holds nothing of the body.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BodyFault {
-    /// Not UTF-8.
-    #[error("The request body is not valid UTF-8.")]
-    NotUtf8,
-    /// No JSON.
-    #[error("The request body is not valid JSON: error at byte {offset}.")]
-    InvalidJson {
-        /// Where the grammar is broken, counted from 0.
-        offset: usize,
-    },
-    /// Some other JSON value.
-    #[error("The request body must be a JSON object.")]
-    NotAnObject,
-    /// More levels than JSON readers take.
-    #[error("The request body is nested deeper than {} levels.", json::MAX_DEPTH)]
-    TooDeep,
-    /// No `model`.
-    #[error("The field `model` is missing.")]
-    MissingModel,
-    /// `model` is null, a number, ..
-    #[error("The field `model` must be a string.")]
-    ModelNotAString,
-    /// A field that we read stands there twice: readers differ on which one holds.
-    #[error("The field `{0}` is given more than once.")]
-    DuplicateKey(&'static str),
-    /// A key that some readers take for one that we read.
-    #[error("A field's name equals `{meant}` except for case; write `{meant}`.")]
-    CaseVariant {
-        /// The name that it resembles.
-        meant: &'static str,
-    },
-    /// A field that we read has a value that readers take differently (`"true"`, 1).
-    #[error("The field `{field}` must be {expected}.")]
-    WrongType {
-        /// Which field.
-        field: &'static str,
-        /// What it may be.
-        expected: &'static str,
-    },
 }
 
 /// Reads a body in one pass. Accepts every object that `serde_json` accepts, but for the faults of meaning above;
@@ -147,42 +105,6 @@ impl RequestFacts {
     /// The model asked for, with escapes resolved; `body` is the one that was read.
     pub fn model<'a>(&self, body: &'a [u8]) -> Cow<'a, str> {
         json::unquoted(body.get(self.model.clone()).unwrap_or_default())
-    }
-}
-
-impl BodyFault {
-    /// What kind of error the caller gets.
-    pub fn cause(&self) -> Cause {
-        match self {
-            Self::NotUtf8 | Self::InvalidJson { .. } | Self::NotAnObject | Self::TooDeep => {
-                Cause::InvalidJson
-            }
-            Self::MissingModel
-            | Self::ModelNotAString
-            | Self::DuplicateKey(_)
-            | Self::CaseVariant { .. }
-            | Self::WrongType { .. } => Cause::InvalidRequest,
-        }
-    }
-
-    /// The field at fault.
-    pub fn param(&self) -> Option<&str> {
-        match self {
-            Self::NotUtf8 | Self::InvalidJson { .. } | Self::NotAnObject | Self::TooDeep => None,
-            Self::MissingModel | Self::ModelNotAString => Some("model"),
-            Self::DuplicateKey(field)
-            | Self::CaseVariant { meant: field }
-            | Self::WrongType { field, .. } => Some(field),
-        }
-    }
-}
-
-impl From<json::Fault> for BodyFault {
-    fn from(fault: json::Fault) -> Self {
-        match fault {
-            json::Fault::Syntax(offset) => Self::InvalidJson { offset },
-            json::Fault::TooDeep => Self::TooDeep,
-        }
     }
 }
 

@@ -64,6 +64,31 @@ pub struct Problem<'a> {
 }
 
 impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 21] = [
+        Self::Unauthenticated,
+        Self::ModelNotAllowed,
+        Self::ModelNotFound,
+        Self::UnknownPath,
+        Self::MethodNotAllowed,
+        Self::InvalidJson,
+        Self::InvalidRequest,
+        Self::FieldNotAllowed,
+        Self::UnsupportedMediaType,
+        Self::RequestTooLarge,
+        Self::HeadTooLarge,
+        Self::RequestTimeout,
+        Self::RateLimited,
+        Self::Overloaded,
+        Self::UpstreamAuthFailed,
+        Self::NoProviderAvailable,
+        Self::UpstreamTimeout,
+        Self::UpstreamFailed,
+        Self::StreamInterrupted,
+        Self::ShuttingDown,
+        Self::Internal,
+    ];
+
     /// The stable code of this cause: OpenAI's `code`, the access log's `refusal`, a metric's label.
     pub fn code(self) -> &'static str {
         match self {

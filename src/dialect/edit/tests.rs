@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::dialect::error::Cause;
 use crate::dialect::samples;
 
 #[test]

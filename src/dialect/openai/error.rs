@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use serde::Serialize;
 
 use crate::dialect::Api;
 use crate::dialect::error::{Cause, Problem};
@@ -56,31 +57,63 @@ fn type_of(cause: Cause) -> &'static str {
 
 /// The error object as a JSON body.
 pub(crate) fn body(problem: &Problem<'_>) -> Bytes {
-    Bytes::from(serde_json::json!({ "error": object(problem) }).to_string())
+    #[derive(Serialize)]
+    struct Body<'a> {
+        error: ErrorObject<'a>,
+    }
+    Bytes::from(json(&Body {
+        error: object(problem),
+    }))
 }
 
 /// The error as one event. Chat and completions raise on `data: {"error":..}`; Responses clients want the nested
 /// form under `event: error`, which both official SDKs raise.
 pub(crate) fn stream_event(api: Api, problem: &Problem<'_>) -> Bytes {
-    let error = object(problem);
-    Bytes::from(match api {
+    #[derive(Serialize)]
+    struct Event<'a> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        error: ErrorObject<'a>,
+    }
+    match api {
         Api::Chat | Api::Completions | Api::Embeddings => {
-            format!("data: {}\n\n", serde_json::json!({ "error": error }))
+            [b"data: ", body(problem).as_ref(), b"\n\n"].concat().into()
         }
         Api::Responses => {
-            format!(
-                "event: error\ndata: {}\n\n",
-                serde_json::json!({ "type": "error", "error": error })
-            )
+            let event = json(&Event {
+                kind: "error",
+                error: object(problem),
+            });
+            [b"event: error\ndata: ", event.as_slice(), b"\n\n"]
+                .concat()
+                .into()
         }
-    })
+    }
 }
 
-fn object(problem: &Problem<'_>) -> serde_json::Value {
-    serde_json::json!({
-        "message": problem.message,
-        "type": type_of(problem.cause),
-        "param": problem.param,
-        "code": problem.cause.code(),
-    })
+/// In the order in which OpenAI writes it.
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    param: Option<&'a str>,
+    code: &'static str,
 }
+
+fn object<'a>(problem: &Problem<'a>) -> ErrorObject<'a> {
+    ErrorObject {
+        message: problem.message,
+        kind: type_of(problem.cause),
+        param: problem.param,
+        code: problem.cause.code(),
+    }
+}
+
+fn json(body: &impl Serialize) -> Vec<u8> {
+    // Structs of strings always serialize.
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ pub(super) fn of_responses(name: Option<&[u8]>, data: &[u8]) -> Noted {
         }
         Some(b"error") => noted.error = true,
         Some(kind) if kind.ends_with(b".delta") || kind == b"response.output_item.done" => {
-            noted.content = true
+            noted.content = true;
         }
         Some(_) | None => {
             noted.error = has_key(&WORDS.error, data, is_not_null)
@@ -98,7 +98,7 @@ impl Noted {
     fn read_groq(&mut self, api: Api, groq: &Value<'_>) {
         for member in groq.members() {
             if member.is("usage") {
-                self.usage = self.usage.or(usage::of(api, &member.value));
+                self.usage = self.usage.or_else(|| usage::of(api, &member.value));
             } else {
                 self.error |= is_error(&member);
             }

@@ -76,22 +76,44 @@ fn the_samples_end_as_they_say_and_report_what_they_used() {
 }
 
 #[test]
-fn no_split_and_no_line_end_changes_a_sample() {
+fn no_split_changes_a_sample() {
+    for (api, name) in SAMPLES {
+        let stream = samples::openai(name);
+        let whole = pass(api, true, [&stream[..]]);
+        for at in 0..stream.len() {
+            let split = pass(api, true, [&stream[..at], &stream[at..]]);
+            assert_eq!(split, whole, "{name} at {at}");
+        }
+    }
+}
+
+#[test]
+fn line_ends_and_a_byte_order_mark_change_nothing_that_is_read() {
     for (api, name) in SAMPLES {
         let lf = String::from_utf8(samples::openai(name)).unwrap();
+        let read = pass(api, true, [lf.as_bytes()]);
         for stream in [
-            lf.clone(),
             lf.replace('\n', "\r\n"),
             lf.replace('\n', "\r"),
             format!("\u{feff}{lf}"),
         ] {
-            let stream = stream.as_bytes();
-            let whole = pass(api, true, [stream]);
-            for at in 0..stream.len() {
-                let split = pass(api, true, [&stream[..at], &stream[at..]]);
-                assert_eq!(split, whole, "{name} at {at}");
+            let whole = pass(api, true, [stream.as_bytes()]);
+            assert_eq!(
+                (whole.usage, whole.seen, whole.end),
+                (read.usage, read.seen, read.end),
+                "{name}"
+            );
+            for size in [1, 2, 3, 7, 64] {
+                assert_eq!(
+                    pass(api, true, stream.as_bytes().chunks(size)),
+                    whole,
+                    "{name} by {size}"
+                );
             }
-            assert_eq!(pass(api, true, stream.chunks(1)), whole, "{name} byte by byte");
+            for (at, _) in stream.match_indices(['\r', '\n']) {
+                let (before, after) = stream.as_bytes().split_at(at + 1);
+                assert_eq!(pass(api, true, [before, after]), whole, "{name} at {at}");
+            }
         }
     }
 }
