@@ -38,6 +38,8 @@ pub struct Seen {
     pub finished: bool,
     /// An event with data, other than `[DONE]`.
     pub any_event: bool,
+    /// `[DONE]`, the last event of a response, or an error: after this a caller reads no further.
+    pub ended: bool,
 }
 
 /// How a stream ended.
@@ -145,6 +147,7 @@ impl StreamReader {
         };
         if is_done(&data) {
             self.seen.finished = true;
+            self.seen.ended = true;
             return false;
         }
         self.seen.any_event = true;
@@ -168,6 +171,8 @@ impl StreamReader {
         self.seen.content |= noted.content;
         self.seen.error |= noted.error;
         self.seen.finished |= noted.finished;
+        // Usage may follow the finish reason of a chat; nothing follows the last event of a response.
+        self.seen.ended |= noted.error || (noted.finished && self.api == Api::Responses);
         self.hide_usage && noted.only_usage
     }
 }
