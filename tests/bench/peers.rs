@@ -1,0 +1,165 @@
+//! The proxies that are compared, and how each is started.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use crate::measure::{self, Core, Process};
+use crate::wire;
+
+/// Who is between the load and the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Peer {
+    /// Nobody: what every added time is measured against.
+    Direct,
+    /// The bare hyper relay: what every ratio is measured against.
+    Floor,
+    /// nginx, bare.
+    Nginx,
+    /// egret at the reference load.
+    Egret,
+}
+
+impl Peer {
+    /// All of them, in the order of the report.
+    pub(crate) const ALL: [Self; 4] = [Self::Direct, Self::Floor, Self::Nginx, Self::Egret];
+
+    /// Its name in the report.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Floor => "floor",
+            Self::Nginx => "nginx",
+            Self::Egret => "egret",
+        }
+    }
+}
+
+/// What it takes to start a peer.
+pub(crate) struct Setup {
+    /// Where the provider listens.
+    pub(crate) provider: SocketAddr,
+    /// egret's binary.
+    pub(crate) egret: PathBuf,
+    /// Room for generated files.
+    pub(crate) dir: PathBuf,
+    /// Whether processes are kept on their cores.
+    pub(crate) pin: bool,
+    /// Put before the proxy's command line; callgrind goes here.
+    pub(crate) under: Vec<String>,
+}
+
+/// A proxy that answers.
+pub(crate) struct Started {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// From its start to its first answer.
+    pub(crate) first_answer: Duration,
+    /// Its process; none for `direct`.
+    pub(crate) process: Option<Process>,
+}
+
+impl Setup {
+    /// The binary of a peer; none for `direct`, or where it is not installed.
+    pub(crate) fn binary(&self, peer: Peer) -> Option<PathBuf> {
+        match peer {
+            Peer::Direct => None,
+            Peer::Floor => std::env::current_exe().ok(),
+            Peer::Nginx => ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx"]
+                .iter()
+                .map(PathBuf::from)
+                .find(|path| path.exists()),
+            Peer::Egret => Some(self.egret.clone()).filter(|path| path.exists()),
+        }
+    }
+
+    /// Starts a peer and waits for its first answer.
+    pub(crate) fn start(&self, peer: Peer) -> anyhow::Result<Started> {
+        if peer == Peer::Direct {
+            return Ok(Started {
+                address: self.provider,
+                first_answer: Duration::ZERO,
+                process: None,
+            });
+        }
+        let binary = self
+            .binary(peer)
+            .with_context(|| format!("{} is not installed", peer.name()))?;
+        let address = measure::free_port()?;
+        let mut command = self.command(peer, &binary, address)?;
+        let since = Instant::now();
+        let mut process = Process::start(&mut command)?;
+        if let Some(log) = process.stdout() {
+            measure::drain(log);
+        }
+        let first_answer = measure::first_answer(address, &mut process, since)
+            .with_context(|| format!("starting {}", peer.name()))?;
+        Ok(Started {
+            address,
+            first_answer,
+            process: Some(process),
+        })
+    }
+
+    fn command(&self, peer: Peer, binary: &Path, listen: SocketAddr) -> anyhow::Result<Command> {
+        let mut parts = self
+            .under
+            .iter()
+            .cloned()
+            .map(Into::into)
+            .chain([binary.as_os_str().to_owned()]);
+        let first = parts.next().context("no program")?;
+        let mut command = measure::command(first, Core::Proxy, self.pin);
+        command.args(parts);
+        match peer {
+            Peer::Direct => {}
+            Peer::Floor => {
+                let (listen, upstream) = (listen.to_string(), self.provider.to_string());
+                command.args(["floor", "--listen", &listen, "--upstream", &upstream]);
+            }
+            Peer::Nginx => {
+                let conf = include_str!("nginx.conf")
+                    .replace("{listen}", &listen.to_string())
+                    .replace("{provider}", &self.provider.to_string())
+                    .replace("{dir}", &self.dir.display().to_string());
+                command.args([
+                    "-p",
+                    &self.dir.display().to_string(),
+                    "-c",
+                    &self.write("nginx.conf", &conf)?,
+                ]);
+            }
+            Peer::Egret => {
+                let policy = include_str!("policy.yaml")
+                    .replace("{provider}", &self.provider.to_string())
+                    .replace("{key}", &wire::caller_key_digest());
+                command
+                    .args(["run", "--policy", &self.write("policy.yaml", &policy)?])
+                    .args([
+                        "--listen",
+                        &listen.to_string(),
+                        "--admin",
+                        "127.0.0.1:0",
+                        "--workers",
+                        "1",
+                    ])
+                    .env("BENCH_PROVIDER_KEY", "no-secret")
+                    // The access log, one line per call; read by the bench.
+                    .stdout(Stdio::piped())
+                    // Its ready line; what goes wrong shows in the load.
+                    .stderr(Stdio::null());
+            }
+        }
+        Ok(command)
+    }
+
+    fn write(&self, name: &str, text: &str) -> anyhow::Result<String> {
+        let path = self.dir.join(name);
+        fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    }
+}
