@@ -149,9 +149,7 @@ impl Setup {
                     ])
                     .env("BENCH_PROVIDER_KEY", "no-secret")
                     // The access log, one line per call; read by the bench.
-                    .stdout(Stdio::piped())
-                    // Its ready line; what goes wrong shows in the load.
-                    .stderr(Stdio::null());
+                    .stdout(Stdio::piped());
             }
         }
         Ok(command)
