@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -121,12 +123,18 @@ impl Drop for Process {
     }
 }
 
-/// Reads a pipe to its end on a thread, as a log collector would.
-pub(crate) fn drain(mut pipe: impl Read + Send + 'static) {
+/// Reads a pipe to its end on a thread, as a log collector would, and counts its lines.
+pub(crate) fn drain(mut pipe: impl Read + Send + 'static) -> Arc<AtomicU64> {
+    let lines = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&lines);
     thread::spawn(move || {
         let mut buffer = vec![0; 64 * 1024];
-        while pipe.read(&mut buffer).is_ok_and(|read| read > 0) {}
+        while let Ok(read @ 1..) = pipe.read(&mut buffer) {
+            let found = memchr::memchr_iter(b'\n', buffer.get(..read).unwrap_or_default()).count();
+            counted.fetch_add(found as u64, Ordering::Relaxed);
+        }
     });
+    lines
 }
 
 /// A port that was free a moment ago.

@@ -4,6 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -61,6 +63,8 @@ pub(crate) struct Started {
     pub(crate) first_answer: Duration,
     /// Its process; none for `direct`.
     pub(crate) process: Option<Process>,
+    /// Lines of its access log so far; none where it writes none.
+    pub(crate) log_lines: Option<Arc<AtomicU64>>,
 }
 
 impl Setup {
@@ -84,6 +88,7 @@ impl Setup {
                 address: self.provider,
                 first_answer: Duration::ZERO,
                 process: None,
+                log_lines: None,
             });
         }
         let binary = self
@@ -93,15 +98,14 @@ impl Setup {
         let mut command = self.command(peer, &binary, address)?;
         let since = Instant::now();
         let mut process = Process::start(&mut command)?;
-        if let Some(log) = process.stdout() {
-            measure::drain(log);
-        }
+        let log_lines = process.stdout().map(measure::drain);
         let first_answer = measure::first_answer(address, &mut process, since)
             .with_context(|| format!("starting {}", peer.name()))?;
         Ok(Started {
             address,
             first_answer,
             process: Some(process),
+            log_lines,
         })
     }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -120,8 +121,21 @@ fn one(args: &RoundsArgs, setup: &Setup, peer: Peer, figures: &mut Figures) -> a
         figures.add_chunks(peer, stream.cpu_us, stream.calls);
     }
     let lone = load(args, setup, &started, "plain", 1)?;
+    logged(&started, plain.calls + stream.calls)?;
     figures.add(peer, Figure::LoneP50, lone.p50_us);
     figures.add(peer, Figure::LoneP99, lone.p99_us);
+    Ok(())
+}
+
+/// A proxy that drops its log lines would look cheaper than it is.
+fn logged(started: &Started, calls: u64) -> anyhow::Result<()> {
+    if let Some(lines) = &started.log_lines {
+        let lines = lines.load(Ordering::Relaxed);
+        anyhow::ensure!(
+            lines >= calls,
+            "the access log has {lines} lines for at least {calls} calls"
+        );
+    }
     Ok(())
 }
 
