@@ -1,0 +1,178 @@
+//! HTTP/2 connections: shared by calls, driven by a task each.
+
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use hyper::client::conn::http2::{Builder, Connection, SendRequest};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+
+use super::answer::UpstreamBody;
+use super::error::{SendError, Stage};
+use super::io::Stream;
+use super::pool::Place;
+use super::{Outgoing, Settings, Unanswered};
+use crate::clock::Instant;
+use crate::tasks::Tasks;
+
+/// Streams on one connection, whatever more the peer allows; also what hyper assumes until the
+/// peer's SETTINGS came.
+const STREAMS_MAX: usize = 100;
+/// What a stream may have under way unread: 5 MB/s at a round trip of 50 ms.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// As much as all streams together: one caller who does not read never stops the others.
+const CONNECTION_WINDOW: u32 = STREAMS_MAX as u32 * STREAM_WINDOW;
+/// The largest head that is read.
+const HEAD_BYTES_MAX: u32 = 64 * 1024;
+
+type Driver = Connection<TokioIo<Stream>, Full<Bytes>, Spawner>;
+
+/// A shared connection. It ends when every clone and every stream is gone, or with its peer.
+#[derive(Clone)]
+pub(super) struct Http2 {
+    sender: SendRequest<Full<Bytes>>,
+    /// Held for the peer's limit of streams, which hyper tells nowhere else.
+    driver: Arc<Mutex<Driver>>,
+    load: Arc<Load>,
+}
+
+struct Load {
+    open: AtomicUsize,
+    retired: AtomicBool,
+    idle_since: Mutex<Instant>,
+}
+
+/// A place among the streams of a connection, until it is dropped.
+pub(super) struct OpenStream {
+    load: Arc<Load>,
+}
+
+impl Http2 {
+    /// Speaks HTTP/2 over a stream and starts the connection's task.
+    pub(super) async fn over(stream: Stream, tasks: &Tasks, settings: &Settings) -> hyper::Result<Self> {
+        let (sender, driver) = Builder::new(Spawner(tasks.clone()))
+            .timer(TokioTimer::new())
+            .initial_max_send_streams(STREAMS_MAX)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(HEAD_BYTES_MAX)
+            .keep_alive_interval(settings.ping_interval)
+            .keep_alive_timeout(settings.ping_timeout)
+            .keep_alive_while_idle(true)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        let driver = Arc::new(Mutex::new(driver));
+        let driven = Arc::clone(&driver);
+        // Its error reaches the streams by itself.
+        let run = poll_fn(move |cx| Pin::new(&mut *driven.lock()).poll(cx).map(drop));
+        hyper::rt::Executor::execute(&Spawner(tasks.clone()), run);
+        let load = Arc::new(Load {
+            open: AtomicUsize::new(0),
+            retired: AtomicBool::new(false),
+            idle_since: Mutex::new(Instant::now()),
+        });
+        Ok(Self { sender, driver, load })
+    }
+
+    /// Whether it takes new streams at all, now or later.
+    pub(super) fn is_open(&self) -> bool {
+        !self.sender.is_closed() && !self.load.retired.load(Ordering::Relaxed)
+    }
+
+    /// Whether one more stream would start at once. Beyond the peer's limit hyper takes requests
+    /// all the same, and they wait unseen.
+    pub(super) fn has_room(&self) -> bool {
+        let limit = self.driver.lock().current_max_send_streams().min(STREAMS_MAX);
+        self.is_open() && self.load.open.load(Ordering::Relaxed) < limit
+    }
+
+    pub(super) fn open_stream(&self) -> OpenStream {
+        self.load.open.fetch_add(1, Ordering::Relaxed);
+        OpenStream {
+            load: Arc::clone(&self.load),
+        }
+    }
+
+    /// Since when it has no stream; none while it has one.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        (self.load.open.load(Ordering::Relaxed) == 0).then(|| *self.load.idle_since.lock())
+    }
+
+    fn retire(&self) {
+        self.load.retired.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        if self.load.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            *self.load.idle_since.lock() = Instant::now();
+        }
+    }
+}
+
+/// Starts the tasks that hyper asks for; they end when the process stops.
+#[derive(Clone)]
+struct Spawner(Tasks);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Spawner {
+    fn execute(&self, task: F) {
+        let stopping = self.0.stopping();
+        self.0.spawn("upstream http2", async move {
+            tokio::select! {
+                () = task => {}
+                () = stopping => {}
+            }
+        });
+    }
+}
+
+/// Sends a request on a stream of its own; resolves with the head of the answer.
+pub(super) async fn exchange(
+    mut http2: Http2,
+    stream: OpenStream,
+    place: &Arc<Place>,
+    request: Outgoing,
+) -> Result<Response<UpstreamBody>, Unanswered> {
+    // hyper does not give a request back whose stream was refused.
+    let again = request.clone();
+    match http2.sender.try_send_request(place.absolute(request)).await {
+        Ok(answer) => Ok(answer.map(|incoming| UpstreamBody::http2(incoming, stream))),
+        Err(mut failed) => {
+            let unsent = failed.take_message().is_some();
+            let error = failed.into_error();
+            let unprocessed = unsent || is_unprocessed(&error);
+            if unprocessed {
+                http2.retire();
+            }
+            let stage = match &error {
+                _ if unprocessed => Stage::Connect,
+                error if cause(error).is_some_and(h2::Error::is_reset) => Stage::Head,
+                _ => Stage::Write,
+            };
+            Err(Unanswered {
+                error: SendError::because(stage, place.endpoint(), error),
+                again: unprocessed.then(|| Box::new(again)),
+            })
+        }
+    }
+}
+
+/// RFC 9113 8.7: a stream above the last one of a GOAWAY, or reset with REFUSED_STREAM, was not
+/// processed. h2 gives a stream the GOAWAY as its error only if it is above.
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    cause(error).is_some_and(|error| {
+        error.is_remote()
+            && (error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)))
+    })
+}
+
+fn cause(error: &hyper::Error) -> Option<&h2::Error> {
+    error.source()?.downcast_ref()
+}
