@@ -164,7 +164,8 @@ fn with_system_roots(extra: &[CertificateDer<'static>]) -> Result<Arc<ClientConf
     trusting(roots)
 }
 
-fn trusting(roots: RootCertStore) -> Result<Arc<ClientConfig>, TlsError> {
+/// The configuration over given roots.
+pub(super) fn trusting(roots: RootCertStore) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])

@@ -169,7 +169,8 @@ pub(super) async fn exchange(
 fn is_unprocessed(error: &hyper::Error) -> bool {
     cause(error).is_some_and(|error| {
         error.is_remote()
-            && (error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)))
+            && (error.is_go_away()
+                || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)))
     })
 }
 

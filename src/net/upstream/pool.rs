@@ -62,6 +62,11 @@ impl Pool {
         self.places.lock().known.iter().map(|place| place.idle()).sum()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.lock().known.is_empty()
+    }
+
     /// Sweeps until nothing is left, the pool is gone, or the process stops.
     fn sweeps(self: &Arc<Self>) -> impl Future<Output = ()> + Send + 'static {
         let pool = Arc::downgrade(self);

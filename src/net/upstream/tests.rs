@@ -1,1 +1,4 @@
-
+mod fixture;
+mod http1;
+mod http2;
+mod stages;
