@@ -221,7 +221,7 @@ mod tests {
 
         let config = tls.config().unwrap();
 
-        assert!(Arc::ptr_eq(&config, &tls.clone().config().unwrap()));
+        assert!(Arc::ptr_eq(&config, &tls.config().unwrap()));
         assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
     }
 }

@@ -5,11 +5,13 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
+use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 
@@ -37,8 +39,8 @@ type Driver = Connection<TokioIo<Stream>, Full<Bytes>, Spawner>;
 #[derive(Clone)]
 pub(super) struct Http2 {
     sender: SendRequest<Full<Bytes>>,
-    /// Held for the peer's limit of streams, which hyper tells nowhere else.
-    driver: Arc<Mutex<Driver>>,
+    /// Held for the peer's limit of streams, which hyper tells nowhere else; none when it is over.
+    driver: Arc<Mutex<Option<Driver>>>,
     load: Arc<Load>,
 }
 
@@ -67,11 +69,11 @@ impl Http2 {
             .keep_alive_while_idle(true)
             .handshake(TokioIo::new(stream))
             .await?;
-        let driver = Arc::new(Mutex::new(driver));
+        let driver = Arc::new(Mutex::new(Some(driver)));
         let driven = Arc::clone(&driver);
-        // Its error reaches the streams by itself.
-        let run = poll_fn(move |cx| Pin::new(&mut *driven.lock()).poll(cx).map(drop));
-        hyper::rt::Executor::execute(&Spawner(tasks.clone()), run);
+        let run = poll_fn(move |cx| drive(&mut driven.lock(), cx));
+        // Ends with hyper's own task, also when the process stops.
+        tasks.spawn("upstream http2", run);
         let load = Arc::new(Load {
             open: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
@@ -88,8 +90,10 @@ impl Http2 {
     /// Whether one more stream would start at once. Beyond the peer's limit hyper takes requests
     /// all the same, and they wait unseen.
     pub(super) fn has_room(&self) -> bool {
-        let limit = self.driver.lock().current_max_send_streams().min(STREAMS_MAX);
-        self.is_open() && self.load.open.load(Ordering::Relaxed) < limit
+        let Some(limit) = self.driver.lock().as_ref().map(Driver::current_max_send_streams) else {
+            return false;
+        };
+        self.is_open() && self.load.open.load(Ordering::Relaxed) < limit.min(STREAMS_MAX)
     }
 
     pub(super) fn open_stream(&self) -> OpenStream {
@@ -109,6 +113,16 @@ impl Http2 {
     }
 }
 
+/// Drives a connection; drops it when it is over, or hyper would go on taking requests for it.
+fn drive(driver: &mut Option<Driver>, cx: &mut Context<'_>) -> Poll<()> {
+    if let Some(running) = driver {
+        // Its error reaches the streams by itself.
+        ready!(Pin::new(running).poll(cx)).ok();
+        *driver = None;
+    }
+    Poll::Ready(())
+}
+
 impl Drop for OpenStream {
     fn drop(&mut self) {
         if self.load.open.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -121,10 +135,10 @@ impl Drop for OpenStream {
 #[derive(Clone)]
 struct Spawner(Tasks);
 
-impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Spawner {
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawner {
     fn execute(&self, task: F) {
         let stopping = self.0.stopping();
-        self.0.spawn("upstream http2", async move {
+        self.0.spawn("upstream http2 frames", async move {
             tokio::select! {
                 () = task => {}
                 () = stopping => {}

@@ -123,6 +123,13 @@ impl Client {
         TlsAcceptor::from(Arc::clone(&self.certified.server))
     }
 
+    /// One that does not offer HTTP/2.
+    pub(super) fn http1_acceptor(&self) -> TlsAcceptor {
+        let mut config = ServerConfig::clone(&self.certified.server);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+
     pub(super) async fn send(&self, to: &Served) -> Result<Response<UpstreamBody>, SendError> {
         self.upstream.send(&to.endpoint, post("hi"), LIMIT).await
     }
