@@ -66,17 +66,18 @@ impl Connector {
                 let tcp = race(alternate(addresses), dial)
                     .await
                     .map_err(failed(Stage::Connect))?;
-                match http.tls {
-                    true => self.encrypt(tcp, to, http).await?,
-                    false => (Stream::Tcp(tcp), false),
+                if http.tls {
+                    self.encrypt(tcp, to, http).await?
+                } else {
+                    (Stream::Tcp(tcp), false)
                 }
             }
         };
-        let opened = match is_http2 {
-            true => Http2::over(stream, &self.tasks, &self.settings)
-                .await
-                .map(Opened::Http2),
-            false => Http1::over(stream).await.map(Opened::Http1),
+        let opened = if is_http2 {
+            let http2 = Http2::over(stream, &self.tasks, &self.settings).await;
+            http2.map(Opened::Http2)
+        } else {
+            Http1::over(stream).await.map(Opened::Http1)
         };
         opened.map_err(|cause| SendError::because(Stage::Connect, to, cause))
     }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
@@ -68,38 +69,43 @@ impl Http1 {
 }
 
 /// Sends a request and drives the connection until the head of the answer is there.
-pub(super) async fn exchange(
+///
+/// The request is handed over before the first poll, so the future does not carry it about.
+pub(super) fn exchange(
     mut http1: Box<Http1>,
     reused: bool,
     place: &Arc<Place>,
     mut request: Outgoing,
-) -> Result<Response<UpstreamBody>, Unanswered> {
-    request
-        .headers_mut()
-        .insert(http::header::HOST, place.host().clone());
-    let mut head = pin!(muted(|| http1.sender.try_send_request(request)));
-    let mut driven = Some(http1);
-    let answer = poll_fn(|cx| {
-        // Dropped when it is over: only then does hyper give back a request that it still holds.
-        driven.take_if(|http1| http1.drive(cx).is_ready());
-        poll_muted(|cx| head.as_mut().poll(cx))
-    })
-    .await;
-    match answer {
-        Ok(answer) => Ok(answer.map(|incoming| UpstreamBody::http1(incoming, driven, place))),
-        Err(mut failed) => {
-            let unsent = failed.take_message();
-            let error = failed.into_error();
-            let stage = match unsent {
-                Some(_) => Stage::Connect,
-                None if error.is_parse() || error.is_incomplete_message() => Stage::Head,
-                None => Stage::Write,
-            };
-            Err(Unanswered {
-                error: SendError::because(stage, place.endpoint(), error),
-                // A fresh connection that closes at once says something; a pooled one only that it is old.
-                again: unsent.filter(|_| reused).map(Box::new),
-            })
+) -> impl Future<Output = Result<Response<UpstreamBody>, Unanswered>> {
+    let headers = request.headers_mut();
+    headers.insert(http::header::HOST, place.host().clone());
+    let head = muted(|| http1.sender.try_send_request(request));
+    async move {
+        let mut head = pin!(head);
+        let mut driven = Some(http1);
+        let answer = poll_fn(|cx| {
+            // Dropped when it is over: only then does hyper give back a request that it still holds.
+            driven.take_if(|http1| http1.drive(cx).is_ready());
+            poll_muted(|cx| head.as_mut().poll(cx))
+        });
+        match answer.await {
+            Ok(answer) => Ok(answer.map(|incoming| UpstreamBody::http1(incoming, driven, place))),
+            Err(failed) => Err(unanswered(failed, reused, place)),
         }
+    }
+}
+
+fn unanswered(mut failed: TrySendError<Outgoing>, reused: bool, place: &Place) -> Unanswered {
+    let unsent = failed.take_message();
+    let error = failed.into_error();
+    let stage = match unsent {
+        Some(_) => Stage::Connect,
+        None if error.is_parse() || error.is_incomplete_message() => Stage::Head,
+        None => Stage::Write,
+    };
+    Unanswered {
+        error: SendError::because(stage, place.endpoint(), error),
+        // A fresh connection that closes at once says something; a pooled one only that it is old.
+        again: unsent.filter(|_| reused).map(Box::new),
     }
 }

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -148,33 +149,45 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawner {
 }
 
 /// Sends a request on a stream of its own; resolves with the head of the answer.
-pub(super) async fn exchange(
+///
+/// The request is handed over before the first poll, so the future does not carry it about.
+pub(super) fn exchange(
     mut http2: Http2,
     stream: OpenStream,
     place: &Arc<Place>,
     request: Outgoing,
-) -> Result<Response<UpstreamBody>, Unanswered> {
+) -> impl Future<Output = Result<Response<UpstreamBody>, Unanswered>> {
     // hyper does not give a request back whose stream was refused.
-    let again = request.clone();
-    match http2.sender.try_send_request(place.absolute(request)).await {
-        Ok(answer) => Ok(answer.map(|incoming| UpstreamBody::http2(incoming, stream))),
-        Err(mut failed) => {
-            let unsent = failed.take_message().is_some();
-            let error = failed.into_error();
-            let unprocessed = unsent || is_unprocessed(&error);
-            if unprocessed {
-                http2.retire();
-            }
-            let stage = match &error {
-                _ if unprocessed => Stage::Connect,
-                error if cause(error).is_some_and(h2::Error::is_reset) => Stage::Head,
-                _ => Stage::Write,
-            };
-            Err(Unanswered {
-                error: SendError::because(stage, place.endpoint(), error),
-                again: unprocessed.then(|| Box::new(again)),
-            })
+    let again = Box::new(request.clone());
+    let head = http2.sender.try_send_request(place.absolute(request));
+    async move {
+        match head.await {
+            Ok(answer) => Ok(answer.map(|incoming| UpstreamBody::http2(incoming, stream))),
+            Err(failed) => Err(unanswered(failed, again, &http2, place)),
         }
+    }
+}
+
+fn unanswered(
+    failed: TrySendError<Outgoing>,
+    again: Box<Outgoing>,
+    http2: &Http2,
+    place: &Place,
+) -> Unanswered {
+    let unsent = failed.message().is_some();
+    let error = failed.into_error();
+    let unprocessed = unsent || is_unprocessed(&error);
+    let stage = if unprocessed {
+        http2.retire();
+        Stage::Connect
+    } else if cause(&error).is_some_and(h2::Error::is_reset) {
+        Stage::Head
+    } else {
+        Stage::Write
+    };
+    Unanswered {
+        error: SendError::because(stage, place.endpoint(), error),
+        again: unprocessed.then_some(again),
     }
 }
 

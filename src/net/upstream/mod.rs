@@ -111,7 +111,7 @@ impl Upstream {
         };
         // Not an idle HTTP/1 connection again: what killed one often killed all.
         let link = self.connect(&place, connect_timeout).await?;
-        exchange(link, &place, *request)
+        Box::pin(exchange(link, &place, *request))
             .await
             .map_err(|unanswered| unanswered.error)
     }

@@ -5,9 +5,11 @@ use http_body::Body;
 use proptest::prelude::*;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 
 use super::super::*;
 use super::fixture::*;
+use crate::random::Random;
 
 #[tokio::test]
 async fn sequential_calls_share_one_connection() {
@@ -388,6 +390,109 @@ async fn an_early_answer_arrives_although_the_request_is_not_read() {
     assert_eq!(answer.status(), 413);
     assert_eq!(read(answer.into_body()).await.0, "no");
     assert_eq!(client.upstream.idle(), 0, "half a request is under way on it");
+}
+
+#[tokio::test]
+async fn a_request_without_a_body_announces_none() {
+    let client = client();
+    let (seen, mut requests) = mpsc::channel(1);
+    let server = client.in_memory(move |_, mut pipe| {
+        let seen = seen.clone();
+        async move {
+            let _ = seen.send(request(&mut pipe).await).await;
+            say(&mut pipe, PLAIN).await;
+        }
+    });
+    let get = Request::get("/v1/models").body(Full::default()).unwrap();
+    client.upstream.send(&server.endpoint, get, LIMIT).await.unwrap();
+    assert_eq!(
+        requests.recv().await.unwrap().unwrap(),
+        "GET /v1/models HTTP/1.1\r\nhost: server\r\n\r\n"
+    );
+}
+
+#[tokio::test]
+async fn large_bodies_pass_in_both_directions() {
+    const LENGTH: usize = 5 << 20;
+    let client = client();
+    let server = client
+        .on_port("http", |_, mut tcp| async move {
+            while let Some(asked) = request(&mut tcp).await {
+                let body = asked.split_once("\r\n\r\n").unwrap().1;
+                say(
+                    &mut tcp,
+                    &format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n"),
+                )
+                .await;
+                say(&mut tcp, body).await;
+            }
+        })
+        .await;
+    for _ in 0..2 {
+        let mut request = post("");
+        *request.body_mut() = Full::from("x".repeat(LENGTH));
+        let answer = client
+            .upstream
+            .send(&server.endpoint, request, LIMIT)
+            .await
+            .unwrap();
+        let (text, end) = read(answer.into_body()).await;
+        end.unwrap();
+        assert_eq!((text.len(), text.trim_matches('x')), (LENGTH, ""));
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn no_way_to_leave_a_call_leaks_its_connection() {
+    let client = client();
+    let open = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&open);
+    let server = client.in_memory(move |_, mut pipe| {
+        let count = Arc::clone(&count);
+        async move {
+            count.fetch_add(1, Ordering::SeqCst);
+            while request(&mut pipe).await.is_some() {
+                for part in [CHUNKED, "5\r\nhello\r\n", "0\r\n\r\n"] {
+                    tokio::task::yield_now().await;
+                    say(&mut pipe, part).await;
+                }
+            }
+            count.fetch_sub(1, Ordering::SeqCst);
+        }
+    });
+    let random = Random::seeded(11);
+    let mut calls = JoinSet::new();
+    for _ in 0..300 {
+        let (upstream, endpoint, way) = (client.upstream.clone(), server.endpoint.clone(), random.u64() % 4);
+        calls.spawn(async move {
+            let sent = upstream.send(&endpoint, post("hi"), LIMIT);
+            match way {
+                0 => drop(timeout(Duration::ZERO, sent).await),
+                1 => drop(sent.await.unwrap()),
+                2 => drop(burst(sent.await.unwrap().body_mut()).await),
+                _ => assert_eq!(read(sent.await.unwrap().into_body()).await.0, "hello"),
+            }
+        });
+    }
+    while let Some(call) = calls.join_next().await {
+        call.unwrap();
+    }
+    while open.load(Ordering::SeqCst) > client.upstream.idle() {
+        tokio::task::yield_now().await;
+    }
+    let idle = client.upstream.idle();
+    assert_eq!(open.load(Ordering::SeqCst), idle);
+    assert!((1..=64).contains(&idle), "{idle}");
+}
+
+#[tokio::test]
+async fn what_a_call_carries_about_stays_small() {
+    let client = client();
+    let endpoint = Endpoint::Memory("server".into());
+    let call = client.upstream.send(&endpoint, post("hi"), LIMIT);
+    assert!(size_of_val(&call) < 1536, "{}", size_of_val(&call));
+    assert!(size_of::<UpstreamBody>() <= 96, "{}", size_of::<UpstreamBody>());
 }
 
 proptest! {
