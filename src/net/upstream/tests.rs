@@ -1,4 +1,5 @@
 mod fixture;
 mod http1;
 mod http2;
+mod pool;
 mod stages;
