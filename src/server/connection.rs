@@ -1,0 +1,302 @@
+//! One connection: hyper with every cap set, each request checked and counted, closed as the drain says.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::checks::{check, strip_upgrade};
+use super::counted::{Content, Counted, InFlight};
+use super::drain::{Drain, Phase};
+use super::timeouts::{Activity, Limits, Observed, Patience};
+use crate::tasks::Tasks;
+
+/// The largest request head, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// HTTP/2 streams of one connection at a time.
+const MAX_STREAMS: u32 = 200;
+/// Streams the peer opened and reset before we looked at them (CVE-2023-44487, "rapid reset"), and streams we
+/// reset for the peer's faults (CVE-2025-8671, "made you reset"): beyond these the connection is closed.
+const MAX_RESETS: usize = 50;
+/// HTTP/2 pings find a dead peer within the sum of these.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The remote address; an IPv4 one that came over an IPv6 socket is in its IPv4 form.
+    pub address: SocketAddr,
+}
+
+impl Peer {
+    /// The peer at an address.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address: SocketAddr::new(address.ip().to_canonical(), address.port()),
+        }
+    }
+
+    /// Whether the peer shares our network namespace: in a pod, its other containers.
+    pub fn is_loopback(&self) -> bool {
+        self.address.ip().is_loopback()
+    }
+}
+
+/// How a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether a connection that starts with HTTP/2's preface is served; else it is closed.
+    pub h2c: bool,
+    /// How long a request's head may take, from its first byte; a connection's first, from the accept.
+    pub head_timeout: Duration,
+    /// How long a connection without a call stays open.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Settings {
+    /// HTTP/1.1 only. The idle timeout outlasts the pools of common clients (Go and reqwest keep 90 s): where the
+    /// server closes first, a POST sent at that moment is lost.
+    fn default() -> Self {
+        Self {
+            h2c: false,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What answers requests. Every `Fn(Request<Incoming>, Peer) -> impl Future<Output = Response<impl Body>>` does.
+///
+/// The future is dropped when the caller leaves; the body too. Both therefore undo in `Drop` what must be undone.
+pub trait Service: Clone + Send + Sync + 'static {
+    /// The body of an answer. An error breaks the connection off.
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+    /// One call, up to its answer's head.
+    type Answer: Future<Output = Response<Self::Body>> + Send + 'static;
+
+    /// Answers one request, whose head is well-formed ([`super::check`]).
+    fn answer(&self, request: Request<Incoming>, peer: Peer) -> Self::Answer;
+}
+
+impl<S, F, B> Service for S
+where
+    S: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+    type Answer = F;
+
+    fn answer(&self, request: Request<Incoming>, peer: Peer) -> F {
+        self(request, peer)
+    }
+}
+
+/// Serves one connection until it closes. `serve` does this for each that it accepts; over an in-memory duplex it
+/// serves a test under a paused clock.
+///
+/// Dropping the future closes the connection and drops its calls (HTTP/2's run as `tasks`, and end too).
+pub async fn serve_io<I, S>(io: I, peer: Peer, service: S, settings: Settings, drain: Drain, tasks: Tasks)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service,
+{
+    Connection {
+        peer,
+        service,
+        settings,
+        drain,
+        tasks,
+        last: false,
+    }
+    .run(io)
+    .await;
+}
+
+/// One connection to be.
+pub(super) struct Connection<S> {
+    pub(super) peer: Peer,
+    pub(super) service: S,
+    pub(super) settings: Settings,
+    pub(super) drain: Drain,
+    pub(super) tasks: Tasks,
+    /// It was waiting when accepting ended: it gets one answer, and then closes.
+    pub(super) last: bool,
+}
+
+impl<S: Service> Connection<S> {
+    pub(super) async fn run<I>(self, io: I)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let _open = self.drain.open();
+        let activity = Arc::new(Activity::default());
+        let limits = Limits {
+            head: self.settings.head_timeout,
+            idle: self.settings.idle_timeout,
+        };
+        let io = TokioIo::new(Observed::new(io, Arc::clone(&activity)));
+        let patience = Patience::new(limits, Arc::clone(&activity));
+        let (h2c, last, drain, tasks) = (
+            self.settings.h2c,
+            self.last,
+            self.drain.clone(),
+            self.tasks.clone(),
+        );
+        let service = service_fn(move |request| self.respond(request, &activity));
+        if h2c {
+            let builder = either_version(
+                StreamTasks {
+                    tasks,
+                    drain: drain.clone(),
+                },
+                !last,
+            );
+            let connection = builder.serve_connection(io, service).into_owned();
+            follow(connection, |c| c.graceful_shutdown(), patience, &drain, last).await;
+        } else {
+            let connection = http1_only(!last).serve_connection(io, service);
+            follow(connection, |c| c.graceful_shutdown(), patience, &drain, last).await;
+        }
+    }
+
+    fn respond(
+        &self,
+        mut request: Request<Incoming>,
+        activity: &Arc<Activity>,
+    ) -> impl Future<Output = Result<Response<Counted<S::Body>>, Infallible>> + Send + use<S> {
+        let version = request.version();
+        let in_flight = InFlight {
+            _call: self.drain.call(),
+            _busy: activity.begin(version),
+        };
+        let checked = check(&request);
+        strip_upgrade(request.headers_mut());
+        let answer = checked.map(|()| self.service.answer(request, self.peer));
+        let drain = self.drain.clone();
+        async move {
+            let mut response = match answer {
+                Ok(answer) => answer.await.map(|body| Content::Service { body }),
+                Err(malformed) => malformed.response().map(|body| Content::Own { body }),
+            };
+            if version == Version::HTTP_2 {
+                // HTTP/2 says it by GOAWAY; the header would be malformed there (RFC 9113 8.2.2).
+                response.headers_mut().remove(CONNECTION);
+            } else if drain.phase() >= Phase::Leaving {
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response.map(|content| Counted::new(content, in_flight)))
+        }
+    }
+}
+
+/// No header timeout of hyper's: `timeouts` has a better one. 100 headers is hyper's own cap.
+fn http1_only(keep_alive: bool) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_header_size(MAX_HEAD)
+        .half_close(false)
+        .keep_alive(keep_alive);
+    builder
+}
+
+fn either_version(tasks: StreamTasks, keep_alive: bool) -> auto::Builder<StreamTasks> {
+    let mut builder = auto::Builder::new(tasks);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        // This builder has no cap for heads alone; its buffer's is one.
+        .max_buf_size(MAX_HEAD)
+        .half_close(false)
+        .keep_alive(keep_alive);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD as u32)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_RESETS)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_ANSWERED_WITHIN);
+    builder
+}
+
+/// Polls a connection to its end, which the drain or a lack of patience may bring about.
+async fn follow<C, E>(
+    connection: C,
+    close: impl Fn(Pin<&mut C>),
+    mut patience: Patience,
+    drain: &Drain,
+    last: bool,
+) where
+    C: Future<Output = Result<(), E>>,
+{
+    let mut connection = pin!(connection);
+    let mut watch = drain.watch();
+    // The last connections close by themselves after one answer: told to close, hyper would not even read it.
+    let mut told = last;
+    poll_fn(|cx| {
+        let phase = watch.poll(cx);
+        if phase == Phase::Cut {
+            return Poll::Ready(());
+        }
+        // Polled first: a request that has arrived becomes a call, which is finished before the close.
+        // How a connection ends is its caller's business; what calls came to is logged where they are settled.
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if phase == Phase::Closing && !told {
+            told = true;
+            close(connection.as_mut());
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+        }
+        patience.poll(cx)
+    })
+    .await;
+}
+
+/// Starts the tasks that hyper makes of HTTP/2 streams; each ends at the cut.
+#[derive(Clone)]
+struct StreamTasks {
+    tasks: Tasks,
+    drain: Drain,
+}
+
+impl<F> hyper::rt::Executor<F> for StreamTasks
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let drain = self.drain.clone();
+        self.tasks.spawn("h2 stream", async move {
+            tokio::select! {
+                () = stream => {}
+                () = drain.reached(Phase::Cut) => {}
+            }
+        });
+    }
+}

@@ -1,0 +1,186 @@
+//! How long a connection is waited for: one whose head is slow to come, or that lies idle, is closed.
+//!
+//! hyper's own header timer counts from the end of the last answer: it would close every kept-alive connection
+//! after the few seconds that a head may take, under the hands of callers whose pools keep it for minutes; and it
+//! allocates a timer per request. Here each connection has one timer, which is moved when its task falls idle.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep_until};
+
+use crate::clock::Instant;
+
+/// What a connection does, as its calls tell it.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    calls: AtomicU32,
+    calls_begun: AtomicU32,
+    /// The last head began after this many calls; stale when more have begun. At first zero: who connects and says
+    /// nothing is slow, not idle.
+    head_after_call: AtomicU32,
+    multiplexed: AtomicBool,
+}
+
+impl Activity {
+    /// A call has begun: its head is complete. It lasts until the guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>, version: http::Version) -> Busy {
+        if version == http::Version::HTTP_2 {
+            self.multiplexed.store(true, Ordering::Relaxed);
+        }
+        self.calls_begun.fetch_add(1, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    fn head_begins(&self) {
+        self.head_after_call
+            .store(self.calls_begun.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    fn waits_for(&self) -> Wait {
+        let after_call = self.calls_begun.load(Ordering::Relaxed);
+        if self.head_after_call.load(Ordering::Relaxed) == after_call {
+            Wait::Head { after_call }
+        } else {
+            Wait::Idle { after_call }
+        }
+    }
+
+    /// No timer of ours runs during a call, nor after HTTP/2's first: bytes between its calls are no head, and
+    /// its pings find dead peers.
+    fn untimed(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) > 0 || self.multiplexed.load(Ordering::Relaxed)
+    }
+}
+
+/// One call on a connection.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How long a connection is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// From a head's first byte to its last; for the first head, from the connection's start.
+    pub(super) head: Duration,
+    /// Between two calls.
+    pub(super) idle: Duration,
+}
+
+/// What a connection without a call waits for. The count of calls tells one wait from the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Head { after_call: u32 },
+    Idle { after_call: u32 },
+}
+
+/// Watches over one connection, polled by its task whenever that has nothing else to do.
+pub(super) struct Patience {
+    limits: Limits,
+    activity: Arc<Activity>,
+    armed: Option<Wait>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    pub(super) fn new(limits: Limits, activity: Arc<Activity>) -> Self {
+        Self {
+            limits,
+            activity,
+            armed: None,
+            timer: None,
+        }
+    }
+
+    /// Ready when what the connection waits for has taken too long.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.activity.untimed() {
+            self.armed = None;
+            return Poll::Pending;
+        }
+        let wait = self.activity.waits_for();
+        if self.armed != Some(wait) {
+            let limit = match wait {
+                Wait::Head { .. } => self.limits.head,
+                Wait::Idle { .. } => self.limits.idle,
+            };
+            self.arm(Instant::now() + limit);
+            self.armed = Some(wait);
+        }
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    fn arm(&mut self, at: Instant) {
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(at),
+            None => self.timer = Some(Box::pin(sleep_until(at))),
+        }
+    }
+}
+
+/// A connection's bytes; tells its activity when some come outside of a call: then a head has begun.
+pub(super) struct Observed<I> {
+    io: I,
+    activity: Arc<Activity>,
+}
+
+impl<I> Observed<I> {
+    pub(super) fn new(io: I, activity: Arc<Activity>) -> Self {
+        Self { io, activity }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Observed<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let outcome = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
+        if buf.filled().len() > before && !self.activity.untimed() {
+            self.activity.head_begins();
+        }
+        Poll::Ready(outcome)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Observed<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
