@@ -1,0 +1,181 @@
+//! Reloads: load, then accept or reject.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::{debug, error, info, warn};
+
+use super::Watch;
+use crate::clock::Clock;
+use crate::policy::Snapshot;
+use crate::policy::store::{PolicyStore, ReloadResult};
+
+/// How often, and how far apart, unreadable files are tried again: a kubelet with `fsGroup` gives the new files to the
+/// group only after it has swapped them in.
+const TRIES: u32 = 5;
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+
+/// What a good load gives.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The policy.
+    pub snapshot: Snapshot,
+    /// What `check` would warn of, rendered.
+    pub warnings: Vec<String>,
+}
+
+/// Why a load gave no policy; the text is rendered for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadFault {
+    /// The files could not be read: worth another try.
+    Unreadable(String),
+    /// The files were read, and are no policy.
+    Bad(String),
+}
+
+/// Reloads whenever `watch` tells to, for ever; drop it to end it.
+///
+/// Loads on the caller's thread, as compiling a policy of 10 MB takes a while: run it on the control thread, never on
+/// a worker that serves calls.
+pub async fn follow(
+    store: &PolicyStore,
+    mut watch: Watch,
+    load: impl Fn(&Path) -> Result<Loaded, LoadFault>,
+    clock: &Clock,
+) -> Infallible {
+    loop {
+        let why = watch.changed().await;
+        debug!(why = why.name(), "policy reload");
+        reload(store, watch.path(), &load, clock).await;
+    }
+}
+
+/// Loads once, and brings what came of it into force or leaves the last good policy there.
+pub async fn reload(
+    store: &PolicyStore,
+    path: &Path,
+    load: impl Fn(&Path) -> Result<Loaded, LoadFault>,
+    clock: &Clock,
+) -> ReloadResult {
+    match patient(path, load).await {
+        Ok(loaded) => accept(store, loaded, clock),
+        Err(LoadFault::Unreadable(diagnostics) | LoadFault::Bad(diagnostics)) => {
+            reject(store, path, diagnostics, clock);
+            ReloadResult::Rejected
+        }
+    }
+}
+
+/// One load; files that cannot be read are tried again for a while.
+async fn patient(
+    path: &Path,
+    load: impl Fn(&Path) -> Result<Loaded, LoadFault>,
+) -> Result<Loaded, LoadFault> {
+    let mut tries = 1;
+    loop {
+        match load(path) {
+            Err(LoadFault::Unreadable(_)) if tries < TRIES => {}
+            done @ (Ok(_) | Err(LoadFault::Unreadable(_) | LoadFault::Bad(_))) => return done,
+        }
+        tries += 1;
+        sleep(BETWEEN_TRIES).await;
+    }
+}
+
+fn accept(store: &PolicyStore, loaded: Loaded, clock: &Clock) -> ReloadResult {
+    let Loaded { snapshot, warnings } = loaded;
+    let revision = snapshot.revision;
+    let said = warnings.clone();
+    let result = store.accept(snapshot, warnings, clock.wall());
+    match result {
+        ReloadResult::Accepted => {
+            info!(%revision, "policy in force");
+            for warning in said {
+                warn!(%revision, warning, "policy warning");
+            }
+        }
+        ReloadResult::Unchanged | ReloadResult::Rejected => debug!(%revision, "policy unchanged"),
+    }
+    result
+}
+
+fn reject(store: &PolicyStore, path: &Path, diagnostics: String, clock: &Clock) {
+    let said = diagnostics.clone();
+    if store.reject(diagnostics, clock.wall()) {
+        let in_force = store.status().in_force.map(|policy| policy.revision.to_string());
+        error!(
+            path = %path.display(),
+            in_force,
+            diagnostics = said,
+            "the policy's files hold no good policy; the last good one stays in force"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::policy::store::tests::snapshot;
+
+    fn clock() -> Clock {
+        Clock::standing(Timestamp::UNIX_EPOCH)
+    }
+
+    fn loaded(revision: &str) -> Result<Loaded, LoadFault> {
+        Ok(Loaded {
+            snapshot: snapshot(revision),
+            warnings: Vec::new(),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_that_become_readable_a_moment_later_are_no_bad_policy() {
+        let store = PolicyStore::empty();
+        let tries = Cell::new(0);
+        let load = |_: &Path| {
+            tries.set(tries.get() + 1);
+            if tries.get() < 4 {
+                Err(LoadFault::Unreadable("permission denied".into()))
+            } else {
+                loaded("a")
+            }
+        };
+        assert_eq!(
+            reload(&store, Path::new("p"), load, &clock()).await,
+            ReloadResult::Accepted
+        );
+        assert_eq!(store.status().counts.rejected, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_that_stay_unreadable_are_rejected_and_bad_ones_at_once() {
+        let store = PolicyStore::empty();
+        let tries = Cell::new(0);
+        let load = |_: &Path| {
+            tries.set(tries.get() + 1);
+            Err(LoadFault::Unreadable("permission denied".into()))
+        };
+        assert_eq!(
+            reload(&store, Path::new("p"), load, &clock()).await,
+            ReloadResult::Rejected
+        );
+        assert_eq!(tries.get(), TRIES);
+        assert_eq!(store.status().fault.as_deref(), Some("permission denied"));
+
+        tries.set(0);
+        let load = |_: &Path| {
+            tries.set(tries.get() + 1);
+            Err(LoadFault::Bad("line 1".into()))
+        };
+        reload(&store, Path::new("p"), load, &clock()).await;
+        assert_eq!(
+            (tries.get(), store.status().fault.as_deref()),
+            (1, Some("line 1"))
+        );
+    }
+}
