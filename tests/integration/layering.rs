@@ -27,7 +27,7 @@ const ROWS: [&[&str]; 8] = [
 ];
 
 /// Siblings of row 0 are one vocabulary: these may name each other.
-const VOCABULARY: [(&str, &str); 1] = [("usage", "units")];
+const VOCABULARY: [(&str, &str); 2] = [("usage", "units"), ("secret", "environment")];
 
 #[test]
 fn a_module_names_only_rows_below_its_own() {
