@@ -1,3 +1,5 @@
 //! The verbs.
 
+pub mod key;
 pub mod mock;
+pub mod probe;
