@@ -1,1 +1,136 @@
-//! To be written.
+//! Spec -> [`Snapshot`]: every reference resolved, every rule checked, every fault told in one go. Pure.
+
+mod access;
+mod documents;
+mod limit;
+mod mock;
+mod model;
+mod names;
+mod provider;
+mod route;
+mod tenant;
+
+use std::time::Duration;
+
+use super::diagnostic::{Diagnostic, Diagnostics, Findings, Span};
+use super::load::Sources;
+use super::snapshot::{Snapshot, Timeouts};
+use super::spec::{self, At};
+use documents::Written;
+
+/// Compiles a policy. Gives it with its warnings, or everything that is wrong with it.
+///
+/// Looks at nothing but the sources: no file, variable or clock.
+pub fn compile(sources: &Sources) -> Result<(Snapshot, Vec<Diagnostic>), Diagnostics> {
+    let mut found = Findings::new(sources);
+    let snapshot =
+        documents::read(sources, &mut found).and_then(|written| snapshot(sources, &written, &mut found));
+    found.finish(snapshot)
+}
+
+fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> Option<Snapshot> {
+    let providers = provider::compile(&written.providers, written.allow_mock.as_ref(), found);
+    let models = model::compile(&written.models, &providers, found);
+    let defaults = timeouts(
+        written
+            .defaults
+            .as_ref()
+            .and_then(|defaults| defaults.timeouts.as_ref()),
+        Timeouts::default(),
+        found,
+    );
+    let routes = route::compile(&written.routes, &models, defaults, found);
+    let tenants = tenant::compile(written, &routes, &models, found);
+    if found.errors() > 0 {
+        return None;
+    }
+    Some(Snapshot {
+        revision: sources.revision(),
+        label: written.revision.as_deref().map(Box::from),
+        providers: providers.into_map(),
+        models: models.into_map(),
+        routes: routes.into_map().into_iter().collect(),
+        tenants: tenants.tenants,
+        keys: tenants.keys,
+        local: tenants.local,
+    })
+}
+
+/// Timeouts as written over those that hold otherwise.
+fn timeouts(written: Option<&At<spec::Timeouts>>, otherwise: Timeouts, found: &mut Findings<'_>) -> Timeouts {
+    let Some(written) = written.and_then(|written| written.value.as_ref()) else {
+        return otherwise;
+    };
+    let mut read = |field: &Option<At<spec::TimeSpan>>, most, otherwise| {
+        let least = Duration::from_millis(10);
+        field
+            .as_ref()
+            .and_then(|at| span_between(at, least, most, found))
+            .unwrap_or(otherwise)
+    };
+    Timeouts {
+        connect: read(&written.connect, MINUTE, otherwise.connect),
+        answer: read(&written.answer, DAY, otherwise.answer),
+        stream_idle: read(&written.stream_idle, DAY, otherwise.stream_idle),
+        total: read(&written.total, DAY, otherwise.total),
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A time span within sane bounds; what is outside is a slip of the unit.
+fn span_between(
+    written: &At<spec::TimeSpan>,
+    least: Duration,
+    most: Duration,
+    found: &mut Findings<'_>,
+) -> Option<Duration> {
+    let span = written.value?.0;
+    if (least..=most).contains(&span) {
+        return Some(span);
+    }
+    found
+        .error(
+            written.span,
+            format!("this time span must be from {} to {}", shown(least), shown(most)),
+        )
+        .hint("is the unit right? ms, s, m, h, d");
+    None
+}
+
+/// A time span as a policy writes it.
+fn shown(span: Duration) -> String {
+    let millis = span.as_millis();
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let unit = units.into_iter().find(|(unit, _)| millis.is_multiple_of(*unit));
+    unit.map_or_else(
+        || format!("{millis}ms"),
+        |(unit, name)| format!("{}{name}", millis / unit),
+    )
+}
+
+/// A whole number that is not zero.
+fn not_zero<T: Copy + PartialEq + From<u8>>(
+    written: &At<T>,
+    instead: &str,
+    found: &mut Findings<'_>,
+) -> Option<T> {
+    let number = written.value?;
+    if number != T::from(0) {
+        return Some(number);
+    }
+    found
+        .error(written.span, "zero makes no sense here")
+        .hint(instead);
+    None
+}
+
+/// The same thing said twice.
+fn twice(what: &str, again: Span, first: Span, found: &mut Findings<'_>) {
+    let first = found.place(first);
+    found.error(again, what).other("first here", first);
+}
+
+#[cfg(test)]
+mod tests;

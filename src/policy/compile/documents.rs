@@ -1,0 +1,204 @@
+//! Files -> documents -> one policy as written: sections joined, names and single values unique.
+
+use std::collections::BTreeMap;
+
+use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
+use crate::policy::load::Sources;
+use crate::policy::node::{self, Node, Value, decode};
+use crate::policy::spec::{self, At, Defaults, Entries};
+
+use super::names;
+
+/// A policy as written, all its documents together.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) revision: Option<String>,
+    pub(super) allow_mock: Option<At<bool>>,
+    pub(super) defaults: Option<Defaults>,
+    pub(super) providers: Section<spec::Provider>,
+    pub(super) models: Section<spec::Model>,
+    pub(super) routes: Section<spec::Route>,
+    pub(super) plans: Section<spec::Plan>,
+    pub(super) tenants: Section<spec::Tenant>,
+}
+
+/// The named things of one kind, by name.
+pub(super) struct Section<T> {
+    pub(super) entries: BTreeMap<String, Item<T>>,
+    /// Whether a part of it could not be read: its names are not known then.
+    pub(super) partial: bool,
+}
+
+/// One named thing; without a value where its shape was faulty.
+pub(super) struct Item<T> {
+    pub(super) span: Span,
+    pub(super) value: Option<T>,
+}
+
+const API_VERSION: &str = "egret.dev/v1alpha1";
+
+/// Reads every document. None where nothing can be said of the policy as a whole, because a file is no YAML.
+pub(super) fn read(sources: &Sources, found: &mut Findings<'_>) -> Option<Written> {
+    let mut documents = Vec::new();
+    for (index, file) in sources.files().iter().enumerate() {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        documents.extend(node::parse(index, &file.bytes, found));
+    }
+    if found.errors() > 0 {
+        return None;
+    }
+    documents.retain(|document| !is_test(document));
+    if documents.is_empty() {
+        found
+            .error_overall("there is no policy here: the files hold no document of `kind: Policy`")
+            .hint("begin with `apiVersion: egret.dev/v1alpha1` and `kind: Policy`");
+        return None;
+    }
+    let policies: Vec<_> = documents
+        .iter()
+        .filter_map(|document| policy(document, found))
+        .collect();
+    // Each fault of a document's head is told above; what is missing in it must not be missed below.
+    (policies.len() == documents.len()).then(|| join(policies, found))
+}
+
+fn is_test(document: &Node) -> bool {
+    document
+        .field("kind")
+        .is_some_and(|kind| kind.value == Value::Text("PolicyTest".to_owned()))
+}
+
+fn policy(document: &Node, found: &mut Findings<'_>) -> Option<spec::Policy> {
+    let policy: spec::Policy = decode::decode(document, found)?;
+    let version_fits = head(
+        document,
+        "apiVersion",
+        policy.api_version.as_ref(),
+        API_VERSION,
+        found,
+    );
+    let kind_fits = head(document, "kind", policy.kind.as_ref(), "Policy", found);
+    (version_fits && kind_fits).then_some(policy)
+}
+
+fn head(
+    document: &Node,
+    field: &str,
+    written: Option<&At<String>>,
+    wanted: &str,
+    found: &mut Findings<'_>,
+) -> bool {
+    let Some(written) = written else {
+        found
+            .error(document.span, format!("`{field}` is missing"))
+            .hint(format!("write `{field}: {wanted}` at the top of the document"));
+        return false;
+    };
+    let Some(value) = &written.value else { return false };
+    if value != wanted {
+        found
+            .error(written.span, format!("this egret reads `{field}: {wanted}` only"))
+            .maybe_hint(did_you_mean(value, [wanted, "PolicyTest"]));
+    }
+    value == wanted
+}
+
+fn join(policies: Vec<spec::Policy>, found: &mut Findings<'_>) -> Written {
+    let mut written = Written::default();
+    let (mut revision, mut defaults) = (None, None);
+    for policy in policies {
+        once("revision", &mut revision, policy.revision, found);
+        once("allowMock", &mut written.allow_mock, policy.allow_mock, found);
+        once("defaults", &mut defaults, policy.defaults, found);
+        written.providers.add("provider", policy.providers, found);
+        written.models.add("model", policy.models, found);
+        written.routes.add("route", policy.routes, found);
+        written.plans.add("plan", policy.plans, found);
+        written.tenants.add("tenant", policy.tenants, found);
+    }
+    written.revision = revision.and_then(|revision| label(&revision, found));
+    written.defaults = defaults.and_then(|defaults| defaults.value);
+    written.providers.require(
+        "providers",
+        "say where calls go: `openai: { key: { fromEnv: OPENAI_API_KEY } }`",
+        found,
+    );
+    written.models.require(
+        "models",
+        "say what can be asked: `gpt-4.1: { provider: openai }`",
+        found,
+    );
+    written.tenants.require(
+        "tenants",
+        "say who may call: `app: { local: true, access: { allow: [\"*\"] } }`",
+        found,
+    );
+    written
+}
+
+fn label(written: &At<String>, found: &mut Findings<'_>) -> Option<String> {
+    let label = written.value.as_ref()?;
+    let fits = (1..=64).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_graphic());
+    if !fits {
+        found
+            .error(
+                written.span,
+                "a revision has 1 to 64 letters, digits and signs, without spaces",
+            )
+            .hint("usually the git commit: `revision: \"4f2c1a9\"`");
+    }
+    fits.then(|| label.clone())
+}
+
+/// Keeps what may be said once in a policy.
+fn once<T>(field: &str, kept: &mut Option<At<T>>, more: Option<At<T>>, found: &mut Findings<'_>) {
+    match (&kept, more) {
+        (_, None) => {}
+        (None, more) => *kept = more,
+        (Some(first), Some(again)) => {
+            super::twice(
+                &format!("`{field}` is said twice in this policy"),
+                again.span,
+                first.span,
+                found,
+            );
+        }
+    }
+}
+
+impl<T> Default for Section<T> {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            partial: false,
+        }
+    }
+}
+
+impl<T> Section<T> {
+    fn add(&mut self, what: &str, more: Option<At<Entries<T>>>, found: &mut Findings<'_>) {
+        let Some(more) = more else { return };
+        self.partial |= more.value.is_none();
+        for entry in more.value.into_iter().flat_map(|entries| entries.0) {
+            names::check(what, &entry.name, entry.span, found);
+            if let Some(first) = self.entries.get(&entry.name) {
+                let message = format!("{what} {} is defined twice", quoted(&entry.name));
+                super::twice(&message, entry.span, first.span, found);
+                continue;
+            }
+            let item = Item {
+                span: entry.span,
+                value: entry.value,
+            };
+            self.entries.insert(entry.name, item);
+        }
+    }
+
+    fn require(&self, what: &str, instead: &str, found: &mut Findings<'_>) {
+        if self.entries.is_empty() && !self.partial {
+            found
+                .error_overall(format!("the policy has no {what}"))
+                .hint(instead);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Names: how they are written, how references find what they name, how globs match.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
+use crate::policy::spec::At;
+
+/// Compiled things by name. A name whose entry was faulty is known, but leads nowhere.
+pub(super) struct Known<K, T> {
+    items: BTreeMap<K, Option<Arc<T>>>,
+    /// Whether there may be names that could not be read.
+    partial: bool,
+}
+
+impl<K: Ord + std::borrow::Borrow<str> + for<'n> From<&'n str>, T> Known<K, T> {
+    pub(super) fn new(partial: bool) -> Self {
+        Self {
+            items: BTreeMap::new(),
+            partial,
+        }
+    }
+
+    pub(super) fn insert(&mut self, name: &str, item: Option<T>) {
+        self.items.insert(K::from(name), item.map(Arc::new));
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.items.contains_key(name)
+    }
+
+    /// What a reference names. A name that is not known is told; one whose entry was faulty has been.
+    pub(super) fn find(
+        &self,
+        what: &str,
+        reference: &At<String>,
+        found: &mut Findings<'_>,
+    ) -> Option<Arc<T>> {
+        let name = reference.value.as_deref()?;
+        match self.items.get(name) {
+            Some(item) => item.clone(),
+            None if self.partial => None,
+            None => {
+                found
+                    .error(reference.span, format!("there is no {what} {}", quoted(name)))
+                    .maybe_hint(self.suggestion(name));
+                None
+            }
+        }
+    }
+
+    fn suggestion(&self, name: &str) -> Option<String> {
+        did_you_mean(name, self.names()).or_else(|| {
+            let names: Vec<_> = self.names().take(8).map(quoted).collect();
+            let more = if self.items.len() > names.len() {
+                ", ..."
+            } else {
+                ""
+            };
+            (!names.is_empty()).then(|| format!("this policy has {}{more}", names.join(", ")))
+        })
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.items.keys().map(std::borrow::Borrow::borrow)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, Option<&Arc<T>>)> {
+        self.items.iter().map(|(name, item)| (name, item.as_ref()))
+    }
+
+    pub(super) fn is_partial(&self) -> bool {
+        self.partial
+    }
+
+    /// All that compiled.
+    pub(super) fn into_map(self) -> BTreeMap<K, Arc<T>> {
+        let items = self.items.into_iter();
+        items.filter_map(|(name, item)| Some((name, item?))).collect()
+    }
+}
+
+/// The longest name.
+const LONGEST: usize = 128;
+
+/// Tells a name that logs, headers and globs could not carry.
+pub(super) fn check(what: &str, name: &str, at: Span, found: &mut Findings<'_>) -> bool {
+    let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let rest = name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"._:/@-".contains(&b));
+    let fits = first && rest && name.len() <= LONGEST;
+    if !fits {
+        found
+            .error(at, format!("{} cannot be the name of a {what}", quoted(name)))
+            .hint(format!(
+                "a letter or digit, then letters, digits and . _ : / @ -, up to {LONGEST}"
+            ));
+    }
+    fits
+}
+
+/// Whether a glob matches a name; `*` stands for any text, also for none.
+pub(super) fn matches(glob: &str, name: &str) -> bool {
+    let mut parts = glob.split('*');
+    let Some(rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    let Some(mut middle) = rest.strip_suffix(last) else {
+        return false;
+    };
+    // The leftmost place of each part leaves the most room for those after it.
+    for part in parts {
+        let Some(at) = middle.find(part) else { return false };
+        middle = middle.split_at(at + part.len()).1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        assert!(matches("*", ""));
+        assert!(matches("claude-*", "claude-sonnet"));
+        assert!(matches("*-preview", "gpt-preview"));
+        assert!(matches("a*b*c", "a-b-b-c"));
+        assert!(!matches("a*a", "a"));
+        assert!(!matches("gpt", "gpt-4"));
+        assert!(!matches("*-preview", "gpt-preview-2"));
+    }
+
+    proptest! {
+        #[test]
+        fn globs_match_as_the_plain_recursive_definition_does(glob in "[ab*]{0,7}", name in "[ab]{0,7}") {
+            prop_assert_eq!(matches(&glob, &name), plainly(glob.as_bytes(), name.as_bytes()));
+        }
+    }
+
+    fn plainly(glob: &[u8], name: &[u8]) -> bool {
+        match (glob, name) {
+            ([], []) => true,
+            ([b'*', glob @ ..], _) => (0..=name.len()).any(|skip| plainly(glob, &name[skip..])),
+            ([g, glob @ ..], [n, name @ ..]) => g == n && plainly(glob, name),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! `providers:`: presets filled in, addresses read, scripts built.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::documents::Section;
+use super::mock;
+use super::names::Known;
+use crate::dialect::provider::{self as presets, AuthHeader, PRESETS, Preset, StreamUsage};
+use crate::dialect::{Api, ApiSet, Dialect};
+use crate::ids::ProviderId;
+use crate::mock::Script;
+use crate::net::endpoint::Endpoint;
+use crate::policy::diagnostic::{Findings, Span, did_you_mean, looks_secret, quoted};
+use crate::policy::snapshot::Provider;
+use crate::policy::spec::{self, At, KeySource, planned};
+use crate::secret::SecretRef;
+
+pub(super) fn compile(
+    written: &Section<spec::Provider>,
+    allow_mock: Option<&At<bool>>,
+    found: &mut Findings<'_>,
+) -> Known<ProviderId, Provider> {
+    // Where `allowMock` itself is faulty, what it was meant to say is not known.
+    let may_mock = allow_mock.is_some_and(|allow| allow.value != Some(false));
+    let mut known = Known::new(written.partial);
+    for (name, entry) in &written.entries {
+        let provider = entry.value.as_ref().and_then(|spec| {
+            let one = One {
+                name,
+                at: entry.span,
+                spec,
+            };
+            one.compile(may_mock, found)
+        });
+        known.insert(name, provider);
+    }
+    known
+}
+
+/// One provider as written.
+struct One<'w> {
+    name: &'w str,
+    at: Span,
+    spec: &'w spec::Provider,
+}
+
+impl One<'_> {
+    fn compile(&self, may_mock: bool, found: &mut Findings<'_>) -> Option<Provider> {
+        let preset = self.preset(found);
+        let mock = self.mock(may_mock, found);
+        let key = self.key(found);
+        let apis = self.apis(found);
+        let forward = self.forward(found);
+        // All faults of the fields are told before the first `?` leaves.
+        let preset = preset?;
+        let endpoint = self.endpoint(preset, found);
+        let dialect = self.dialect(preset, found);
+        if let (Some(preset), None, None) = (preset, &self.spec.key, &self.spec.mock) {
+            found
+                .warning(
+                    self.at,
+                    format!(
+                        "provider {} has no key: {} will refuse its calls",
+                        quoted(self.name),
+                        preset.name
+                    ),
+                )
+                .hint("write `key: { fromEnv: NAME }` or `key: { fromFile: /PATH }`");
+        }
+        Some(Provider {
+            id: ProviderId::from(self.name),
+            dialect: dialect?,
+            endpoint: endpoint?,
+            mock: mock?.map(Arc::new),
+            auth: preset.map_or(AuthHeader::Bearer, |preset| preset.auth),
+            key: key?,
+            apis: apis?
+                .or_else(|| preset.map(|preset| preset.apis))
+                .unwrap_or(ApiSet::of(&Api::ALL)),
+            stream_usage: self.stream_usage(preset)?,
+            forward: forward?,
+        })
+    }
+
+    /// The outer option is missing where it cannot be told what the provider is.
+    fn preset(&self, found: &mut Findings<'_>) -> Option<Option<&'static Preset>> {
+        let (name, at) = match &self.spec.preset {
+            Some(written) => (written.value.as_deref()?, written.span),
+            None => (self.name, self.at),
+        };
+        if planned::choice("Preset", name) {
+            found.error(at, planned::not_built(name)).hint(format!(
+                "the provider {name} needs its own dialect, which comes with a later release"
+            ));
+            return None;
+        }
+        let preset = presets::preset(name);
+        if preset.is_none() && self.spec.preset.is_some() {
+            let names = PRESETS.iter().map(|preset| preset.name);
+            let hint = did_you_mean(name, names.clone())
+                .unwrap_or_else(|| format!("one of {}", names.collect::<Vec<_>>().join(", ")));
+            found
+                .error(at, format!("there is no preset {}", quoted(name)))
+                .hint(hint);
+            return None;
+        }
+        Some(preset)
+    }
+
+    fn dialect(&self, preset: Option<&Preset>, found: &mut Findings<'_>) -> Option<Dialect> {
+        match (&self.spec.dialect, preset) {
+            (Some(written), _) => written.value.map(|dialect| match dialect {
+                spec::Dialect::Openai => Dialect::OpenAi,
+            }),
+            (None, Some(preset)) => Some(preset.dialect),
+            (None, None) if self.spec.mock.is_some() => Some(Dialect::OpenAi),
+            (None, None) => {
+                let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
+                found
+                    .error(
+                        self.at,
+                        format!(
+                            "provider {} has no `dialect`, and its name is no preset",
+                            quoted(self.name)
+                        ),
+                    )
+                    .hint(format!(
+                        "write `dialect: openai`, or `preset:` with one of {}",
+                        names.join(", ")
+                    ));
+                None
+            }
+        }
+    }
+
+    fn endpoint(&self, preset: Option<&Preset>, found: &mut Findings<'_>) -> Option<Endpoint> {
+        if self.spec.mock.is_some() {
+            return Some(Endpoint::Memory(self.name.into()));
+        }
+        if let Some(written) = &self.spec.base_url {
+            let endpoint = Endpoint::parse(written.value.as_deref()?);
+            return endpoint
+                .map_err(|error| {
+                    found
+                        .error(written.span, format!("this base URL {error}"))
+                        .hint("such as https://api.example.com/v1");
+                })
+                .ok();
+        }
+        let Some(url) = preset.and_then(|preset| preset.base_url) else {
+            found
+                .error(
+                    self.at,
+                    format!("provider {} has no `baseUrl`", quoted(self.name)),
+                )
+                .hint("its address up to and including the version: `baseUrl: https://api.example.com/v1`");
+            return None;
+        };
+        Endpoint::parse(url).ok()
+    }
+
+    /// The outer option is missing where the key's place is faulty.
+    fn key(&self, found: &mut Findings<'_>) -> Option<Option<SecretRef>> {
+        let Some(written) = &self.spec.key else {
+            return Some(None);
+        };
+        let reference = match written.value.as_ref()? {
+            KeySource::FromEnv(name) => {
+                let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                    && name.bytes().next().is_some_and(|b| !b.is_ascii_digit())
+                    && !looks_secret(name);
+                fits.then(|| SecretRef::Env(name.as_str().into()))
+            }
+            KeySource::FromFile(path) => {
+                let fits = !path.trim().is_empty();
+                fits.then(|| SecretRef::File(Arc::new(PathBuf::from(path))))
+            }
+        };
+        if reference.is_none() {
+            found
+                .error_at_secret(
+                    written.span,
+                    "this names neither an environment variable nor a file",
+                )
+                .hint("write the variable's name, `key: { fromEnv: OPENAI_API_KEY }`, not what it holds");
+        }
+        reference.map(Some)
+    }
+
+    fn apis(&self, found: &mut Findings<'_>) -> Option<Option<ApiSet>> {
+        let Some(written) = &self.spec.apis else {
+            return Some(None);
+        };
+        let apis = written.value.as_ref()?;
+        if apis.is_empty() {
+            found
+                .error(written.span, "a provider without operations serves nothing")
+                .hint("write `apis: [chat]`, or leave it out for all");
+            return None;
+        }
+        let apis: Option<ApiSet> = apis.iter().map(|api| api.value.map(api_of)).collect();
+        apis.map(Some)
+    }
+
+    fn stream_usage(&self, preset: Option<&Preset>) -> Option<StreamUsage> {
+        match &self.spec.stream_usage {
+            None => Some(preset.map_or(StreamUsage::Ask, |preset| preset.stream_usage)),
+            Some(written) => written.value.map(|usage| match usage {
+                spec::StreamUsage::Ask => StreamUsage::Ask,
+                spec::StreamUsage::Always => StreamUsage::Always,
+                spec::StreamUsage::Never => StreamUsage::Never,
+            }),
+        }
+    }
+
+    fn forward(&self, found: &mut Findings<'_>) -> Option<Vec<Box<str>>> {
+        let Some(written) = &self.spec.forward else {
+            return Some(Vec::new());
+        };
+        let mut fields = Vec::new();
+        for field in written.value.as_ref()? {
+            let name = field.value.as_deref()?;
+            let fits = !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+            if !fits {
+                found
+                    .error(field.span, format!("{} is no field of a request", quoted(name)))
+                    .hint("name fields of the body, such as `models` or `prompt.id`");
+            }
+            fields.push(Box::from(name));
+        }
+        fields.sort();
+        fields.dedup();
+        Some(fields)
+    }
+
+    /// The outer option is missing where the script is faulty.
+    fn mock(&self, may_mock: bool, found: &mut Findings<'_>) -> Option<Option<Script>> {
+        let Some(written) = &self.spec.mock else {
+            return Some(None);
+        };
+        if !may_mock {
+            found
+                .error(
+                    written.span,
+                    "a scripted provider serves only where the policy says `allowMock: true`",
+                )
+                .hint("write `allowMock: true` at the top, or give the provider a `key` and no `mock`");
+        }
+        let real = [
+            ("baseUrl", self.spec.base_url.as_ref().map(|at| at.span)),
+            ("key", self.spec.key.as_ref().map(|at| at.span)),
+        ];
+        for (field, at) in real {
+            if let Some(at) = at {
+                found
+                    .error(
+                        at,
+                        format!(
+                            "`{field}` makes no sense beside `mock`, which stands in place of an address"
+                        ),
+                    )
+                    .hint("remove one of them");
+            }
+        }
+        mock::script(written.value.as_ref()?, found).map(Some)
+    }
+}
+
+fn api_of(api: spec::OfferedApi) -> Api {
+    match api {
+        spec::OfferedApi::Chat => Api::Chat,
+        spec::OfferedApi::Completions => Api::Completions,
+        spec::OfferedApi::Embeddings => Api::Embeddings,
+        spec::OfferedApi::Responses => Api::Responses,
+    }
+}

@@ -1,0 +1,401 @@
+//! Rules of the policy language, one test each; what whole findings look like is in `golden`.
+
+mod golden;
+mod reference;
+mod tenants;
+
+use super::*;
+use crate::dialect::provider::{AuthHeader, StreamUsage};
+use crate::dialect::{Api, ApiSet};
+use crate::mock::script::Fault;
+use crate::policy::diagnostic::Severity;
+use crate::secret::SecretRef;
+
+/// A small policy that is good without a warning; tests change one thing.
+const GOOD: &str = r#"
+apiVersion: egret.dev/v1alpha1
+kind: Policy
+providers:
+  openai: { key: { fromEnv: OPENAI_API_KEY } }
+models:
+  small: { provider: openai, name: gpt-small }
+  large: { provider: openai }
+routes:
+  chat: { targets: [{ model: large }, { model: small }] }
+plans:
+  pro: { limits: { rpm: { requests: 100, per: 1m, each: user } } }
+tenants:
+  app: { local: true, plan: pro, access: { allow: ["*"] } }
+"#;
+
+/// The good policy with one text in place of another.
+fn with(old: &str, new: &str) -> String {
+    assert!(GOOD.contains(old), "{old}");
+    GOOD.replace(old, new)
+}
+
+/// Compiles; gives the snapshot and the first lines of its warnings.
+fn good(text: &str) -> (Snapshot, Vec<String>) {
+    match compile(&Sources::single("policy.yaml", text)) {
+        Ok((snapshot, warnings)) => {
+            assert!(
+                warnings
+                    .iter()
+                    .all(|warning| warning.severity == Severity::Warning)
+            );
+            (
+                snapshot,
+                warnings.into_iter().map(|warning| warning.message).collect(),
+            )
+        }
+        Err(found) => panic!("{found}"),
+    }
+}
+
+/// Everything that is wrong: line, severity's initial and message.
+fn faults(text: &str) -> Vec<String> {
+    let found = compile(&Sources::single("policy.yaml", text)).unwrap_err();
+    let line = |d: &Diagnostic| d.place.as_ref().map_or(0, |place| place.line);
+    found
+        .iter()
+        .map(|d| format!("{} {}: {}", line(d), d.severity.name(), d.message))
+        .collect()
+}
+
+/// The one error that this change brings.
+fn fault_of(old: &str, new: &str) -> String {
+    let text = with(old, new);
+    let faults = faults(&text);
+    let errors: Vec<_> = faults.iter().filter(|fault| fault.contains(" error: ")).collect();
+    assert_eq!(errors.len(), 1, "{faults:#?}");
+    errors[0].split_once(": ").unwrap().1.to_owned()
+}
+
+#[test]
+fn a_good_policy_compiles_without_a_warning() {
+    let (snapshot, warnings) = good(GOOD);
+    assert_eq!(warnings, [""; 0]);
+    assert_eq!(snapshot.models["small"].name.as_ref(), "gpt-small");
+    assert_eq!(snapshot.models["large"].name.as_ref(), "large");
+    let openai = &snapshot.providers["openai"];
+    assert_eq!(openai.endpoint.to_string(), "https://api.openai.com/v1");
+    assert_eq!(openai.auth, AuthHeader::Bearer);
+    assert_eq!(openai.key, Some(SecretRef::Env("OPENAI_API_KEY".into())));
+    assert_eq!(openai.stream_usage, StreamUsage::Ask);
+}
+
+#[test]
+fn every_model_is_an_implicit_route_and_an_explicit_one_of_its_name_shadows_it() {
+    let (snapshot, _) = good(&with("chat:", "large:"));
+    let targets = |route: &str| -> Vec<&str> {
+        snapshot.routes[route]
+            .targets
+            .iter()
+            .map(|model| model.id.as_str())
+            .collect()
+    };
+    assert_eq!(targets("small"), ["small"]);
+    // `model: large` in its targets is the model, not the route itself.
+    assert_eq!(targets("large"), ["large", "small"]);
+}
+
+#[test]
+fn a_provider_that_is_no_preset_needs_a_dialect_and_an_address() {
+    let found = faults(&with("openai: {", "house: {").replace("provider: openai", "provider: house"));
+    assert_eq!(
+        found,
+        [
+            "5 error: provider `house` has no `baseUrl`",
+            "5 error: provider `house` has no `dialect`, and its name is no preset"
+        ]
+    );
+    let house =
+        "openai: { preset: azure, baseUrl: https://house.example.com/v1, apis: [chat], streamUsage: never,";
+    let (snapshot, _) = good(&with("openai: {", house));
+    let provider = &snapshot.providers["openai"];
+    assert_eq!(provider.auth, AuthHeader::ApiKey);
+    assert_eq!(provider.apis, ApiSet::of(&[Api::Chat]));
+    assert_eq!(provider.stream_usage, StreamUsage::Never);
+}
+
+#[test]
+fn a_preset_without_a_key_is_warned_of() {
+    let (_, warnings) = good(&with("{ key: { fromEnv: OPENAI_API_KEY } }", "{}"));
+    assert_eq!(
+        warnings,
+        ["provider `openai` has no key: openai will refuse its calls"]
+    );
+}
+
+#[test]
+fn a_mock_needs_allow_mock_and_no_address_or_key() {
+    let mock = "openai: { mock: { faults: [ok, { status: { code: 429, retryAfter: 7s } }, html, { slowHead: 2s }] } }";
+    let text = with("openai: { key: { fromEnv: OPENAI_API_KEY } }", mock);
+    assert_eq!(
+        faults(&text),
+        ["5 error: a scripted provider serves only where the policy says `allowMock: true`"]
+    );
+    let (snapshot, _) = good(&text.replace("kind: Policy", "kind: Policy\nallowMock: true"));
+    let provider = &snapshot.providers["openai"];
+    assert_eq!(provider.endpoint.to_string(), "memory:openai");
+    let status = Fault::Status {
+        status: 429,
+        retry_after: Some(7),
+    };
+    let slow = Fault::SlowHead {
+        delay: Duration::from_secs(2),
+    };
+    assert_eq!(
+        provider.mock.as_ref().unwrap().faults,
+        [Fault::None, status, Fault::Html, slow]
+    );
+
+    let both = with("openai: {", "openai: { mock: {}, baseUrl: \"http://localhost\",")
+        .replace("kind: Policy", "kind: Policy\nallowMock: true");
+    assert_eq!(faults(&both).len(), 2);
+}
+
+#[test]
+fn a_name_defined_twice_across_files_is_an_error_that_names_both_places() {
+    let more = "apiVersion: egret.dev/v1alpha1\nkind: Policy\nmodels: { small: { provider: openai } }\n";
+    let files = [("b.yaml", more), ("a.yaml", GOOD)];
+    let sources = files
+        .into_iter()
+        .map(|(name, text)| (name.into(), text.as_bytes().to_vec()))
+        .collect();
+    let found = compile(&sources).unwrap_err();
+    let finding = found.iter().next().unwrap();
+    assert_eq!(finding.message, "model `small` is defined twice");
+    let (place, (_, other)) = (finding.place.as_ref().unwrap(), finding.other.as_ref().unwrap());
+    assert_eq!(
+        (&*place.file, place.line, &*other.file, other.line),
+        ("b.yaml", 3, "a.yaml", 7)
+    );
+}
+
+#[test]
+fn documents_make_one_policy_and_policy_tests_are_skipped() {
+    let text = with(
+        "routes:",
+        "---\nkind: PolicyTest\nanything: [at, all]\n---\napiVersion: egret.dev/v1alpha1\nkind: Policy\nroutes:",
+    );
+    assert_eq!(good(&text).0.routes.len(), 3);
+    let twice = with(
+        "routes:",
+        "---\napiVersion: egret.dev/v1alpha1\nkind: Policy\nallowMock: true\n---\napiVersion: egret.dev/v1alpha1\nkind: Policy\nallowMock: false\nroutes:",
+    );
+    assert_eq!(
+        faults(&twice),
+        ["16 error: `allowMock` is said twice in this policy"]
+    );
+}
+
+#[test]
+fn no_providers_models_or_tenants_is_an_error_each() {
+    assert_eq!(
+        faults("apiVersion: egret.dev/v1alpha1\nkind: Policy\n"),
+        [
+            "0 error: the policy has no providers",
+            "0 error: the policy has no models",
+            "0 error: the policy has no tenants"
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_policy_is_said_to_be_none() {
+    for text in ["", "# nothing\n", "---\n---\n", "kind: PolicyTest\n"] {
+        assert_eq!(faults(text).len(), 1, "{text:?}");
+        assert!(faults(text)[0].contains("there is no policy here"), "{text:?}");
+    }
+    assert_eq!(faults("just text"), ["1 error: expected a map, found text"]);
+    assert_eq!(faults("[1, 2]"), ["1 error: expected a map, found a list"]);
+    assert_eq!(faults("kind: Policy"), ["1 error: `apiVersion` is missing"]);
+    assert_eq!(
+        faults("apiVersion: v1\nkind: ConfigMap\nmetadata: {}"),
+        [
+            "1 error: this egret reads `apiVersion: egret.dev/v1alpha1` only",
+            "2 error: this egret reads `kind: Policy` only",
+            "3 error: unknown field `metadata`"
+        ]
+    );
+}
+
+#[test]
+fn time_spans_have_units_and_sane_bounds() {
+    let defaults = |timeouts: &str| {
+        with(
+            "providers:",
+            &format!("defaults: {{ timeouts: {{ {timeouts} }} }}\nproviders:"),
+        )
+    };
+    let (snapshot, _) = good(&defaults("connect: 500ms, total: 1d"));
+    let timeouts = snapshot.routes["chat"].timeouts;
+    assert_eq!(
+        (timeouts.connect, timeouts.total),
+        (Duration::from_millis(500), DAY)
+    );
+    assert_eq!(timeouts.answer, Timeouts::default().answer);
+    assert_eq!(
+        faults(&defaults("connect: 2m, answer: 5, streamIdle: 1 s, total: 9ms")),
+        [
+            "4 error: this time span must be from 10ms to 1m",
+            "4 error: expected a time span with its unit, such as 30s, found a number",
+            "4 error: this is no time span",
+            "4 error: this time span must be from 10ms to 1d"
+        ]
+    );
+}
+
+#[test]
+fn a_routes_timeouts_stand_over_the_defaults_field_by_field() {
+    let text = with(
+        "providers:",
+        "defaults: { timeouts: { connect: 1s, answer: 7s } }\nproviders:",
+    )
+    .replace("chat: {", "chat: { timeouts: { answer: 9s },");
+    let (snapshot, _) = good(&text);
+    let of = |route: &str| {
+        (
+            snapshot.routes[route].timeouts.connect.as_secs(),
+            snapshot.routes[route].timeouts.answer.as_secs(),
+        )
+    };
+    assert_eq!((of("chat"), of("small")), ((1, 9), (1, 7)));
+}
+
+#[test]
+fn a_key_in_place_of_its_variables_name_is_refused_and_not_shown() {
+    for key in [
+        "sk-proj-a1b2c3",
+        "gsk_a1b2c3d4e5",
+        "0123456789abcdef0123456789abcdef",
+        "4711081547110815",
+    ] {
+        for written in [
+            key.to_owned(),
+            format!("\"{key}\""),
+            format!("|\n      {key}\n    "),
+        ] {
+            let text = with("OPENAI_API_KEY", &written);
+            let found = compile(&Sources::single("policy.yaml", text))
+                .unwrap_err()
+                .to_string();
+            assert!(!found.contains(key), "{found}");
+        }
+    }
+}
+
+#[test]
+fn prices_and_days_are_quoted() {
+    let price = |written: &str| fault_of("small: {", &format!("small: {{ price: [{{ {written} }}], "));
+    assert_eq!(
+        price("inputPerMTok: 2.00, outputPerMTok: \"8\""),
+        "expected a price in quotes, such as \"2.00\", found a number"
+    );
+    assert_eq!(
+        price("inputPerMTok: \"2,00\", outputPerMTok: \"8\""),
+        "this is no price"
+    );
+    assert_eq!(price("inputPerMTok: \"2\""), "`outputPerMTok` is missing");
+    let day = |day: &str| {
+        price(&format!(
+            "inputPerMTok: \"2\", outputPerMTok: \"8\", effectiveFrom: {day}"
+        ))
+    };
+    assert_eq!(day("2026-01-01"), "a day is written in quotes");
+    assert_eq!(day("\"2026-02-30\""), "this is no day of the calendar");
+}
+
+#[test]
+fn prices_are_put_in_the_order_of_their_days() {
+    let price = |day: &str| format!("{{ inputPerMTok: \"1\", outputPerMTok: \"1\"{day} }}");
+    let prices = format!(
+        "small: {{ price: [{}, {}, {}],",
+        price(", effectiveFrom: \"2026-07-01\""),
+        price(", effectiveFrom: \"2026-01-01\""),
+        price("")
+    );
+    let (snapshot, _) = good(&with("small: {", &prices));
+    let days: Vec<_> = snapshot.models["small"]
+        .prices
+        .iter()
+        .map(|price| price.effective_from.as_deref())
+        .collect();
+    assert_eq!(days, [None, Some("2026-01-01"), Some("2026-07-01")]);
+
+    let twice = format!("small: {{ price: [{}, {}],", price(""), price(""));
+    assert_eq!(
+        fault_of("small: {", &twice),
+        "two prices hold from the same day on"
+    );
+}
+
+#[test]
+fn names_have_plain_letters() {
+    for wrong in ["\"\"", "-x", "\"a b\"", "ä", "\"a*\"", "(none)", "\"a\\nb\""] {
+        let fault = fault_of("chat:", &format!("{wrong}:"));
+        assert!(
+            fault.ends_with("cannot be the name of a route"),
+            "{wrong}: {fault}"
+        );
+    }
+    let (snapshot, _) = good(&with("chat:", "meta/Llama-3.3:70b_x@eu:"));
+    assert!(snapshot.routes.contains_key("meta/Llama-3.3:70b_x@eu"));
+}
+
+#[test]
+fn what_refers_to_something_faulty_is_not_at_fault() {
+    let text = with("openai: { key", "openai: { kex").replace("requests: 100", "requests: x");
+    let faults = faults(&text);
+    assert_eq!(faults.len(), 3, "{faults:#?}");
+    assert!(faults[0].contains("unknown field `kex`"));
+    assert!(faults[1].contains("expected a whole number"));
+    assert!(faults[2].contains("has no key"));
+}
+
+#[test]
+fn unreferenced_providers_and_models_are_fine() {
+    let text = with(
+        "models:",
+        "  spare: { dialect: openai, baseUrl: \"http://localhost:8000\" }\nmodels:\n  idle: { provider: spare }",
+    );
+    assert_eq!(good(&text).1, [""; 0]);
+}
+
+#[test]
+fn yaml_1_1_booleans_are_refused_where_a_boolean_is_meant() {
+    for word in ["yes", "on", "off", "y", "True1"] {
+        let fault = fault_of("local: true", &format!("local: {word}"));
+        assert_eq!(fault, format!("`{word}` is not a boolean"));
+    }
+}
+
+#[test]
+fn aliases_of_whole_values_work() {
+    let text = with(
+        "{ requests: 100, per: 1m, each: user }",
+        "&rate { requests: 100, per: 1m }",
+    )
+    .replace("plan: pro,", "plan: pro, limits: { again: *rate },");
+    assert_eq!(good(&text).0.tenants["app"].limits.len(), 2);
+}
+
+#[test]
+fn the_revision_is_that_of_the_sources_and_the_label_the_authors() {
+    let (snapshot, _) = good(&with("kind: Policy", "kind: Policy\nrevision: \"4f2c1a9\""));
+    assert_eq!(snapshot.label.as_deref(), Some("4f2c1a9"));
+    let sources = Sources::single("policy.yaml", GOOD);
+    assert_eq!(good(GOOD).0.revision, sources.revision());
+    assert_eq!(
+        fault_of("kind: Policy", "kind: Policy\nrevision: 4712"),
+        "expected text, found the number 4712"
+    );
+}
+
+#[test]
+fn the_quickstart_compiles_without_a_warning() {
+    let (snapshot, warnings) = good(include_str!("../../../policies/quickstart.yaml"));
+    assert_eq!(warnings, [""; 0]);
+    assert!(snapshot.local.is_some());
+}

@@ -1,0 +1,45 @@
+//! `models:` as written.
+
+use serde::Deserialize;
+
+use super::{At, Date, Decimal};
+
+/// A model at a provider: `gpt-4.1: { provider: openai, contextTokens: 1047576, maxOutputTokens: 32768 }`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Model {
+    /// Who serves it, by a name under `providers`: `provider: openai`.
+    pub provider: At<String>,
+    /// The provider's name for it: `name: gpt-4.1-2026-04-14`. Default: the model's name here.
+    pub name: Option<At<String>>,
+    /// The size of its window: `contextTokens: 128000`. Default: unknown.
+    pub context_tokens: Option<At<u64>>,
+    /// The longest answer it gives: `maxOutputTokens: 32768`. Default: unknown.
+    pub max_output_tokens: Option<At<u64>>,
+    /// What it is good at, shown to callers: `skills: [reasoning, code]`. Default: none.
+    pub skills: Option<At<Vec<At<String>>>>,
+    /// What it costs, by the date from which that holds:
+    /// `price: [{ inputPerMTok: "2.00", outputPerMTok: "8.00", effectiveFrom: "2026-01-01" }]`. Default: unknown.
+    pub price: Option<At<Vec<At<Price>>>>,
+}
+
+/// A price from a date on, in US dollars per million tokens. Quoted, so that no digit is lost.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Input: `inputPerMTok: "2.00"`.
+    #[serde(rename = "inputPerMTok")]
+    pub input: At<Decimal>,
+    /// Output: `outputPerMTok: "8.00"`.
+    #[serde(rename = "outputPerMTok")]
+    pub output: At<Decimal>,
+    /// Input read from the provider's cache: `cacheReadPerMTok: "0.50"`. Default: as input.
+    #[serde(rename = "cacheReadPerMTok")]
+    pub cache_read: Option<At<Decimal>>,
+    /// Input written to the provider's cache: `cacheWritePerMTok: "2.50"`. Default: as input.
+    #[serde(rename = "cacheWritePerMTok")]
+    pub cache_write: Option<At<Decimal>>,
+    /// The first day on which it holds, quoted: `effectiveFrom: "2026-01-01"`. Default: always.
+    #[serde(rename = "effectiveFrom")]
+    pub effective_from: Option<At<Date>>,
+}

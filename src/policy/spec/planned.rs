@@ -1,0 +1,150 @@
+//! What the policy language has, but egret does not do yet. `check` refuses exactly this, each with "not built yet":
+//! nothing is accepted and not enforced. `policies/reference.yaml` shows all of it; every release shortens the list.
+
+use crate::dialect::provider;
+
+/// A field that is not built yet.
+pub(in crate::policy) struct Field {
+    name: &'static str,
+    /// Whether the thing around it means nothing definite without it, so that nothing else is said of it.
+    pub(in crate::policy) decides: bool,
+}
+
+const fn adds(name: &'static str) -> Field {
+    Field { name, decides: false }
+}
+
+const fn decides(name: &'static str) -> Field {
+    Field { name, decides: true }
+}
+
+/// Fields, by the spec type that will have them.
+const FIELDS: &[(&str, &[Field])] = &[
+    ("Policy", &[adds("auth")]),
+    (
+        "Defaults",
+        &[
+            adds("reserveOutput"),
+            adds("estimate"),
+            adds("onMissingUsage"),
+            adds("onAbandoned"),
+            adds("onUnpriced"),
+            adds("onContextOverflow"),
+            adds("onLoss"),
+            adds("onExhausted"),
+            adds("onAllOpen"),
+        ],
+    ),
+    (
+        "Provider",
+        &[
+            decides("keys"),
+            adds("limits"),
+            adds("breaker"),
+            adds("retryBudget"),
+            adds("propagateTrace"),
+        ],
+    ),
+    (
+        "Model",
+        &[adds("accepts"), adds("reserveOutput"), adds("estimate")],
+    ),
+    (
+        "Route",
+        &[
+            adds("retry"),
+            adds("reserveOutput"),
+            adds("estimate"),
+            adds("onContextOverflow"),
+            adds("onLoss"),
+            adds("onExhausted"),
+            adds("onAllOpen"),
+        ],
+    ),
+    ("Target", &[adds("when"), adds("weight")]),
+    ("Timeouts", &[adds("firstToken")]),
+    (
+        "Tenant",
+        &[
+            adds("attributes"),
+            adds("reserveOutput"),
+            adds("estimate"),
+            adds("onMissingUsage"),
+            adds("onAbandoned"),
+            adds("onUnpriced"),
+        ],
+    ),
+    ("Match", &[decides("kubernetes"), decides("jwt")]),
+    (
+        "Limit",
+        &[
+            decides("tokens"),
+            decides("inputTokens"),
+            decides("outputTokens"),
+            decides("usd"),
+            adds("timeZone"),
+            adds("onLedgerDown"),
+            adds("budgetStatus"),
+            adds("was"),
+        ],
+    ),
+];
+
+/// Choices, by the spec type that will have them.
+const CHOICES: &[(&str, &[&str])] = &[
+    ("Dialect", &["anthropic", "gemini"]),
+    ("Strategy", &["weighted", "fastest", "cheapest"]),
+    ("Per", &["day", "week", "month"]),
+    ("Mode", &["shadow"]),
+    ("OnExceed", &["clamp", "queue", "downgrade"]),
+    ("Preset", &provider::PLANNED),
+];
+
+/// The field of that type, if it is not built yet.
+pub(in crate::policy) fn field(of: &str, name: &str) -> Option<&'static Field> {
+    let (_, fields) = FIELDS.iter().find(|(spec, _)| *spec == of)?;
+    fields.iter().find(|field| field.name == name)
+}
+
+/// Whether it is a choice of that type that is not built yet.
+pub(in crate::policy) fn choice(of: &str, word: &str) -> bool {
+    CHOICES
+        .iter()
+        .any(|(spec, words)| *spec == of && words.contains(&word))
+}
+
+/// Everything that is not built yet.
+#[cfg(test)]
+pub(in crate::policy) fn names() -> impl Iterator<Item = &'static str> {
+    let fields = FIELDS
+        .iter()
+        .flat_map(|(_, fields)| fields.iter().map(|field| field.name));
+    fields.chain(CHOICES.iter().flat_map(|(_, words)| words.iter().copied()))
+}
+
+/// What is said of a field or choice.
+pub(in crate::policy) fn not_built(name: &str) -> String {
+    format!("`{name}` is not built yet")
+}
+
+/// What to write where another shape stands.
+pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
+    match of {
+        "KeySource" => Some("write `key: { fromEnv: NAME }` or `key: { fromFile: /PATH }`"),
+        "Target" => Some("write `{ model: NAME }`"),
+        "Match" => Some("write `{ apiKeySha256: \"<64 hex from egret key>\" }`"),
+        "Limit" => Some("write `{ requests: 100, per: 1m }` or `{ concurrent: 10 }`"),
+        "Price" => Some("write `{ inputPerMTok: \"2.00\", outputPerMTok: \"8.00\" }`"),
+        _ => None,
+    }
+}
+
+/// Whether an author may have put a secret there, so that the text must not be shown.
+pub(in crate::policy) fn is_secret(of: &str) -> bool {
+    matches!(of, "KeySource" | "KeyHash")
+}
+
+/// What is said of a secret in the policy's own text.
+pub(in crate::policy) fn secret_message(of: &str) -> Option<&'static str> {
+    (of == "KeySource").then_some("a key never stands in a policy: it comes from `fromEnv` or `fromFile`")
+}

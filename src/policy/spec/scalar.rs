@@ -1,0 +1,248 @@
+//! Values with a form of their own. In their errors a second line is the hint.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+
+use super::planned;
+use crate::auth::api_key::KeyDigest;
+
+/// A time span: a whole number and a unit, `500ms`, `30s`, `1m`, `2h`, `1d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeSpan(pub Duration);
+
+impl FromStr for TimeSpan {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "" => return Err(format!("a time span needs a unit\n{SPAN_HINT}")),
+            _ => return Err(format!("this is no time span\n{SPAN_HINT}")),
+        };
+        let number: u64 = number
+            .parse()
+            .map_err(|_| format!("this is no time span\n{SPAN_HINT}"))?;
+        let millis = number.checked_mul(millis).ok_or("this time span is too long")?;
+        Ok(Self(Duration::from_millis(millis)))
+    }
+}
+
+const SPAN_HINT: &str = "write a whole number and a unit: 500ms, 30s, 1m, 2h, 1d";
+
+/// The window of a limit: a time span that rolls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Per(pub TimeSpan);
+
+impl FromStr for Per {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if planned::choice("Per", text) {
+            return Err(planned::not_built(text));
+        }
+        text.parse().map(Self)
+    }
+}
+
+/// Money as a decimal number in text, so that no digit is lost: `"2.00"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decimal(pub Box<str>);
+
+impl FromStr for Decimal {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let digits =
+            |part: &str, most| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        // Nine digits are a nano-dollar, the smallest amount that is counted.
+        if digits(whole, 7) && digits(fraction, 9) {
+            return Ok(Self(text.into()));
+        }
+        Err(format!("this is no price\n{PRICE_HINT}"))
+    }
+}
+
+const PRICE_HINT: &str = "write US dollars per million tokens: \"2.00\", at most nine digits after the point";
+
+/// A day: `"2026-01-01"`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Date(pub Box<str>);
+
+impl FromStr for Date {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plain = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        if plain && text.parse::<jiff::civil::Date>().is_ok() {
+            return Ok(Self(text.into()));
+        }
+        Err(format!("this is no day of the calendar\n{DAY_HINT}"))
+    }
+}
+
+const DAY_HINT: &str = "write year, month and day: \"2026-01-01\"";
+
+/// The SHA-256 of a caller's key: 64 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHash(pub KeyDigest);
+
+impl FromStr for KeyHash {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digit = |byte: u8| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
+        let mut digest = [0; 32];
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
+        if pairs.len() == digest.len() && rest.is_empty() {
+            let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+            if let Some(bytes) = bytes {
+                digest.copy_from_slice(&bytes);
+                return Ok(Self(KeyDigest::from_bytes(digest)));
+            }
+        }
+        Err(format!(
+            "this is not the SHA-256 of a key, which has 64 hex digits\n{HASH_HINT}"
+        ))
+    }
+}
+
+const HASH_HINT: &str = "`egret key` makes a key and prints both";
+
+macro_rules! read_from_text {
+    ($type:ident, $expected:literal, $hint:ident) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct TextVisitor;
+                impl Visitor<'_> for TextVisitor {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expected)
+                    }
+
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
+                        text.parse().map_err(E::custom)
+                    }
+
+                    fn visit_u64<E: de::Error>(self, _: u64) -> Result<$type, E> {
+                        Err(E::custom(format!(
+                            "expected {}, found a number\n{}",
+                            $expected, $hint
+                        )))
+                    }
+
+                    fn visit_f64<E: de::Error>(self, _: f64) -> Result<$type, E> {
+                        Err(E::custom(format!(
+                            "expected {}, found a number\n{}",
+                            $expected, $hint
+                        )))
+                    }
+                }
+                deserializer.deserialize_newtype_struct(stringify!($type), NewtypeOf(TextVisitor))
+            }
+        }
+    };
+}
+
+read_from_text!(TimeSpan, "a time span with its unit, such as 30s", SPAN_HINT);
+read_from_text!(Per, "a window with its unit, such as 1m", SPAN_HINT);
+read_from_text!(Decimal, "a price in quotes, such as \"2.00\"", PRICE_HINT);
+read_from_text!(Date, "a day in quotes, such as \"2026-01-01\"", DAY_HINT);
+read_from_text!(KeyHash, "64 hex digits in quotes", HASH_HINT);
+
+/// Reads text under the type's name, by which the decoder knows what must not be shown.
+struct NewtypeOf<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for NewtypeOf<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        deserializer.deserialize_str(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_span_is_a_whole_number_and_a_unit() {
+        let span = |text: &str| text.parse::<TimeSpan>().ok().map(|span| span.0.as_millis());
+        assert_eq!(span("500ms"), Some(500));
+        assert_eq!(span("1m"), Some(60_000));
+        assert_eq!(span("2h"), Some(7_200_000));
+        assert_eq!(span("1d"), Some(86_400_000));
+        for wrong in [
+            "",
+            "s",
+            "1",
+            "1.5s",
+            "-1s",
+            "1 s",
+            "1S",
+            "1w",
+            "99999999999999999999d",
+            "18446744073709551615d",
+        ] {
+            assert_eq!(span(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_price_is_a_plain_decimal() {
+        for right in ["0", "2.00", "0.000000001", "1234567"] {
+            assert!(right.parse::<Decimal>().is_ok(), "{right}");
+        }
+        for wrong in [
+            "",
+            ".5",
+            "5.",
+            "-1",
+            "1e3",
+            "1,5",
+            "0.0000000001",
+            "12345678",
+            "$2",
+            "٣",
+        ] {
+            assert!(wrong.parse::<Decimal>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_one_of_the_calendar() {
+        assert!("2024-02-29".parse::<Date>().is_ok());
+        for wrong in ["2026-02-29", "2026-1-1", "20260101", "2026-01-01T00:00:00Z"] {
+            assert!(wrong.parse::<Date>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_hash_has_64_hex_digits_of_either_case() {
+        let lower = "0123456789abcdef".repeat(4).parse::<KeyHash>();
+        assert!(lower.is_ok());
+        assert_eq!(lower, "0123456789ABCDEF".repeat(4).parse());
+        assert!("0123".parse::<KeyHash>().is_err());
+        assert!("g".repeat(64).parse::<KeyHash>().is_err());
+    }
+}

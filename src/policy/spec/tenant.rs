@@ -1,0 +1,61 @@
+//! `tenants:` and `plans:` as written.
+
+use serde::Deserialize;
+
+use super::{At, Entries, KeyHash, Limit, Mode};
+
+/// Who pays and who is limited.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tenant {
+    /// How its callers are known; one of the entries must fit:
+    /// `match: [{ apiKeySha256: "<64 hex from egret key>", name: ci }]`. Default: nobody.
+    #[serde(rename = "match")]
+    pub matches: Option<At<Vec<At<Match>>>>,
+    /// Whether callers in the same pod without a key are this tenant: `local: true`. One tenant may say so.
+    /// Default: false.
+    pub local: Option<At<bool>>,
+    /// A name under `plans`, whose limits it takes over: `plan: pro`. Default: none.
+    pub plan: Option<At<String>>,
+    /// What it may use. Default: nothing.
+    pub access: Option<At<Access>>,
+    /// Its limits by name: `limits: { rpm: { requests: 100, per: 1m } }`. One of the same name in its plan is
+    /// replaced as a whole. Default: the plan's.
+    pub limits: Option<At<Entries<Limit>>>,
+}
+
+/// One way to know a caller. What stands in one entry must all hold.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Match {
+    /// The SHA-256 of the caller's key, 64 hex digits. `egret key` makes a key and prints it.
+    #[serde(rename = "apiKeySha256")]
+    pub api_key_sha256: Option<At<KeyHash>>,
+    /// A name for this key, for limits with `each: key` and for logs: `name: ci`. Default: none.
+    pub name: Option<At<String>>,
+    /// The user behind it, for limits with `each: user`: `user: pipeline`. Default: unknown.
+    pub user: Option<At<String>>,
+    /// The application behind it, for limits with `each: app`: `app: checkout-api`. Default: unknown.
+    pub app: Option<At<String>>,
+}
+
+/// What a tenant may use. `*` stands for any text in a name.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Access {
+    /// Routes and models that it may ask for: `allow: [chat, "claude-*"]`. Allowing a route allows its targets
+    /// through that route. Default: none.
+    pub allow: Option<At<Vec<At<String>>>>,
+    /// Models that never serve it, through whatever name: `deny: ["*-preview"]`. Wins over `allow`. Default: none.
+    pub deny: Option<At<Vec<At<String>>>>,
+    /// Whether it holds: `mode: enforce`. Default: enforce.
+    pub mode: Option<At<Mode>>,
+}
+
+/// A named set of limits.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plan {
+    /// Its limits by name: `limits: { rpm: { requests: 100, per: 1m, each: user } }`.
+    pub limits: Option<At<Entries<Limit>>>,
+}
