@@ -1,5 +1,6 @@
 //! The verbs.
 
+pub mod check;
 pub mod key;
 pub mod mock;
 pub mod probe;
