@@ -37,29 +37,30 @@ pub(super) struct Item<T> {
 
 const API_VERSION: &str = "egret.dev/v1alpha1";
 
-/// Reads every document. None where nothing can be said of the policy as a whole, because a file is no YAML.
+/// Reads every document. Where one cannot be read, the rest is judged all the same, but nothing is missed in it:
+/// what seems to be missing may stand where nothing can be read.
+///
+/// None where there is no policy at all.
 pub(super) fn read(sources: &Sources, found: &mut Findings<'_>) -> Option<Written> {
     let mut documents = Vec::new();
     for (index, file) in sources.files().iter().enumerate() {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         documents.extend(node::parse(index, &file.bytes, found));
     }
-    if found.errors() > 0 {
-        return None;
-    }
     documents.retain(|document| !is_test(document));
-    if documents.is_empty() {
+    if documents.is_empty() && found.errors() == 0 {
         found
             .error_overall("there is no policy here: the files hold no document of `kind: Policy`")
             .hint("begin with `apiVersion: egret.dev/v1alpha1` and `kind: Policy`");
         return None;
     }
+    let unread = found.errors() > 0;
     let policies: Vec<_> = documents
         .iter()
         .filter_map(|document| policy(document, found))
         .collect();
-    // Each fault of a document's head is told above; what is missing in it must not be missed below.
-    (policies.len() == documents.len()).then(|| join(policies, found))
+    let partial = unread || policies.len() < documents.len();
+    Some(join(policies, partial, found))
 }
 
 fn is_test(document: &Node) -> bool {
@@ -103,8 +104,15 @@ fn head(
     value == wanted
 }
 
-fn join(policies: Vec<spec::Policy>, found: &mut Findings<'_>) -> Written {
-    let mut written = Written::default();
+fn join(policies: Vec<spec::Policy>, partial: bool, found: &mut Findings<'_>) -> Written {
+    let mut written = Written {
+        providers: Section::new(partial),
+        models: Section::new(partial),
+        routes: Section::new(partial),
+        plans: Section::new(partial),
+        tenants: Section::new(partial),
+        ..Written::default()
+    };
     let (mut revision, mut defaults) = (None, None);
     for policy in policies {
         once("revision", &mut revision, policy.revision, found);
@@ -115,6 +123,10 @@ fn join(policies: Vec<spec::Policy>, found: &mut Findings<'_>) -> Written {
         written.routes.add("route", policy.routes, found);
         written.plans.add("plan", policy.plans, found);
         written.tenants.add("tenant", policy.tenants, found);
+    }
+    if partial && written.allow_mock.is_none() {
+        let (span, value) = (Span::default(), None);
+        written.allow_mock = Some(At { span, value });
     }
     written.revision = revision.and_then(|revision| label(&revision, found));
     written.defaults = defaults.and_then(|defaults| defaults.value);
@@ -168,14 +180,18 @@ fn once<T>(field: &str, kept: &mut Option<At<T>>, more: Option<At<T>>, found: &m
 
 impl<T> Default for Section<T> {
     fn default() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            partial: false,
-        }
+        Self::new(false)
     }
 }
 
 impl<T> Section<T> {
+    fn new(partial: bool) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            partial,
+        }
+    }
+
     fn add(&mut self, what: &str, more: Option<At<Entries<T>>>, found: &mut Findings<'_>) {
         let Some(more) = more else { return };
         self.partial |= more.value.is_none();

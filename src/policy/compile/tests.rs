@@ -191,6 +191,27 @@ fn documents_make_one_policy_and_policy_tests_are_skipped() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_does_not_hide_the_faults_of_the_others() {
+    let mock = with("{ key: { fromEnv: OPENAI_API_KEY } }", "{ mock: {} }");
+    let text = mock
+        .replace("{ model: large }", "{ model: elsewhere }")
+        .replace("requests: 100", "requests: 0");
+    let broken = "apiVersion: egret.dev/v1alpha1\nkind: Policy\nmodels: [\n";
+    let files = [("a.yaml", text.as_str()), ("b.yaml", broken)];
+    let sources = files
+        .into_iter()
+        .map(|(name, text)| (name.into(), text.as_bytes().to_vec()))
+        .collect();
+    let found = compile(&sources).unwrap_err();
+    let places: Vec<_> = found
+        .iter()
+        .map(|d| d.place.as_ref().map(|place| (&*place.file, place.line)))
+        .collect();
+    // `elsewhere` and `allowMock` may stand in the file that cannot be read.
+    assert_eq!(places, [Some(("a.yaml", 12)), Some(("b.yaml", 3))], "{found}");
+}
+
+#[test]
 fn no_providers_models_or_tenants_is_an_error_each() {
     assert_eq!(
         faults("apiVersion: egret.dev/v1alpha1\nkind: Policy\n"),

@@ -166,6 +166,15 @@ proptest! {
     }
 
     #[test]
+    fn a_key_pasted_anywhere_is_never_shown(at in 0..GOOD.len(), colon in any::<bool>()) {
+        let key = if colon { " sk-proj-a1b2c3d4e5f6: " } else { " sk-proj-a1b2c3d4e5f6 " };
+        let text = format!("{}{key}{}", &GOOD[..at], &GOOD[at..]);
+        if let Err(found) = compile(&Sources::single("policy.yaml", text)) {
+            prop_assert!(!found.to_string().contains("a1b2c3"), "{found}");
+        }
+    }
+
+    #[test]
     fn any_bytes_are_judged(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         judge(&bytes)?;
     }
