@@ -22,9 +22,7 @@ impl Environment {
 
     /// Just these variables.
     pub fn given<const N: usize>(variables: [(&str, &str); N]) -> Self {
-        let variables = variables
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self(Source::Given(Arc::new(variables.collect())))
     }
 

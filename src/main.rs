@@ -1,3 +1,7 @@
 //! The `egret` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    egret::cli::main()
+}

@@ -53,9 +53,6 @@ mod tests {
     #[test]
     fn the_first_numbers_are_those_of_the_published_generator() {
         let random = Random::seeded(1_234_567);
-        assert_eq!(
-            [random.u64(), random.u64()],
-            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
-        );
+        assert_eq!([random.u64(), random.u64()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
     }
 }

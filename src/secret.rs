@@ -96,11 +96,7 @@ struct Entry {
 impl Secrets {
     /// No secret yet; environment variables will be read from `environment`.
     pub fn new(environment: Environment) -> Self {
-        Self {
-            environment,
-            values: ArcSwap::default(),
-            entries: Mutex::default(),
-        }
+        Self { environment, values: ArcSwap::default(), entries: Mutex::default() }
     }
 
     /// The secret's value; none where it has never had a good one, or no policy has named it.
@@ -136,10 +132,7 @@ impl Secrets {
                 continue;
             }
             entry.read(at, &self.environment);
-            missing.extend(entry.fault.map(|fault| MissingSecret {
-                at: at.clone(),
-                fault,
-            }));
+            missing.extend(entry.fault.map(|fault| MissingSecret { at: at.clone(), fault }));
         }
         self.publish(&entries);
         missing
@@ -162,8 +155,7 @@ impl Secrets {
 
     fn publish(&self, entries: &HashMap<SecretRef, Entry>) {
         let good = |(at, entry): (&SecretRef, &Entry)| Some((at.clone(), entry.value.clone()?));
-        self.values
-            .store(Arc::new(entries.iter().filter_map(good).collect()));
+        self.values.store(Arc::new(entries.iter().filter_map(good).collect()));
     }
 }
 
@@ -225,11 +217,7 @@ impl Value {
     fn new(text: SecretString) -> Result<Self, SecretFault> {
         // Through `SecretString`, so that the joined text is wiped when it is dropped.
         let bearer = SecretString::from(format!("Bearer {}", text.expose_secret()));
-        Ok(Self {
-            bearer: header(&bearer)?,
-            plain: header(&text)?,
-            text: Arc::new(text),
-        })
+        Ok(Self { bearer: header(&bearer)?, plain: header(&text)?, text: Arc::new(text) })
     }
 
     fn is(&self, other: &Self) -> bool {

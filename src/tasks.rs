@@ -28,10 +28,7 @@ impl Tasks {
     {
         // A closed tracker still tracks; it only lets `wait` end when the set is empty.
         #[expect(clippy::disallowed_methods, reason = "the one place that starts tasks")]
-        tokio::spawn(
-            self.tracker
-                .track_future(task.instrument(tracing::debug_span!("task", name))),
-        );
+        tokio::spawn(self.tracker.track_future(task.instrument(tracing::debug_span!("task", name))));
     }
 
     /// Resolves when [`Tasks::stop`] was called: a long-running task ends then.

@@ -42,11 +42,7 @@ pub fn sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: imp
 pub(super) fn page(sight: &dyn Sight) -> Response<Full<Bytes>> {
     let mut text = String::new();
     sight.metrics(&mut text);
-    super::page(
-        StatusCode::OK,
-        "text/plain; version=0.0.4; charset=utf-8",
-        text.into(),
-    )
+    super::page(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text.into())
 }
 
 fn append(text: &mut String, line: fmt::Arguments<'_>) {
@@ -78,18 +74,8 @@ mod tests {
     #[test]
     fn a_metric_is_help_type_and_one_line_per_label_set() {
         let mut text = String::new();
-        family(
-            &mut text,
-            "egret_reloads_total",
-            Kind::Counter,
-            "Policy reloads by result.",
-        );
-        sample(
-            &mut text,
-            "egret_reloads_total",
-            &[("result", "good"), ("by", "a\"\\\nb")],
-            3,
-        );
+        family(&mut text, "egret_reloads_total", Kind::Counter, "Policy reloads by result.");
+        sample(&mut text, "egret_reloads_total", &[("result", "good"), ("by", "a\"\\\nb")], 3);
         family(&mut text, "egret_calls", Kind::Gauge, "Calls in flight.");
         sample(&mut text, "egret_calls", &[], 0);
         assert_eq!(

@@ -41,9 +41,7 @@ pub fn answer<B>(request: &Request<B>, face: Face, sight: &dyn Sight) -> Respons
     };
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "nothing here changes state\n");
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
     match page {

@@ -25,9 +25,7 @@ impl Sight for Pod {
 }
 
 const READY: Pod = Pod { ready: Ok(()) };
-const DRAINING: Pod = Pod {
-    ready: Err("draining"),
-};
+const DRAINING: Pod = Pod { ready: Err("draining") };
 
 fn ask(method: &str, path: &str, face: Face, pod: &Pod) -> Response<Full<Bytes>> {
     let request = Request::builder().method(method).uri(path).body(()).unwrap();
@@ -42,30 +40,21 @@ fn status(path: &str, face: Face, pod: &Pod) -> u16 {
 fn each_face_shows_its_pages_and_no_other() {
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(
-            (
-                status(path, Face::Probes, &READY),
-                status(path, Face::Full, &READY)
-            ),
+            (status(path, Face::Probes, &READY), status(path, Face::Full, &READY)),
             (200, 200),
             "{path}"
         );
     }
     for path in ["/policy", "/usage"] {
         assert_eq!(
-            (
-                status(path, Face::Probes, &READY),
-                status(path, Face::Full, &READY)
-            ),
+            (status(path, Face::Probes, &READY), status(path, Face::Full, &READY)),
             (404, 200),
             "{path}"
         );
     }
     for path in ["/", "/livez/", "/policy/x", "/v1/models", "*"] {
         assert_eq!(
-            (
-                status(path, Face::Probes, &READY),
-                status(path, Face::Full, &READY)
-            ),
+            (status(path, Face::Probes, &READY), status(path, Face::Full, &READY)),
             (404, 404),
             "{path}"
         );

@@ -55,19 +55,13 @@ impl KeyDigest {
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 fn nibble(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 impl fmt::Debug for KeyDigest {
     /// Eight hex digits: enough to tell keys apart in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "sha256:{:02x}{:02x}{:02x}{:02x}..",
-            self.0[0], self.0[1], self.0[2], self.0[3]
-        )
+        write!(f, "sha256:{:02x}{:02x}{:02x}{:02x}..", self.0[0], self.0[1], self.0[2], self.0[3])
     }
 }
 
@@ -145,23 +139,15 @@ mod tests {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(KeyDigest::of("abc").hex(), abc);
         assert_eq!(KeyDigest::parse_hex(abc), Some(KeyDigest::of("abc")));
-        assert_eq!(
-            KeyDigest::parse_hex(&abc.to_uppercase()),
-            Some(KeyDigest::of("abc"))
-        );
+        assert_eq!(KeyDigest::parse_hex(&abc.to_uppercase()), Some(KeyDigest::of("abc")));
     }
 
     #[test]
     fn what_is_not_64_hex_digits_is_no_digest() {
         let abc = KeyDigest::of("abc").hex();
-        for text in [
-            "",
-            "egret_abc",
-            &abc[1..],
-            &format!("{abc}0"),
-            &abc.replace('b', "g"),
-            &abc.replace('b', "+"),
-        ] {
+        for text in
+            ["", "egret_abc", &abc[1..], &format!("{abc}0"), &abc.replace('b', "g"), &abc.replace('b', "+")]
+        {
             assert_eq!(KeyDigest::parse_hex(text), None, "{text}");
         }
         assert_eq!(KeyDigest::parse_hex(&"ü".repeat(32)), None);
@@ -169,9 +155,8 @@ mod tests {
 
     #[test]
     fn generated_keys_differ_and_have_one_form() {
-        let keys: HashSet<String> = (0..100)
-            .map(|_| CallerKey::generate().unwrap().expose().to_owned())
-            .collect();
+        let keys: HashSet<String> =
+            (0..100).map(|_| CallerKey::generate().unwrap().expose().to_owned()).collect();
         assert_eq!(keys.len(), 100);
         for key in keys {
             let digits = key.strip_prefix("egret_").unwrap();
@@ -182,16 +167,10 @@ mod tests {
 
     #[test]
     fn base_62_writes_the_smallest_and_the_largest_number() {
-        assert_eq!(
-            CallerKey::from_bits([0; 32]).expose(),
-            format!("egret_{}", "0".repeat(43))
-        );
+        assert_eq!(CallerKey::from_bits([0; 32]).expose(), format!("egret_{}", "0".repeat(43)));
         let mut sixty_three = [0; 32];
         sixty_three[31] = 63;
-        assert_eq!(
-            CallerKey::from_bits(sixty_three).expose(),
-            format!("egret_{}11", "0".repeat(41))
-        );
+        assert_eq!(CallerKey::from_bits(sixty_three).expose(), format!("egret_{}11", "0".repeat(41)));
         assert!(base62([255; 32])[0] > b'0', "43 digits are needed and enough");
     }
 

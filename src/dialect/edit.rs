@@ -181,10 +181,9 @@ fn flag(field: &'static str, value: &Value<'_>) -> Result<bool, BodyFault> {
     match value.kind {
         Kind::True => Ok(true),
         Kind::False | Kind::Null => Ok(false),
-        Kind::Number | Kind::String | Kind::Array | Kind::Object => Err(BodyFault::WrongType {
-            field,
-            expected: "true, false or null",
-        }),
+        Kind::Number | Kind::String | Kind::Array | Kind::Object => {
+            Err(BodyFault::WrongType { field, expected: "true, false or null" })
+        }
     }
 }
 
@@ -193,16 +192,10 @@ fn usage_spot(options: &Value<'_>) -> Result<UsageSpot, BodyFault> {
         Kind::Null => return Ok(UsageSpot::NullOptions(options.range.clone())),
         Kind::Object => {}
         Kind::True | Kind::False | Kind::Number | Kind::String | Kind::Array => {
-            return Err(BodyFault::WrongType {
-                field: "stream_options",
-                expected: "an object or null",
-            });
+            return Err(BodyFault::WrongType { field: "stream_options", expected: "an object or null" });
         }
     }
-    let mut spot = UsageSpot::NewOption {
-        at: options.range.start + 1,
-        alone: options.is_blank(),
-    };
+    let mut spot = UsageSpot::NewOption { at: options.range.start + 1, alone: options.is_blank() };
     let mut seen = false;
     for member in options.members() {
         if !fields::is_include_usage(&member.name())? {
@@ -247,11 +240,7 @@ impl UsageSpot {
 
 fn json_string(text: &str) -> Cow<'static, str> {
     let plain = text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\');
-    Cow::Owned(if plain {
-        ["\"", text, "\""].concat()
-    } else {
-        serde_json::Value::from(text).to_string()
-    })
+    Cow::Owned(if plain { ["\"", text, "\""].concat() } else { serde_json::Value::from(text).to_string() })
 }
 
 /// None where a range is not within the body.

@@ -89,6 +89,18 @@ impl Cause {
         Self::Internal,
     ];
 
+    /// Whether it is for want of a provider's answer, rather than for what the caller asked or may.
+    pub fn is_upstream(self) -> bool {
+        matches!(
+            self,
+            Self::UpstreamAuthFailed
+                | Self::NoProviderAvailable
+                | Self::UpstreamTimeout
+                | Self::UpstreamFailed
+                | Self::StreamInterrupted
+        )
+    }
+
     /// The stable code of this cause: OpenAI's `code`, the access log's `refusal`, a metric's label.
     pub fn code(self) -> &'static str {
         match self {

@@ -182,16 +182,10 @@ fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn line_at(bytes: &[u8], at: usize) -> Option<Line<'_>> {
     let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
     let Some(length) = memchr2(b'\n', b'\r', rest) else {
-        return Some(Line {
-            text: rest,
-            next: bytes.len(),
-        });
+        return Some(Line { text: rest, next: bytes.len() });
     };
     let crlf = rest.get(length..length + 2) == Some(b"\r\n");
-    Some(Line {
-        text: rest.get(..length)?,
-        next: at + length + if crlf { 2 } else { 1 },
-    })
+    Some(Line { text: rest.get(..length)?, next: at + length + if crlf { 2 } else { 1 } })
 }
 
 #[cfg(test)]

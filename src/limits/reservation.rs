@@ -127,14 +127,16 @@ impl Reservation {
         }
     }
 
-    /// Where the caller stands with the `requests` limit that has the fewest calls left, itself counted.
+    /// Where the caller stands with the `requests` limit that has the fewest calls left, itself counted, and which
+    /// of the rules it is.
     ///
     /// As of the last time anyone asked that limit; what has leaked since comes on top.
-    pub fn standing(&self) -> Option<Standing> {
+    pub fn standing(&self) -> Option<(usize, Standing)> {
         self.holds
             .iter()
-            .filter_map(|hold| hold.cell.lock().standing())
-            .min_by_key(|standing| (standing.remaining, Reverse(standing.reset)))
+            .enumerate()
+            .filter_map(|(at, hold)| Some((at, hold.cell.lock().standing()?)))
+            .min_by_key(|(_, standing)| (standing.remaining, Reverse(standing.reset)))
     }
 
     /// What the call would hold at `model`: what it holds already, or has used there, or asks for anew.

@@ -42,12 +42,8 @@ impl Answer {
     /// A call of a tool, with arguments that fit its schema.
     pub(super) fn calls(tool: &Tool, bound: Option<usize>) -> Self {
         let text = arguments(tool.parameters).to_string();
-        let mut ends: Vec<usize> = text
-            .char_indices()
-            .map(|(at, _)| at)
-            .step_by(ARGUMENT_PIECE)
-            .skip(1)
-            .collect();
+        let mut ends: Vec<usize> =
+            text.char_indices().map(|(at, _)| at).step_by(ARGUMENT_PIECE).skip(1).collect();
         ends.push(text.len());
         Self::bounded(Kind::Call(tool.name.to_owned()), text, ends, bound)
     }
@@ -58,12 +54,7 @@ impl Answer {
         ends.truncate(bound);
         // A text without a word has no token, so it has no text.
         text.truncate(ends.last().copied().unwrap_or(0));
-        Self {
-            kind,
-            text,
-            ends,
-            cut,
-        }
+        Self { kind, text, ends, cut }
     }
 
     pub(super) fn tokens(&self) -> u64 {
@@ -76,10 +67,7 @@ impl Answer {
 
     /// The piece of this number; empty past the end.
     pub(super) fn piece(&self, at: usize) -> &str {
-        let start = at
-            .checked_sub(1)
-            .and_then(|before| self.ends.get(before))
-            .copied();
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
         let end = self.ends.get(at).copied().unwrap_or(self.text.len());
         self.text.get(start.unwrap_or(0)..end).unwrap_or_default()
     }
@@ -95,9 +83,8 @@ impl<'a> Tool<'a> {
     /// The functions of a request's `tools`, in both forms: under `function` (chat) and flat (responses).
     pub(super) fn offered(tools: Option<&'a Value>) -> Vec<Self> {
         let tools = tools.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let functions = tools
-            .iter()
-            .filter(|tool| tool.get("type").and_then(Value::as_str) == Some("function"));
+        let functions =
+            tools.iter().filter(|tool| tool.get("type").and_then(Value::as_str) == Some("function"));
         functions
             .filter_map(|tool| {
                 let function = tool.get("function").unwrap_or(tool);
@@ -133,11 +120,7 @@ impl<'a> Tool<'a> {
 fn arguments(schema: &Value) -> Value {
     let properties = schema.get("properties").and_then(Value::as_object);
     let values = properties.into_iter().flatten();
-    Value::Object(
-        values
-            .map(|(name, schema)| (name.clone(), example(name, schema)))
-            .collect(),
-    )
+    Value::Object(values.map(|(name, schema)| (name.clone(), example(name, schema))).collect())
 }
 
 fn example(name: &str, schema: &Value) -> Value {
@@ -194,10 +177,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn says(text: &str, bound: Option<usize>) -> Answer {
-        let script = Script {
-            says: Some(text.into()),
-            ..Script::default()
-        };
+        let script = Script { says: Some(text.into()), ..Script::default() };
         Answer::says(&script, "m", 3, bound)
     }
 
@@ -215,10 +195,7 @@ mod tests {
 
     #[test]
     fn an_answer_has_as_many_words_as_the_script_says_and_names_the_model() {
-        let script = Script {
-            tokens: 7.try_into().unwrap(),
-            ..Script::default()
-        };
+        let script = Script { tokens: 7.try_into().unwrap(), ..Script::default() };
         let answer = Answer::says(&script, "gpt-4.1", 3, None);
         assert_eq!(answer.text, "gpt-4.1 read 3 words. The tide comes");
         assert_eq!((answer.tokens(), answer.cut), (7, false));

@@ -68,10 +68,7 @@ impl Api {
             Self::Responses => responses::reply(&Ask::parse(body)?, script, stamp),
             Self::Models => {
                 let data = MODELS.map(|id| described(id, stamp));
-                Ok(Reply::json(
-                    json!({ "object": "list", "data": data }).to_string(),
-                    0,
-                ))
+                Ok(Reply::json(json!({ "object": "list", "data": data }).to_string(), 0))
             }
             Self::Model => {
                 let id = model(path).unwrap_or_default();
@@ -107,13 +104,7 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_an_api_is_none() {
-        for path in [
-            "/",
-            "/v1/xcompletions",
-            "/v1/responses/resp_1",
-            "/v1/models/",
-            "/v1/files",
-        ] {
+        for path in ["/", "/v1/xcompletions", "/v1/responses/resp_1", "/v1/models/", "/v1/files"] {
             assert_eq!(Api::of(path), None, "{path}");
         }
     }

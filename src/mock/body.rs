@@ -26,17 +26,11 @@ pub(super) struct Piece {
 
 impl Piece {
     pub(super) fn at_once(bytes: impl Into<Bytes>) -> Self {
-        Self {
-            bytes: bytes.into(),
-            paced: false,
-        }
+        Self { bytes: bytes.into(), paced: false }
     }
 
     pub(super) fn word(bytes: impl Into<Bytes>) -> Self {
-        Self {
-            bytes: bytes.into(),
-            paced: true,
-        }
+        Self { bytes: bytes.into(), paced: true }
     }
 }
 
@@ -104,17 +98,12 @@ impl AnswerBody {
 
     /// Lets paced pieces come one a period, the first one period after `now`.
     pub(super) fn paced(mut self, period: Duration, now: Instant) -> Self {
-        self.pace = Some(Pace {
-            timer: Box::pin(tokio::time::sleep_until(now + period)),
-            period,
-        });
+        self.pace = Some(Pace { timer: Box::pin(tokio::time::sleep_until(now + period)), period });
         self
     }
 
     fn is_struck(&self) -> bool {
-        self.strike
-            .as_ref()
-            .is_some_and(|(after, _)| *after <= self.given)
+        self.strike.as_ref().is_some_and(|(after, _)| *after <= self.given)
     }
 
     /// The end is known with the last piece: hyper does not ask again after the stated length. A stream
@@ -131,9 +120,7 @@ impl AnswerBody {
             // Nobody wakes this: the connection sees for itself that the client leaves.
             None | Some((_, Strike::Stall)) => Poll::Pending,
             Some((_, Strike::Reset)) => {
-                let flush = self
-                    .flush
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH)));
+                let flush = self.flush.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH)));
                 ready!(flush.as_mut().poll(cx));
                 self.visit.ended(Ending::Cut);
                 Poll::Ready(Some(Err(Cut)))
@@ -169,9 +156,7 @@ impl Body for AnswerBody {
             return Poll::Ready(None);
         };
         body.given += 1;
-        body.length = body
-            .length
-            .map(|left| left.saturating_sub(piece.bytes.len() as u64));
+        body.length = body.length.map(|left| left.saturating_sub(piece.bytes.len() as u64));
         body.note_end();
         Poll::Ready(Some(Ok(Frame::data(piece.bytes))))
     }

@@ -67,11 +67,7 @@ impl<'a> Prompt<'a> {
         if self.after_tool {
             return None;
         }
-        Tool::chosen(
-            Tool::offered(ask.echo("tools")),
-            ask.echo("tool_choice"),
-            &self.last,
-        )
+        Tool::chosen(Tool::offered(ask.echo("tools")), ask.echo("tool_choice"), &self.last)
     }
 }
 
@@ -181,18 +177,12 @@ impl Chat {
         let words = (0..pieces * n).map(step(&self)).map(|(chat, at, index)| {
             let bytes = chat.chunk(index, chat.delta(at), None);
             // The `n` answers are spoken side by side, not one after another.
-            if index == 0 {
-                Piece::word(bytes)
-            } else {
-                Piece::at_once(bytes)
-            }
+            if index == 0 { Piece::word(bytes) } else { Piece::at_once(bytes) }
         });
         let finishes = (0..n).map(step(&self)).map(|(chat, _, index)| {
             Piece::at_once(chat.chunk(index, Delta::default(), Some(chat.finish_reason())))
         });
-        let usage = self
-            .include_usage
-            .then(|| Piece::at_once(self.event(&[], Some(&self.usage))));
+        let usage = self.include_usage.then(|| Piece::at_once(self.event(&[], Some(&self.usage))));
         Box::new(roles.chain(words).chain(finishes).chain(usage).chain([done()]))
     }
 
@@ -212,10 +202,7 @@ impl Chat {
                     index: 0,
                     id: Some(self.call_id(index)),
                     kind: Some("function"),
-                    function: FunctionDelta {
-                        name: Some(name),
-                        arguments: "",
-                    },
+                    function: FunctionDelta { name: Some(name), arguments: "" },
                 }]),
             },
         }
@@ -224,19 +211,13 @@ impl Chat {
     fn delta(&self, at: usize) -> Delta<'_> {
         let piece = self.answer.piece(at);
         match self.answer.kind {
-            Kind::Text => Delta {
-                content: Some(Some(piece)),
-                ..Delta::default()
-            },
+            Kind::Text => Delta { content: Some(Some(piece)), ..Delta::default() },
             Kind::Call(_) => Delta {
                 tool_calls: Some([CallDelta {
                     index: 0,
                     id: None,
                     kind: None,
-                    function: FunctionDelta {
-                        name: None,
-                        arguments: piece,
-                    },
+                    function: FunctionDelta { name: None, arguments: piece },
                 }]),
                 ..Delta::default()
             },
@@ -244,14 +225,7 @@ impl Chat {
     }
 
     fn chunk(&self, index: usize, delta: Delta<'_>, finish_reason: Option<&'static str>) -> Bytes {
-        self.event(
-            &[ChunkChoice {
-                index,
-                delta,
-                finish_reason,
-            }],
-            None,
-        )
+        self.event(&[ChunkChoice { index, delta, finish_reason }], None)
     }
 
     fn event(&self, choices: &[ChunkChoice<'_>], usage: Option<&Usage>) -> Bytes {

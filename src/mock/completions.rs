@@ -49,9 +49,8 @@ struct Completion {
 
 impl Completion {
     fn whole(&self) -> Value {
-        let choices: Vec<Value> = (0..self.n)
-            .map(|index| choice(index, &self.answer.text, Some(self.finish_reason())))
-            .collect();
+        let choices: Vec<Value> =
+            (0..self.n).map(|index| choice(index, &self.answer.text, Some(self.finish_reason()))).collect();
         let mut whole = self.envelope(&choices);
         whole["usage"] = json!(self.usage);
         whole
@@ -74,20 +73,14 @@ impl Completion {
         let words = (0..pieces * n).map(move |at| {
             let (at, index) = (at / n, at % n);
             let bytes = text.event(&[choice(index, text.answer.piece(at), None)], &Value::Null);
-            if index == 0 {
-                Piece::word(bytes)
-            } else {
-                Piece::at_once(bytes)
-            }
+            if index == 0 { Piece::word(bytes) } else { Piece::at_once(bytes) }
         });
         let text = Arc::clone(&self);
         let finishes = (0..n).map(move |index| {
             let last = choice(index, "", Some(text.finish_reason()));
             Piece::at_once(text.event(&[last], &Value::Null))
         });
-        let usage = self
-            .include_usage
-            .then(|| Piece::at_once(self.event(&[], &json!(self.usage))));
+        let usage = self.include_usage.then(|| Piece::at_once(self.event(&[], &json!(self.usage))));
         Box::new(words.chain(finishes).chain(usage).chain([done()]))
     }
 

@@ -15,12 +15,9 @@ const MOST_DIMENSIONS: usize = 3_072;
 const MOST_INPUTS: usize = 2_048;
 
 pub(super) fn reply(ask: &Ask) -> Result<Reply, ApiError> {
-    let all = inputs(ask.required("input")?)
-        .filter(|all| all.len() <= MOST_INPUTS)
-        .ok_or_else(|| {
-            ApiError::bad_request("'input' must be a text, tokens, or up to 2048 of either.")
-                .about(Some("input"))
-        })?;
+    let all = inputs(ask.required("input")?).filter(|all| all.len() <= MOST_INPUTS).ok_or_else(|| {
+        ApiError::bad_request("'input' must be a text, tokens, or up to 2048 of either.").about(Some("input"))
+    })?;
     let dimensions = ask.bound(&["dimensions"]).unwrap_or(DIMENSIONS);
     if !(1..=MOST_DIMENSIONS).contains(&dimensions) {
         let message = "'dimensions' must be between 1 and 3072.";
@@ -29,11 +26,7 @@ pub(super) fn reply(ask: &Ask) -> Result<Reply, ApiError> {
     let base64 = ask.echo("encoding_format").and_then(Value::as_str) == Some("base64");
     let data = all.iter().enumerate().map(|(index, input)| {
         let vector = vector(input, dimensions);
-        let embedding = if base64 {
-            json!(encode(&vector))
-        } else {
-            json!(vector)
-        };
+        let embedding = if base64 { json!(encode(&vector)) } else { json!(vector) };
         json!({ "object": "embedding", "index": index, "embedding": embedding })
     });
     let data: Vec<Value> = data.collect();
@@ -64,9 +57,7 @@ fn low_half(bits: u64) -> [u8; 2] {
 
 /// FNV-1a, 64 bits.
 fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Base64 (RFC 4648, padded) of the numbers as little-endian `f32`.
@@ -74,17 +65,11 @@ fn encode(vector: &[f32]) -> String {
     let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let group = chunk
-            .iter()
-            .fold(0u32, |group, byte| (group << 8) | u32::from(*byte));
+        let group = chunk.iter().fold(0u32, |group, byte| (group << 8) | u32::from(*byte));
         let group = group << (8 * (3 - chunk.len()));
         for place in 0..4 {
             let digit = (group >> (18 - 6 * place)) & 63;
-            text.push(if place <= chunk.len() {
-                base64_digit(digit)
-            } else {
-                '='
-            });
+            text.push(if place <= chunk.len() { base64_digit(digit) } else { '=' });
         }
     }
     text

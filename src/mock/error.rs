@@ -28,10 +28,7 @@ impl ApiError {
     pub(super) fn of_status(status: u16, retry_after: Option<u32>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (kind, code, message) = of_status(status);
-        Self {
-            retry_after,
-            ..Self::new(status, kind, code, message)
-        }
+        Self { retry_after, ..Self::new(status, kind, code, message) }
     }
 
     /// The error of a code.
@@ -45,12 +42,7 @@ impl ApiError {
             ErrorCode::InvalidApiKey => (401, invalid, None, "Incorrect API key provided."),
             ErrorCode::ModelNotFound => (404, invalid, Some("model"), "The model does not exist."),
             ErrorCode::InsufficientQuota => (429, "insufficient_quota", None, NO_QUOTA),
-            ErrorCode::SlowDown => (
-                429,
-                "rate_limit_error",
-                None,
-                "Your traffic grows too fast; slow down.",
-            ),
+            ErrorCode::SlowDown => (429, "rate_limit_error", None, "Your traffic grows too fast; slow down."),
             ErrorCode::ServerIsOverloaded => (503, "service_unavailable_error", None, OVERLOADED),
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -67,34 +59,19 @@ impl ApiError {
     pub(super) fn wrong_method(method: &http::Method, path: &str) -> Self {
         let message = format!("Not allowed to {method} on {path}.");
         let code = Some("method_not_supported");
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "invalid_request_error",
-            code,
-            message,
-        )
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", code, message)
     }
 
     /// A body over the cap.
     pub(super) fn too_large() -> Self {
         let message = "The request body is too large.";
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "invalid_request_error",
-            None,
-            message,
-        )
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", None, message)
     }
 
     /// What breaks a stream from within.
     pub(super) fn in_stream() -> Self {
         let message = "The server had an error while processing your request.";
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "server_error",
-            Some("server_error"),
-            message,
-        )
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", Some("server_error"), message)
     }
 
     fn new(
@@ -103,14 +80,7 @@ impl ApiError {
         code: Option<&'static str>,
         message: impl Into<String>,
     ) -> Self {
-        Self {
-            status,
-            kind,
-            code,
-            param: None,
-            message: message.into(),
-            retry_after: None,
-        }
+        Self { status, kind, code, param: None, message: message.into(), retry_after: None }
     }
 
     /// The parameter that is at fault.
@@ -119,10 +89,7 @@ impl ApiError {
     }
 
     pub(super) fn with_code(self, code: &'static str) -> Self {
-        Self {
-            code: Some(code),
-            ..self
-        }
+        Self { code: Some(code), ..self }
     }
 
     /// The object under `error`.
@@ -145,44 +112,20 @@ const OVERLOADED: &str = "The server is overloaded; please try again later.";
 fn of_status(status: StatusCode) -> (&'static str, Option<&'static str>, &'static str) {
     let invalid = "invalid_request_error";
     match status.as_u16() {
-        400 => (
-            invalid,
-            Some("unsupported_value"),
-            "Unsupported value in the request.",
-        ),
+        400 => (invalid, Some("unsupported_value"), "Unsupported value in the request."),
         401 => (invalid, Some("invalid_api_key"), "Incorrect API key provided."),
-        402 => (
-            "insufficient_quota",
-            Some("credit_balance_exhausted"),
-            "Your credit balance is used up.",
-        ),
-        403 => (
-            invalid,
-            Some("unsupported_country_region_territory"),
-            "Not available in your region.",
-        ),
-        404 => (
-            invalid,
-            Some("model_not_found"),
-            "The model does not exist or you do not have access to it.",
-        ),
+        402 => ("insufficient_quota", Some("credit_balance_exhausted"), "Your credit balance is used up."),
+        403 => (invalid, Some("unsupported_country_region_territory"), "Not available in your region."),
+        404 => {
+            (invalid, Some("model_not_found"), "The model does not exist or you do not have access to it.")
+        }
         408 => ("server_error", Some("timeout"), "The request timed out."),
         409 => (invalid, Some("conflict"), "The request conflicts with another."),
-        429 => (
-            "rate_limit_error",
-            Some("rate_limit_exceeded"),
-            "Rate limit reached for requests per minute.",
-        ),
-        503 => (
-            "service_unavailable_error",
-            Some("server_is_overloaded"),
-            OVERLOADED,
-        ),
+        429 => {
+            ("rate_limit_error", Some("rate_limit_exceeded"), "Rate limit reached for requests per minute.")
+        }
+        503 => ("service_unavailable_error", Some("server_is_overloaded"), OVERLOADED),
         _ if status.is_client_error() => (invalid, None, "The request was refused."),
-        _ => (
-            "server_error",
-            None,
-            "The server had an error while processing your request.",
-        ),
+        _ => ("server_error", None, "The server had an error while processing your request."),
     }
 }

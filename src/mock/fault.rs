@@ -66,21 +66,13 @@ fn parse(text: &str) -> Option<Fault> {
         ("none", None) => Fault::None,
         ("empty", None) => Fault::Empty,
         ("html", None) => Fault::Html,
-        ("error", Some(code)) => Fault::Error {
-            code: ErrorCode::ALL.into_iter().find(|known| known.as_str() == code)?,
-        },
-        ("reset", Some(n)) => Fault::Reset {
-            after_chunks: n.parse().ok()?,
-        },
-        ("stall", Some(n)) => Fault::Stall {
-            after_chunks: n.parse().ok()?,
-        },
-        ("error-event", Some(n)) => Fault::ErrorEvent {
-            after_chunks: n.parse().ok()?,
-        },
-        ("slow-head", Some(delay)) => Fault::SlowHead {
-            delay: duration(delay)?,
-        },
+        ("error", Some(code)) => {
+            Fault::Error { code: ErrorCode::ALL.into_iter().find(|known| known.as_str() == code)? }
+        }
+        ("reset", Some(n)) => Fault::Reset { after_chunks: n.parse().ok()? },
+        ("stall", Some(n)) => Fault::Stall { after_chunks: n.parse().ok()? },
+        ("error-event", Some(n)) => Fault::ErrorEvent { after_chunks: n.parse().ok()? },
+        ("slow-head", Some(delay)) => Fault::SlowHead { delay: duration(delay)? },
         _ => return None,
     };
     second.is_none().then_some(fault)
@@ -124,9 +116,7 @@ mod tests {
             any::<u32>().prop_map(|after_chunks| Fault::Reset { after_chunks }),
             any::<u32>().prop_map(|after_chunks| Fault::Stall { after_chunks }),
             any::<u32>().prop_map(|after_chunks| Fault::ErrorEvent { after_chunks }),
-            any::<u32>().prop_map(|ms| Fault::SlowHead {
-                delay: Duration::from_millis(ms.into())
-            }),
+            any::<u32>().prop_map(|ms| Fault::SlowHead { delay: Duration::from_millis(ms.into()) }),
         ]
     }
 
@@ -144,24 +134,10 @@ mod tests {
 
     #[test]
     fn what_is_no_fault_is_refused() {
-        for text in [
-            "",
-            "reset",
-            "reset=-1",
-            "status=200",
-            "status=600",
-            "empty=1",
-            "html;retry-after=1",
-        ] {
+        for text in ["", "reset", "reset=-1", "status=200", "status=600", "empty=1", "html;retry-after=1"] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }
-        for text in [
-            "slow-head=1",
-            "slow-head=ms",
-            "status=429;after=7",
-            "error=teapot",
-            "Reset=0",
-        ] {
+        for text in ["slow-head=1", "slow-head=ms", "status=429;after=7", "error=teapot", "Reset=0"] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }
     }

@@ -132,12 +132,7 @@ async fn respond(state: Arc<State>, request: Request<Incoming>) -> Result<Respon
     visit.body(body.as_deref().unwrap_or_default());
     let script = (state.script)();
     let fault = state.fault(&head.headers, &script);
-    before_head(
-        fault.as_ref().map_or(Fault::None, |fault| *fault),
-        &script,
-        &visit,
-    )
-    .await?;
+    before_head(fault.as_ref().map_or(Fault::None, |fault| *fault), &script, &visit).await?;
 
     let stamp = state.stamp();
     let api = Api::of(head.uri.path());
@@ -146,16 +141,12 @@ async fn respond(state: Arc<State>, request: Request<Incoming>) -> Result<Respon
         let api = api.ok_or_else(|| ApiError::unknown_path(&head.method, head.uri.path()))?;
         api.reply(&head.method, head.uri.path(), body, &script, &stamp)
     };
-    let reply = fault
-        .as_ref()
-        .map_or_else(Reply::error, |fault| faulty(*fault, answer));
+    let reply = fault.as_ref().map_or_else(Reply::error, |fault| faulty(*fault, answer));
     let now = state.clock.now();
     let sending = Sending {
         fault: fault.unwrap_or(Fault::None),
         api,
-        word: script
-            .tokens_per_second
-            .map(|rate| Duration::from_secs(1) / rate.get()),
+        word: script.tokens_per_second.map(|rate| Duration::from_secs(1) / rate.get()),
         now,
         processing: now - begun,
     };
@@ -179,10 +170,7 @@ impl State {
     }
 
     fn stamp(&self) -> Stamp {
-        Stamp {
-            id: RequestId::new(self.random.u128()).to_string(),
-            created: self.clock.wall().as_second(),
-        }
+        Stamp { id: RequestId::new(self.random.u128()).to_string(), created: self.clock.wall().as_second() }
     }
 }
 
@@ -252,9 +240,5 @@ async fn read(mut body: Incoming) -> Result<Result<Bytes, TooLarge>, Cut> {
             whole.extend_from_slice(&data);
         }
     }
-    Ok(if size <= BODY {
-        Ok(whole.freeze())
-    } else {
-        Err(TooLarge)
-    })
+    Ok(if size <= BODY { Ok(whole.freeze()) } else { Err(TooLarge) })
 }

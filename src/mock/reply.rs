@@ -73,21 +73,14 @@ impl Reply {
     }
 
     pub(super) fn error(error: &ApiError) -> Self {
-        Self {
-            status: error.status,
-            retry_after: error.retry_after,
-            ..Self::json(error.body(), 0)
-        }
+        Self { status: error.status, retry_after: error.retry_after, ..Self::json(error.body(), 0) }
     }
 
     /// A page, as gateways in front of a provider send it.
     pub(super) fn html() -> Self {
         let page =
             "<!DOCTYPE html>\n<html><head><title>Just a moment...</title></head><body></body></html>\n";
-        Self {
-            content_type: "text/html; charset=utf-8",
-            ..Self::json(page, 0)
-        }
+        Self { content_type: "text/html; charset=utf-8", ..Self::json(page, 0) }
     }
 
     /// The same kind of answer with nothing in it.
@@ -125,9 +118,7 @@ impl Reply {
     fn limits(&self, headers: &mut http::HeaderMap) {
         let throttled = self.status == StatusCode::TOO_MANY_REQUESTS;
         let remaining = if throttled { 0 } else { REQUESTS - 1 };
-        let reset = self
-            .retry_after
-            .map_or_else(|| "6ms".to_owned(), |seconds| format!("{seconds}s"));
+        let reset = self.retry_after.map_or_else(|| "6ms".to_owned(), |seconds| format!("{seconds}s"));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -177,9 +168,7 @@ fn whole(bytes: Bytes, fault: Fault, visit: Visit) -> AnswerBody {
         return AnswerBody::new(Box::new(piece.into_iter()), visit).of_length(length);
     };
     let half = Piece::at_once(bytes.slice(..length / 2));
-    AnswerBody::new(Box::new(std::iter::once(half)), visit)
-        .of_length(length)
-        .struck(1, strike)
+    AnswerBody::new(Box::new(std::iter::once(half)), visit).of_length(length).struck(1, strike)
 }
 
 /// A stream, with its fault.

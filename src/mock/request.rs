@@ -51,14 +51,11 @@ impl Ask {
 
     /// A field that must be there.
     pub(super) fn required(&self, name: &'static str) -> Result<&Value, ApiError> {
-        self.fields
-            .get(name)
-            .filter(|value| !value.is_null())
-            .ok_or_else(|| {
-                ApiError::bad_request(format!("Missing required parameter: '{name}'."))
-                    .about(Some(name))
-                    .with_code("missing_required_parameter")
-            })
+        self.fields.get(name).filter(|value| !value.is_null()).ok_or_else(|| {
+            ApiError::bad_request(format!("Missing required parameter: '{name}'."))
+                .about(Some(name))
+                .with_code("missing_required_parameter")
+        })
     }
 
     /// The first of these fields that is a whole number.
@@ -86,10 +83,7 @@ pub(super) fn words(text: &str) -> u64 {
 pub(super) fn texts(content: &Value) -> Vec<&str> {
     match content {
         Value::String(text) => vec![text],
-        Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part.get("text")?.as_str())
-            .collect(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
     }
 }

@@ -13,10 +13,7 @@ use super::script::Script;
 
 pub(super) fn reply(ask: &Ask, script: &Script, stamp: &Stamp) -> Result<Reply, ApiError> {
     let (input, last, after_tool) = prompt(ask.required("input")?);
-    let instructions = ask
-        .echo("instructions")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let instructions = ask.echo("instructions").and_then(Value::as_str).unwrap_or_default();
     let input = input + words(instructions);
     let bound = ask.bound(&["max_output_tokens"]);
     let tool = Tool::chosen(Tool::offered(ask.echo("tools")), ask.echo("tool_choice"), &last);
@@ -48,12 +45,7 @@ fn prompt(input: &Value) -> (u64, Vec<&str>, bool) {
         let text = texts(input);
         return (text.iter().map(|text| words(text)).sum(), text, false);
     };
-    let content = |item| {
-        ["content", "output"]
-            .iter()
-            .find_map(|name| Value::get(item, name))
-            .map(texts)
-    };
+    let content = |item| ["content", "output"].iter().find_map(|name| Value::get(item, name)).map(texts);
     let count = items.iter().filter_map(content).flatten().map(words).sum();
     let last = items.last().unwrap_or(&Value::Null);
     let after_tool = last.get("type").and_then(Value::as_str) == Some("function_call_output");
@@ -110,11 +102,7 @@ enum Step {
 
 impl Response {
     fn status(&self) -> &'static str {
-        if self.answer.cut {
-            "incomplete"
-        } else {
-            "completed"
-        }
+        if self.answer.cut { "incomplete" } else { "completed" }
     }
 
     /// The whole response, with its usage.
@@ -140,11 +128,7 @@ impl Response {
         match &self.answer.kind {
             Kind::Text => {
                 // An item in progress has no part yet; each part is added by an event of its own.
-                let content = if status == "in_progress" {
-                    json!([])
-                } else {
-                    json!([part(text)])
-                };
+                let content = if status == "in_progress" { json!([]) } else { json!([part(text)]) };
                 json!({
                     "id": self.item, "type": "message", "role": "assistant", "status": status,
                     "content": content,
@@ -162,14 +146,9 @@ impl Response {
             Kind::Text => (Some(Step::PartAdded), Some(Step::PartDone)),
             Kind::Call(_) => (None, None),
         };
-        let head = [Step::Created, Step::InProgress, Step::ItemAdded]
-            .into_iter()
-            .chain(part);
+        let head = [Step::Created, Step::InProgress, Step::ItemAdded].into_iter().chain(part);
         let deltas = (0..self.answer.pieces()).map(Step::Delta);
-        let tail = [Step::TextDone]
-            .into_iter()
-            .chain(part_done)
-            .chain([Step::ItemDone, Step::Ended]);
+        let tail = [Step::TextDone].into_iter().chain(part_done).chain([Step::ItemDone, Step::Ended]);
         let steps = head.chain(deltas).chain(tail).enumerate();
         Box::new(steps.map(move |(number, step)| self.event(number, step)))
     }
@@ -197,16 +176,10 @@ impl Response {
         let text = self.answer.text.as_str();
         match step {
             Step::Created => ("response.created", fields([("response", self.envelope.clone())])),
-            Step::InProgress => (
-                "response.in_progress",
-                fields([("response", self.envelope.clone())]),
-            ),
+            Step::InProgress => ("response.in_progress", fields([("response", self.envelope.clone())])),
             Step::ItemAdded => {
                 let item = self.item("in_progress", "");
-                (
-                    "response.output_item.added",
-                    fields([("output_index", json!(0)), ("item", item)]),
-                )
+                ("response.output_item.added", fields([("output_index", json!(0)), ("item", item)]))
             }
             Step::PartAdded => ("response.content_part.added", self.at_part([("part", part(""))])),
             Step::Delta(at) => self.delta(self.answer.piece(at)),
@@ -214,17 +187,10 @@ impl Response {
             Step::PartDone => ("response.content_part.done", self.at_part([("part", part(text))])),
             Step::ItemDone => {
                 let item = self.item(self.status(), text);
-                (
-                    "response.output_item.done",
-                    fields([("output_index", json!(0)), ("item", item)]),
-                )
+                ("response.output_item.done", fields([("output_index", json!(0)), ("item", item)]))
             }
             Step::Ended => {
-                let kind = if self.answer.cut {
-                    "response.incomplete"
-                } else {
-                    "response.completed"
-                };
+                let kind = if self.answer.cut { "response.incomplete" } else { "response.completed" };
                 (kind, fields([("response", self.ended())]))
             }
         }
@@ -271,10 +237,7 @@ impl Response {
 }
 
 fn fields<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
-    fields
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn part(text: &str) -> Value {

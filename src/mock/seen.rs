@@ -55,10 +55,7 @@ impl Seen {
     }
 
     fn size(&self) -> usize {
-        let headers = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len());
+        let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
         self.path.len() + headers.sum::<usize>() + self.body.len()
     }
 }
@@ -93,10 +90,7 @@ impl Log {
     pub(super) fn open(self: &Arc<Self>, head: &request::Parts) -> Visit {
         let seen = Seen {
             method: head.method.clone(),
-            path: head
-                .uri
-                .path_and_query()
-                .map_or_else(String::new, ToString::to_string),
+            path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
             headers: head.headers.clone(),
             body: Bytes::new(),
             ending: Ending::Open,
@@ -106,10 +100,7 @@ impl Log {
         calls.kept.push_back(seen);
         let number = calls.first + calls.kept.len() as u64 - 1;
         calls.trim();
-        Visit {
-            log: Arc::clone(self),
-            number,
-        }
+        Visit { log: Arc::clone(self), number }
     }
 
     pub(super) fn calls(&self) -> Vec<Seen> {
@@ -174,12 +165,7 @@ mod tests {
     use super::*;
 
     fn head(path: &str) -> request::Parts {
-        http::Request::post(path)
-            .header("authorization", "Bearer secret")
-            .body(())
-            .unwrap()
-            .into_parts()
-            .0
+        http::Request::post(path).header("authorization", "Bearer secret").body(()).unwrap().into_parts().0
     }
 
     #[test]

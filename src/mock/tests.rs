@@ -48,17 +48,11 @@ fn provider(script: Script) -> Provider {
 }
 
 fn says(text: &str) -> Script {
-    Script {
-        says: Some(text.into()),
-        ..Script::default()
-    }
+    Script { says: Some(text.into()), ..Script::default() }
 }
 
 fn faults(faults: &[Fault]) -> Script {
-    Script {
-        faults: faults.to_vec(),
-        ..says("one two three")
-    }
+    Script { faults: faults.to_vec(), ..says("one two three") }
 }
 
 impl Provider {
@@ -125,12 +119,7 @@ impl Answer {
                 }
             }
         }
-        Self {
-            status: head.status,
-            headers: head.headers,
-            frames,
-            clean,
-        }
+        Self { status: head.status, headers: head.headers, frames, clean }
     }
 
     fn text(&self) -> String {
@@ -154,17 +143,13 @@ impl Answer {
             Some((name, data)) => (name.strip_prefix("event: ").map(str::to_owned), data.to_owned()),
             None => (None, event.to_owned()),
         });
-        named
-            .map(|(name, data)| (name, data.strip_prefix("data: ").unwrap().to_owned()))
-            .collect()
+        named.map(|(name, data)| (name, data.strip_prefix("data: ").unwrap().to_owned())).collect()
     }
 
     /// The data of each event but `[DONE]`.
     fn chunks(&self) -> Vec<Value> {
         let events = self.events().into_iter().filter(|(_, data)| data != "[DONE]");
-        events
-            .map(|(_, data)| serde_json::from_str(&data).unwrap())
-            .collect()
+        events.map(|(_, data)| serde_json::from_str(&data).unwrap()).collect()
     }
 
     fn is_done(&self) -> bool {
@@ -176,9 +161,7 @@ impl Answer {
 fn keys(value: &Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(map.iter().map(|(k, v)| (k.clone(), keys(v))).collect()),
-        Value::Array(items) => items
-            .first()
-            .map_or_else(|| json!([]), |first| json!([keys(first)])),
+        Value::Array(items) => items.first().map_or_else(|| json!([]), |first| json!([keys(first)])),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Value::Null,
     }
 }
@@ -191,8 +174,6 @@ async fn settle() {
 async fn connect_h2(provider: &Provider) -> http2::SendRequest<Full<Bytes>> {
     let executor = Executor(provider.tasks.clone());
     let (sender, connection) = http2::handshake(executor, provider.io()).await.unwrap();
-    provider
-        .tasks
-        .spawn("client", async move { drop(connection.await) });
+    provider.tasks.spawn("client", async move { drop(connection.await) });
     sender
 }

@@ -158,6 +158,41 @@ where
     })
 }
 
+/// The beginning of a body.
+pub enum Prefix<B> {
+    /// It was all.
+    Whole(Bytes),
+    /// More comes, or may.
+    Part {
+        /// What was read.
+        first: Bytes,
+        /// What was not.
+        rest: B,
+    },
+}
+
+/// Reads a body to its end, or until `cap` bytes or the room in `budget` are exceeded.
+///
+/// The bytes are taken out of `budget` only while more are awaited: what is returned is on its way out. A body of one
+/// frame is not copied. Trailers are dropped.
+pub async fn read_prefix<B>(mut body: B, cap: usize, budget: &BufferBudget) -> Result<Prefix<B>, B::Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut share = budget.share();
+    let mut parts = Parts::None;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        let over = data.len() > cap - share.bytes || share.grow(data.len()).is_err();
+        parts = parts.and(data, declared);
+        if over {
+            return Ok(Prefix::Part { first: parts.whole(), rest: body });
+        }
+    }
+    Ok(Prefix::Whole(parts.whole()))
+}
+
 /// What was read: copied together only from the second frame on.
 enum Parts {
     None,

@@ -117,9 +117,7 @@ mod tests {
     #[test]
     fn a_base_url_keeps_its_path_and_fills_its_port() {
         let endpoint = Endpoint::parse("https://api.example.com/openai/v1/").unwrap();
-        let Endpoint::Http(http) = &endpoint else {
-            panic!("not http")
-        };
+        let Endpoint::Http(http) = &endpoint else { panic!("not http") };
         assert_eq!((http.tls, &*http.host, http.port), (true, "api.example.com", 443));
         assert_eq!(endpoint.path("/models"), "/openai/v1/models");
         assert_eq!(endpoint.to_string(), "https://api.example.com/openai/v1");
@@ -127,26 +125,15 @@ mod tests {
 
     #[test]
     fn an_ipv6_host_loses_its_brackets() {
-        let Endpoint::Http(http) = Endpoint::parse("http://[::1]:8080").unwrap() else {
-            panic!("not http")
-        };
+        let Endpoint::Http(http) = Endpoint::parse("http://[::1]:8080").unwrap() else { panic!("not http") };
         assert_eq!((&*http.host, http.port), ("::1", 8080));
     }
 
     #[test]
     fn a_base_url_with_a_password_a_query_or_another_scheme_is_refused() {
-        assert_eq!(
-            Endpoint::parse("https://me:pw@example.com"),
-            Err(EndpointError::Credentials)
-        );
-        assert_eq!(
-            Endpoint::parse("https://example.com/v1?key=1"),
-            Err(EndpointError::Query)
-        );
-        assert_eq!(
-            Endpoint::parse("https://example.com/v1#x"),
-            Err(EndpointError::Query)
-        );
+        assert_eq!(Endpoint::parse("https://me:pw@example.com"), Err(EndpointError::Credentials));
+        assert_eq!(Endpoint::parse("https://example.com/v1?key=1"), Err(EndpointError::Query));
+        assert_eq!(Endpoint::parse("https://example.com/v1#x"), Err(EndpointError::Query));
         assert_eq!(Endpoint::parse("ftp://example.com"), Err(EndpointError::Scheme));
         assert_eq!(Endpoint::parse("example.com/v1"), Err(EndpointError::NotAUrl));
     }

@@ -75,15 +75,9 @@ fn ends_here(name: &HeaderName) -> bool {
         }
         Some(b'c') => matches!(name, "connection" | "content-length") || name.starts_with("cf-"),
         Some(b'o') => matches!(name, "openai-organization" | "openai-project"),
-        Some(b'p') => matches!(
-            name,
-            "proxy-connection" | "proxy-authenticate" | "proxy-authorization"
-        ),
+        Some(b'p') => matches!(name, "proxy-connection" | "proxy-authenticate" | "proxy-authorization"),
         Some(b'r') => matches!(name, "request-id" | "report-to") || name.starts_with("ratelimit"),
-        Some(b's') => matches!(
-            name,
-            "server" | "set-cookie" | "set-cookie2" | "strict-transport-security"
-        ),
+        Some(b's') => matches!(name, "server" | "set-cookie" | "set-cookie2" | "strict-transport-security"),
         Some(b't') => matches!(name, "te" | "trailer" | "transfer-encoding"),
         Some(b'x') => {
             // A provider must not speak in our name either.
@@ -113,9 +107,7 @@ pub fn is_encoded(headers: &HeaderMap) -> bool {
 /// The provider's own id of the call: `x-request-id` (OpenAI), `request-id` (Anthropic) or
 /// `apim-request-id` (Azure).
 pub fn upstream_request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
-    ["x-request-id", "request-id", "apim-request-id"]
-        .iter()
-        .find_map(|name| headers.get(*name))
+    ["x-request-id", "request-id", "apim-request-id"].iter().find_map(|name| headers.get(*name))
 }
 
 /// A key that cannot be sent. Says nothing of the key.
@@ -163,16 +155,12 @@ fn number(value: Option<&HeaderValue>) -> Option<f64> {
 }
 
 fn sane_wait(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|wait| *wait <= RETRY_AFTER_MAX)
+    Duration::try_from_secs_f64(seconds).ok().filter(|wait| *wait <= RETRY_AFTER_MAX)
 }
 
 fn until(date: &HeaderValue, now: Timestamp) -> Option<Duration> {
     let date = httpdate::parse_http_date(date.to_str().ok()?.trim()).ok()?;
-    date.duration_since(SystemTime::from(now))
-        .ok()
-        .filter(|wait| *wait <= RETRY_AFTER_MAX)
+    date.duration_since(SystemTime::from(now)).ok().filter(|wait| *wait <= RETRY_AFTER_MAX)
 }
 
 #[cfg(test)]

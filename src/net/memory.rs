@@ -41,10 +41,7 @@ impl MemoryNet {
     /// Connects to a service; [`io::ErrorKind::NotFound`] where no service has the name.
     pub fn connect(&self, name: &str) -> io::Result<DuplexStream> {
         let acceptor = self.services.read().get(name).cloned().ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("no in-memory service named `{name}`"),
-            )
+            io::Error::new(io::ErrorKind::NotFound, format!("no in-memory service named `{name}`"))
         })?;
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
         // Called without the lock: an acceptor may register services of its own.
@@ -71,8 +68,7 @@ mod tests {
         let net = MemoryNet::new();
         let accepted = Arc::new(Mutex::new(None));
         let keep = Arc::clone(&accepted);
-        net.clone()
-            .register("echo", Arc::new(move |pipe| *keep.lock() = Some(pipe)));
+        net.clone().register("echo", Arc::new(move |pipe| *keep.lock() = Some(pipe)));
 
         let mut ours = net.connect("echo").unwrap();
         let mut theirs = accepted.lock().take().unwrap();

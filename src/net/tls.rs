@@ -57,9 +57,7 @@ impl LazyTls {
 
     fn holding(extra: Vec<CertificateDer<'static>>, built: Option<Arc<ClientConfig>>) -> Self {
         let built = Mutex::new(built);
-        Self {
-            shared: Arc::new(Shared { extra, built }),
-        }
+        Self { shared: Arc::new(Shared { extra, built }) }
     }
 }
 
@@ -121,20 +119,12 @@ fn read_ca_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let mut text = Vec::new();
     File::open(path)
         .and_then(|file| file.take(CA_FILE_BYTES_MAX).read_to_end(&mut text))
-        .map_err(|cause| TlsError::Read {
-            path: path.to_owned(),
-            cause,
-        })?;
+        .map_err(|cause| TlsError::Read { path: path.to_owned(), cause })?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
-        .map_err(|cause| TlsError::Pem {
-            path: path.to_owned(),
-            cause,
-        })?;
+        .map_err(|cause| TlsError::Pem { path: path.to_owned(), cause })?;
     if certificates.is_empty() {
-        return Err(TlsError::Empty {
-            path: path.to_owned(),
-        });
+        return Err(TlsError::Empty { path: path.to_owned() });
     }
     Ok(certificates)
 }
@@ -154,11 +144,7 @@ fn with_system_roots(extra: &[CertificateDer<'static>]) -> Result<Arc<ClientConf
     roots.add_parsable_certificates(system.certs);
     if roots.is_empty() {
         let problems: Vec<String> = system.errors.iter().map(ToString::to_string).collect();
-        let problems = if problems.is_empty() {
-            "none found".to_owned()
-        } else {
-            problems.join("; ")
-        };
+        let problems = if problems.is_empty() { "none found".to_owned() } else { problems.join("; ") };
         return Err(TlsError::NoRoots { problems });
     }
     trusting(roots)
@@ -196,20 +182,11 @@ mod tests {
     #[test]
     fn a_ca_file_without_a_certificate_is_an_error_at_start() {
         let empty = file("# nothing here\n");
-        assert!(matches!(
-            LazyTls::new(Some(empty.path())),
-            Err(TlsError::Empty { .. })
-        ));
+        assert!(matches!(LazyTls::new(Some(empty.path())), Err(TlsError::Empty { .. })));
         let damaged = file("-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n");
-        assert!(matches!(
-            LazyTls::new(Some(damaged.path())),
-            Err(TlsError::Pem { .. })
-        ));
+        assert!(matches!(LazyTls::new(Some(damaged.path())), Err(TlsError::Pem { .. })));
         let no_root = file("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-        assert!(matches!(
-            LazyTls::new(Some(no_root.path())),
-            Err(TlsError::NotARoot(_))
-        ));
+        assert!(matches!(LazyTls::new(Some(no_root.path())), Err(TlsError::NotARoot(_))));
     }
 
     #[test]

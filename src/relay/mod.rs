@@ -1,1 +1,162 @@
-//! One call, from request to settlement.
+//! One call, from its request to its settlement. The stages are told in the order in which they happen.
+
+mod admit;
+mod answer;
+mod attempt;
+mod authenticate;
+mod call;
+mod dispatch;
+mod models;
+mod operation;
+mod outcome;
+mod rate_headers;
+mod receive;
+mod refusal;
+mod route;
+mod shape;
+mod stream;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+
+pub use answer::RelayBody;
+pub use stream::BrokenOff;
+
+use authenticate::Origin;
+use call::Call;
+use operation::Operation;
+use refusal::Refusal;
+
+use crate::clock::Clock;
+use crate::dialect::error::Cause;
+use crate::ids::TenantId;
+use crate::limits::Ledger;
+use crate::net::body::BufferBudget;
+use crate::net::upstream::Upstream;
+use crate::policy::Snapshot;
+use crate::policy::store::PolicyStore;
+use crate::random::Random;
+use crate::secret::Secrets;
+use crate::telemetry::access_log::AccessLog;
+
+/// Relays calls. One per worker, with its own connections; what is counted is shared.
+pub struct Relay {
+    /// What all workers share.
+    pub shared: Arc<Shared>,
+    /// This worker's connections to providers.
+    pub upstream: Upstream,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Gives calls their ids.
+    pub random: Random,
+}
+
+/// What outlives every call and every policy.
+pub struct Shared {
+    /// The policy in force.
+    pub store: Arc<PolicyStore>,
+    /// Live counts of every limit.
+    pub ledger: Arc<Ledger>,
+    /// The providers' keys.
+    pub secrets: Arc<Secrets>,
+    /// Where finished calls are noted.
+    pub access_log: Arc<AccessLog>,
+    /// How many request bytes the process may hold.
+    pub budget: BufferBudget,
+    /// What the process was started with.
+    pub settings: Settings,
+}
+
+/// What the process was started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The largest request body, in bytes.
+    pub max_body: usize,
+    /// The tenant of callers without a credential, by `--tenant`.
+    pub stamp: Option<TenantId>,
+}
+
+impl Relay {
+    /// Answers one request; never fails. Dropped on the way, the provider's connection is closed, what the call
+    /// held is given back, and the call is noted as left by its caller.
+    pub async fn handle<B>(self: Arc<Self>, request: Request<B>, loopback: bool) -> Response<RelayBody>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<receive::BoxError>,
+    {
+        let mut call = Call::begin(&self, &request);
+        let Some(snapshot) = self.shared.store.load() else {
+            let refusal = Refusal::new(Cause::NoProviderAvailable, "egret has no valid policy yet.");
+            return answer::refuse(call, None, &refusal, 0);
+        };
+        call.under(&snapshot);
+        match self.answer(&mut call, &snapshot, request, loopback).await {
+            Ok(Reply::Own(body)) => answer::own(call, &snapshot, body),
+            Ok(Reply::Relayed(relayed)) => relayed.send(call, &snapshot),
+            Err((refusal, attempts)) => answer::refuse(call, Some(&snapshot), &refusal, attempts),
+        }
+    }
+
+    /// The way of a call.
+    async fn answer<B>(
+        &self,
+        call: &mut Call,
+        snapshot: &Snapshot,
+        request: Request<B>,
+        loopback: bool,
+    ) -> Result<Reply, (Refusal, u32)>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<receive::BoxError>,
+    {
+        let (head, body) = request.into_parts();
+        let operation = operation::find(&head.method, head.uri.path()).map_err(untried)?;
+        call.asks_for(operation.name());
+        let origin = Origin {
+            loopback,
+            stamp: self.shared.settings.stamp.as_ref(),
+        };
+        let principal = authenticate::authenticate(snapshot, &head.headers, origin).map_err(untried)?;
+        call.comes_from(&principal);
+        let api = match operation {
+            Operation::ListModels => return Ok(Reply::Own(models::all(snapshot, &principal))),
+            Operation::ShowModel(id) => {
+                return models::show(snapshot, &principal, id)
+                    .map(Reply::Own)
+                    .map_err(untried);
+            }
+            Operation::Relay(api) => api,
+        };
+        let (max_body, budget) = (self.shared.settings.max_body, &self.shared.budget);
+        let asked = receive::receive(api, &head.headers, body, max_body, budget)
+            .await
+            .map_err(untried)?;
+        call.note(|record| {
+            (record.stream, record.bytes_in) = (asked.facts.stream, asked.body().len() as u64)
+        });
+        let candidates = route::route(snapshot, &principal, &asked.model(), api).map_err(untried)?;
+        call.note(|record| record.route = Some(candidates.route.id.clone()));
+        let found = dispatch::dispatch(self, call, &principal, &asked, &head.headers, &candidates).await?;
+        Ok(Reply::Relayed(Box::new(answer::Relayed::new(
+            found,
+            api,
+            &candidates.route,
+            call.started,
+        ))))
+    }
+}
+
+/// What a call comes to, refusals apart.
+enum Reply {
+    /// An answer of our own.
+    Own(Bytes),
+    /// A provider's.
+    Relayed(Box<answer::Relayed>),
+}
+
+fn untried(refusal: Refusal) -> (Refusal, u32) {
+    (refusal, 0)
+}

@@ -72,9 +72,7 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretFault> {
     let room = usize::try_from(BYTES_MAX + 1).unwrap_or(usize::MAX);
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     let file = File::open(path).map_err(unreadable)?;
-    file.take(BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > BYTES_MAX {
         return Err(SecretFault::TooLarge);
     }

@@ -49,23 +49,9 @@ fn headers_are_ready_and_sensitive() {
 fn what_is_missing_is_said_in_a_sentence_and_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("key");
-    let secrets = Secrets::new(Environment::given([
-        ("BLANK", " \n"),
-        ("LINES", "sk-hush\nsk-hush"),
-    ]));
-    let named = [
-        env("NONE"),
-        env("BLANK"),
-        env("LINES"),
-        file(&path),
-        env("NONE"),
-        file(dir.path()),
-    ];
-    let said: Vec<String> = secrets
-        .adopt(named.iter())
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let secrets = Secrets::new(Environment::given([("BLANK", " \n"), ("LINES", "sk-hush\nsk-hush")]));
+    let named = [env("NONE"), env("BLANK"), env("LINES"), file(&path), env("NONE"), file(dir.path())];
+    let said: Vec<String> = secrets.adopt(named.iter()).iter().map(ToString::to_string).collect();
     assert_eq!(
         said,
         [
@@ -149,10 +135,7 @@ fn a_good_value_outlives_a_file_that_goes_bad_and_a_good_one_replaces_it() {
     secrets.refresh();
     assert_eq!(value(&secrets, &at).as_deref(), Some("sk-1"));
     let again = secrets.adopt([&at].into_iter());
-    assert_eq!(
-        faults(&again),
-        [SecretFault::Unreadable(std::io::ErrorKind::NotFound)]
-    );
+    assert_eq!(faults(&again), [SecretFault::Unreadable(std::io::ErrorKind::NotFound)]);
     fs::write(&path, "sk-2").unwrap();
     secrets.refresh();
     assert_eq!(value(&secrets, &at).as_deref(), Some("sk-2"));
@@ -178,10 +161,7 @@ fn a_file_larger_than_any_key_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("key");
     fs::write(&path, "k".repeat(64 * 1024 + 1)).unwrap();
-    assert_eq!(
-        faults(&no_variables().adopt([&file(&path)].into_iter())),
-        [SecretFault::TooLarge]
-    );
+    assert_eq!(faults(&no_variables().adopt([&file(&path)].into_iter())), [SecretFault::TooLarge]);
 }
 
 #[test]

@@ -72,10 +72,7 @@ mod tests {
     #[test]
     fn a_connection_that_went_away_while_it_waited_costs_no_pause() {
         let mut backoff = Backoff::default();
-        assert_eq!(
-            backoff.after(&io::Error::from(io::ErrorKind::ConnectionAborted)),
-            None
-        );
+        assert_eq!(backoff.after(&io::Error::from(io::ErrorKind::ConnectionAborted)), None);
     }
 
     #[test]

@@ -60,11 +60,7 @@ pub(super) fn strip_upgrade(headers: &mut HeaderMap) {
 impl Malformed {
     /// The answer in OpenAI's dialect: before the path is known, no other is spoken.
     pub fn response(self) -> Response<Full<Bytes>> {
-        let problem = Problem {
-            cause: self.cause(),
-            message: self.message(),
-            param: None,
-        };
+        let problem = Problem { cause: self.cause(), message: self.message(), param: None };
         let mut response = Response::new(Full::new(error::body(Dialect::OpenAi, &problem)));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
@@ -122,11 +118,7 @@ fn check_target(method: &Method, uri: &Uri) -> Result<(), Malformed> {
     if *method == Method::CONNECT || (*method == Method::OPTIONS && uri.path() == "*") {
         return Err(Malformed::Method);
     }
-    if uri.path().starts_with('/') {
-        Ok(())
-    } else {
-        Err(Malformed::Target)
-    }
+    if uri.path().starts_with('/') { Ok(()) } else { Err(Malformed::Target) }
 }
 
 /// Gives the one `Host`, well-formed.
@@ -157,11 +149,7 @@ fn check_headers(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Malformed>
 }
 
 fn once(seen: &mut bool) -> Result<(), Malformed> {
-    if std::mem::replace(seen, true) {
-        Err(Malformed::TwoCredentials)
-    } else {
-        Ok(())
-    }
+    if std::mem::replace(seen, true) { Err(Malformed::TwoCredentials) } else { Ok(()) }
 }
 
 fn check_authority(uri: &Uri, host: Option<&HeaderValue>) -> Result<(), Malformed> {
@@ -169,10 +157,7 @@ fn check_authority(uri: &Uri, host: Option<&HeaderValue>) -> Result<(), Malforme
         (None, None) => Err(Malformed::NoHost),
         (Some(authority), _) if !is_host(authority.as_str().as_bytes()) => Err(Malformed::BadHost),
         (Some(authority), Some(host))
-            if !authority
-                .as_str()
-                .as_bytes()
-                .eq_ignore_ascii_case(host.as_bytes()) =>
+            if !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) =>
         {
             Err(Malformed::TwoHosts)
         }
@@ -188,9 +173,7 @@ fn is_host(value: &[u8]) -> bool {
         };
         let (address, rest) = literal.split_at(end);
         return address.contains(&b':')
-            && address
-                .iter()
-                .all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'))
+            && address.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'))
             && is_port(&rest[1..]);
     }
     let end = value.iter().position(|b| *b == b':').unwrap_or(value.len());
@@ -226,12 +209,7 @@ mod tests {
     }
 
     fn http1(headers: &[(&str, &str)]) -> Result<(), Malformed> {
-        check(&request(
-            "POST",
-            "/v1/chat/completions",
-            Version::HTTP_11,
-            headers,
-        ))
+        check(&request("POST", "/v1/chat/completions", Version::HTTP_11, headers))
     }
 
     #[test]
@@ -253,38 +231,18 @@ mod tests {
             (&[("host", "a, b")], Err(Malformed::BadHost)),
             (&[("host", "a"), ("host", "a")], Err(Malformed::TwoHosts)),
             (&[("host", "a"), ("transfer-encoding", "Chunked")], Ok(())),
+            (&[("host", "a"), ("transfer-encoding", "gzip, chunked")], Err(Malformed::TransferCoding)),
+            (&[("host", "a"), ("transfer-encoding", "chunked;q=1")], Err(Malformed::TransferCoding)),
             (
-                &[("host", "a"), ("transfer-encoding", "gzip, chunked")],
+                &[("host", "a"), ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
                 Err(Malformed::TransferCoding),
             ),
+            (&[("host", "a"), ("authorization", "Bearer x"), ("x-api-key", "x")], Ok(())),
             (
-                &[("host", "a"), ("transfer-encoding", "chunked;q=1")],
-                Err(Malformed::TransferCoding),
-            ),
-            (
-                &[
-                    ("host", "a"),
-                    ("transfer-encoding", "chunked"),
-                    ("transfer-encoding", "chunked"),
-                ],
-                Err(Malformed::TransferCoding),
-            ),
-            (
-                &[("host", "a"), ("authorization", "Bearer x"), ("x-api-key", "x")],
-                Ok(()),
-            ),
-            (
-                &[
-                    ("host", "a"),
-                    ("authorization", "Bearer x"),
-                    ("authorization", "Bearer x"),
-                ],
+                &[("host", "a"), ("authorization", "Bearer x"), ("authorization", "Bearer x")],
                 Err(Malformed::TwoCredentials),
             ),
-            (
-                &[("host", "a"), ("x-api-key", "x"), ("x-api-key", "y")],
-                Err(Malformed::TwoCredentials),
-            ),
+            (&[("host", "a"), ("x-api-key", "x"), ("x-api-key", "y")], Err(Malformed::TwoCredentials)),
             (
                 &[("host", "a"), ("x-goog-api-key", "x"), ("x-goog-api-key", "y")],
                 Err(Malformed::TwoCredentials),
@@ -323,14 +281,8 @@ mod tests {
         assert_eq!(check("/", Version::HTTP_2, &[("host", "a")]), Ok(()));
         assert_eq!(check("http://a/", Version::HTTP_2, &[]), Ok(()));
         assert_eq!(check("http://a:1/", Version::HTTP_2, &[("host", "A:1")]), Ok(()));
-        assert_eq!(
-            check("http://a/", Version::HTTP_2, &[("host", "b")]),
-            Err(Malformed::TwoHosts)
-        );
-        assert_eq!(
-            check("http://me@a/", Version::HTTP_2, &[]),
-            Err(Malformed::BadHost)
-        );
+        assert_eq!(check("http://a/", Version::HTTP_2, &[("host", "b")]), Err(Malformed::TwoHosts));
+        assert_eq!(check("http://me@a/", Version::HTTP_2, &[]), Err(Malformed::BadHost));
     }
 
     #[test]

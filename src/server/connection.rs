@@ -48,9 +48,7 @@ pub struct Peer {
 impl Peer {
     /// The peer at an address.
     pub fn new(address: SocketAddr) -> Self {
-        Self {
-            address: SocketAddr::new(address.ip().to_canonical(), address.port()),
-        }
+        Self { address: SocketAddr::new(address.ip().to_canonical(), address.port()) }
     }
 
     /// Whether the peer shares our network namespace: in a pod, its other containers.
@@ -74,11 +72,7 @@ impl Default for Settings {
     /// HTTP/1.1 only. The idle timeout outlasts the pools of common clients (Go and reqwest keep 90 s): where the
     /// server closes first, a POST sent at that moment is lost.
     fn default() -> Self {
-        Self {
-            h2c: false,
-            head_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(600),
-        }
+        Self { h2c: false, head_timeout: Duration::from_secs(10), idle_timeout: Duration::from_secs(600) }
     }
 }
 
@@ -118,16 +112,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service,
 {
-    Connection {
-        peer,
-        service,
-        settings,
-        drain,
-        tasks,
-        last: false,
-    }
-    .run(io)
-    .await;
+    Connection { peer, service, settings, drain, tasks, last: false }.run(io).await;
 }
 
 /// One connection to be.
@@ -148,27 +133,14 @@ impl<S: Service> Connection<S> {
     {
         let _open = self.drain.open();
         let activity = Arc::new(Activity::default());
-        let limits = Limits {
-            head: self.settings.head_timeout,
-            idle: self.settings.idle_timeout,
-        };
+        let limits = Limits { head: self.settings.head_timeout, idle: self.settings.idle_timeout };
         let io = TokioIo::new(Observed::new(io, Arc::clone(&activity)));
         let patience = Patience::new(limits, Arc::clone(&activity));
-        let (h2c, last, drain, tasks) = (
-            self.settings.h2c,
-            self.last,
-            self.drain.clone(),
-            self.tasks.clone(),
-        );
+        let (h2c, last, drain, tasks) =
+            (self.settings.h2c, self.last, self.drain.clone(), self.tasks.clone());
         let service = service_fn(move |request| self.respond(request, &activity));
         if h2c {
-            let builder = either_version(
-                StreamTasks {
-                    tasks,
-                    drain: drain.clone(),
-                },
-                !last,
-            );
+            let builder = either_version(StreamTasks { tasks, drain: drain.clone() }, !last);
             let connection = builder.serve_connection(io, service).into_owned();
             follow(connection, |c| c.graceful_shutdown(), patience, &drain, last).await;
         } else {
@@ -183,10 +155,7 @@ impl<S: Service> Connection<S> {
         activity: &Arc<Activity>,
     ) -> impl Future<Output = Result<Response<Counted<S::Body>>, Infallible>> + Send + use<S> {
         let version = request.version();
-        let in_flight = InFlight {
-            _call: self.drain.call(),
-            _busy: activity.begin(version),
-        };
+        let in_flight = InFlight { _call: self.drain.call(), _busy: activity.begin(version) };
         let checked = check(&request);
         strip_upgrade(request.headers_mut());
         let answer = checked.map(|()| self.service.answer(request, self.peer));
@@ -200,9 +169,7 @@ impl<S: Service> Connection<S> {
                 // HTTP/2 says it by GOAWAY; the header would be malformed there (RFC 9113 8.2.2).
                 response.headers_mut().remove(CONNECTION);
             } else if drain.phase() >= Phase::Leaving {
-                response
-                    .headers_mut()
-                    .insert(CONNECTION, HeaderValue::from_static("close"));
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response.map(|content| Counted::new(content, in_flight)))
         }

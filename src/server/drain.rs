@@ -180,11 +180,7 @@ impl Drain {
 
     /// Lets one task see phases as it is polled.
     pub(super) fn watch(&self) -> Watch {
-        Watch {
-            drain: self.clone(),
-            seen: None,
-            entered: Box::pin(self.next_phase()),
-        }
+        Watch { drain: self.clone(), seen: None, entered: Box::pin(self.next_phase()) }
     }
 
     fn next_phase(&self) -> OwnedNotified {

@@ -39,8 +39,7 @@ impl Activity {
     }
 
     fn head_begins(&self) {
-        self.head_after_call
-            .store(self.calls_begun.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.head_after_call.store(self.calls_begun.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     fn waits_for(&self) -> Wait {
@@ -95,12 +94,7 @@ pub(super) struct Patience {
 
 impl Patience {
     pub(super) fn new(limits: Limits, activity: Arc<Activity>) -> Self {
-        Self {
-            limits,
-            activity,
-            armed: None,
-            timer: None,
-        }
+        Self { limits, activity, armed: None, timer: None }
     }
 
     /// Ready when what the connection waits for has taken too long.

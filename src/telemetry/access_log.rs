@@ -50,7 +50,7 @@ const LAST: Duration = Duration::from_secs(1);
 /// Milliseconds have three decimals. No line holds a prompt, an answer or a key.
 #[derive(Debug, Default)]
 pub struct AccessLog {
-    waiting: Mutex<Vec<CallRecord>>,
+    waiting: Mutex<Vec<Box<CallRecord>>>,
     /// Held by the writer alone; the vector that it just emptied is the next to be filled.
     scratch: Mutex<Scratch>,
     pushed: Notify,
@@ -60,7 +60,7 @@ pub struct AccessLog {
 
 #[derive(Debug, Default)]
 struct Scratch {
-    records: Vec<CallRecord>,
+    records: Vec<Box<CallRecord>>,
     text: String,
 }
 
@@ -71,7 +71,7 @@ impl AccessLog {
     }
 
     /// Hands over a finished call. Where 8,192 wait already it is dropped and counted: a log must not hold calls up.
-    pub fn push(&self, record: CallRecord) {
+    pub fn push(&self, record: Box<CallRecord>) {
         let mut waiting = self.waiting.lock();
         if waiting.len() >= WAITING_MAX {
             drop(waiting);

@@ -53,10 +53,41 @@ pub struct CallRecord {
     pub bytes_in: u64,
     /// Bytes of the answer's body.
     pub bytes_out: u64,
-    /// The revision of the policy that decided; 12 hex digits.
-    pub policy: [u8; 12],
+    /// The revision of the policy that decided, 12 hex digits; none while the first is awaited.
+    pub policy: Option<[u8; 12]>,
     /// The provider's own id of the request.
     pub upstream_request_id: Option<Box<str>>,
+}
+
+impl CallRecord {
+    /// The record of a call that has begun: nothing is known but its ids.
+    pub fn begun(id: RequestId, caller_id: Option<Box<str>>) -> Self {
+        Self {
+            ended: Timestamp::UNIX_EPOCH,
+            id,
+            caller_id,
+            tenant: None,
+            user: None,
+            app: None,
+            key: None,
+            api: None,
+            route: None,
+            model: None,
+            provider: None,
+            stream: false,
+            status: 0,
+            outcome: "",
+            refusal: None,
+            attempts: SmallVec::new(),
+            usage: None,
+            duration: Duration::ZERO,
+            first_byte: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            policy: None,
+            upstream_request_id: None,
+        }
+    }
 }
 
 /// One try at one target.

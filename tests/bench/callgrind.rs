@@ -68,18 +68,15 @@ fn instructions(
 ) -> anyhow::Result<f64> {
     let out: PathBuf = setup.dir.join(format!("callgrind.{}.{calls}", peer.name()));
     setup.under = ["valgrind", "-q", "--tool=callgrind"].map(str::to_owned).to_vec();
-    setup
-        .under
-        .push(format!("--callgrind-out-file={}", out.display()));
+    setup.under.push(format!("--callgrind-out-file={}", out.display()));
     let mut started = setup.start(peer)?;
     let words = load_words(started.address, kind, args.connections, calls);
     measure::again(&words, setup.pin)?;
     started.process.take().context("no process")?.terminate()?;
     let text = fs::read_to_string(&out).context("reading callgrind's output")?;
-    let total = text.lines().find_map(|line| {
-        line.strip_prefix("totals: ")
-            .or_else(|| line.strip_prefix("summary: "))
-    });
+    let total = text
+        .lines()
+        .find_map(|line| line.strip_prefix("totals: ").or_else(|| line.strip_prefix("summary: ")));
     Ok(total.context("callgrind wrote no total")?.trim().parse()?)
 }
 
@@ -89,17 +86,9 @@ fn load_words(target: std::net::SocketAddr, kind: Kind, connections: usize, call
         Kind::Stream => "stream",
         Kind::Hold => "hold",
     };
-    [
-        "load",
-        "--target",
-        &target.to_string(),
-        "--kind",
-        kind,
-        "--connections",
-        &connections.to_string(),
-    ]
-    .into_iter()
-    .chain(["--calls", &calls.to_string()])
-    .map(OsString::from)
-    .collect()
+    ["load", "--target", &target.to_string(), "--kind", kind, "--connections", &connections.to_string()]
+        .into_iter()
+        .chain(["--calls", &calls.to_string()])
+        .map(OsString::from)
+        .collect()
 }

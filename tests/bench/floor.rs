@@ -18,10 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// Relays until the process is ended.
 pub(crate) async fn run(listen: SocketAddr, upstream: SocketAddr) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await?;
-    let pool = Pool {
-        upstream,
-        idle: Rc::default(),
-    };
+    let pool = Pool { upstream, idle: Rc::default() };
     loop {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
@@ -37,10 +34,7 @@ pub(crate) async fn run(listen: SocketAddr, upstream: SocketAddr) -> anyhow::Res
 async fn relay(request: Request<Incoming>, pool: Pool) -> anyhow::Result<Response<Returning>> {
     let mut connection = pool.take().await?;
     let answer = connection.send_request(request).await?;
-    Ok(answer.map(|body| Returning {
-        body,
-        lent: Some((connection, pool)),
-    }))
+    Ok(answer.map(|body| Returning { body, lent: Some((connection, pool)) }))
 }
 
 /// Connections to the provider, the one used last on top.

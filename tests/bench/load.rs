@@ -81,11 +81,7 @@ pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<LoadReport> {
     while let Some(ended) = callers.join_next().await {
         ended??;
     }
-    let calls = if args.calls.is_some() {
-        tally.calls.get()
-    } else {
-        report.calls
-    };
+    let calls = if args.calls.is_some() { tally.calls.get() } else { report.calls };
     Ok(LoadReport { calls, ..report })
 }
 
@@ -152,9 +148,7 @@ impl Tally {
 
     fn answered(&self, took: Duration) {
         self.calls.set(self.calls.get() + 1);
-        self.times
-            .borrow_mut()
-            .saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        self.times.borrow_mut().saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 }
 
@@ -169,9 +163,7 @@ struct Caller {
 
 impl Caller {
     async fn connect(target: SocketAddr, kind: Kind) -> anyhow::Result<Self> {
-        let socket = TcpStream::connect(target)
-            .await
-            .context("connecting to the target")?;
+        let socket = TcpStream::connect(target).await.context("connecting to the target")?;
         socket.set_nodelay(true)?;
         let expected = match kind {
             Kind::Plain => wire::plain_answer(),
@@ -191,9 +183,7 @@ impl Caller {
         let mut started = Instant::now();
         while tally.another() {
             self.socket.write_all(&self.request).await?;
-            tokio::time::timeout(TIMEOUT, self.answer())
-                .await
-                .context("no answer for 20 s")??;
+            tokio::time::timeout(TIMEOUT, self.answer()).await.context("no answer for 20 s")??;
             let now = Instant::now();
             tally.answered(now - started);
             started = now;
@@ -216,20 +206,14 @@ impl Caller {
                 while self.read.len() < length {
                     self.fill().await?;
                 }
-                ensure!(
-                    self.read == self.expected,
-                    "an answer differs from what the provider sent"
-                );
+                ensure!(self.read == self.expected, "an answer differs from what the provider sent");
             }
             None => {
                 while !wire::chunks_complete(&self.read) {
                     self.fill().await?;
                 }
                 wire::dechunk(&self.read, &mut self.data).context("broken chunks")?;
-                ensure!(
-                    self.data == self.expected,
-                    "an answer differs from what the provider sent"
-                );
+                ensure!(self.data == self.expected, "an answer differs from what the provider sent");
             }
         }
         self.read.clear();

@@ -91,17 +91,13 @@ fn egret(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
         return Ok(path);
     }
     let me = std::env::current_exe()?;
-    let profile = me
-        .parent()
-        .and_then(|examples| examples.parent())
-        .context("this program is in no directory")?;
+    let profile =
+        me.parent().and_then(|examples| examples.parent()).context("this program is in no directory")?;
     Ok(profile.join("egret"))
 }
 
 /// One single-threaded runtime, as each worker of egret has.
 fn on_one_thread<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, work)
 }

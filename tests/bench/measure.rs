@@ -47,10 +47,8 @@ pub(crate) fn can_pin() -> bool {
 /// Keeps the bench itself off the proxy's core.
 pub(crate) fn pin_self() {
     let pid = std::process::id().to_string();
-    let pinned = Command::new("taskset")
-        .args(["-apc", Core::Load.number(), &pid])
-        .stdout(Stdio::null())
-        .status();
+    let pinned =
+        Command::new("taskset").args(["-apc", Core::Load.number(), &pid]).stdout(Stdio::null()).status();
     if !pinned.is_ok_and(|status| status.success()) {
         eprintln!("bench: could not pin itself to core {}", Core::Load.number());
     }
@@ -76,10 +74,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it. What it prints goes to where `command` says.
     pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
-        let child = command
-            .stdin(Stdio::null())
-            .spawn()
-            .with_context(|| format!("starting {command:?}"))?;
+        let child = command.stdin(Stdio::null()).spawn().with_context(|| format!("starting {command:?}"))?;
         Ok(Self { child })
     }
 
@@ -100,9 +95,8 @@ impl Process {
 
     /// Asks it to end and waits for it, ten seconds at most.
     pub(crate) fn terminate(mut self) -> anyhow::Result<()> {
-        let kill = Command::new("sh")
-            .args(["-c", "kill -TERM \"$1\"", "sh", &self.id().to_string()])
-            .status()?;
+        let kill =
+            Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &self.id().to_string()]).status()?;
         anyhow::ensure!(kill.success(), "SIGTERM could not be sent");
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(10) {
@@ -184,11 +178,7 @@ pub(crate) fn cpu_us(pid: u32) -> anyhow::Result<f64> {
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         let path = task?.path().join("schedstat");
         let text = fs::read_to_string(path).unwrap_or_default();
-        nanoseconds += text
-            .split(' ')
-            .next()
-            .and_then(|ns| ns.parse::<u64>().ok())
-            .unwrap_or_default();
+        nanoseconds += text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or_default();
     }
     if nanoseconds > 0 {
         return Ok(nanoseconds as f64 / 1000.0);
@@ -196,12 +186,7 @@ pub(crate) fn cpu_us(pid: u32) -> anyhow::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in parentheses may hold blanks; utime and stime are the 12th and 13th field after it.
     let after_name = stat.rsplit_once(')').context("/proc/PID/stat has no name")?.1;
-    let ticks = |n: usize| {
-        after_name
-            .split_whitespace()
-            .nth(n)
-            .and_then(|ticks| ticks.parse::<f64>().ok())
-    };
+    let ticks = |n: usize| after_name.split_whitespace().nth(n).and_then(|ticks| ticks.parse::<f64>().ok());
     let (user, system) = (ticks(11).context("no utime")?, ticks(12).context("no stime")?);
     Ok((user + system) * 10_000.0)
 }
@@ -209,10 +194,7 @@ pub(crate) fn cpu_us(pid: u32) -> anyhow::Result<f64> {
 /// Resident memory of a process, in KiB.
 pub(crate) fn rss_kib(pid: u32) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 

@@ -91,9 +91,7 @@ impl Setup {
                 log_lines: None,
             });
         }
-        let binary = self
-            .binary(peer)
-            .with_context(|| format!("{} is not installed", peer.name()))?;
+        let binary = self.binary(peer).with_context(|| format!("{} is not installed", peer.name()))?;
         let address = measure::free_port()?;
         let mut command = self.command(peer, &binary, address)?;
         let since = Instant::now();
@@ -101,21 +99,11 @@ impl Setup {
         let log_lines = process.stdout().map(measure::drain);
         let first_answer = measure::first_answer(address, &mut process, since)
             .with_context(|| format!("starting {}", peer.name()))?;
-        Ok(Started {
-            address,
-            first_answer,
-            process: Some(process),
-            log_lines,
-        })
+        Ok(Started { address, first_answer, process: Some(process), log_lines })
     }
 
     fn command(&self, peer: Peer, binary: &Path, listen: SocketAddr) -> anyhow::Result<Command> {
-        let mut parts = self
-            .under
-            .iter()
-            .cloned()
-            .map(Into::into)
-            .chain([binary.as_os_str().to_owned()]);
+        let mut parts = self.under.iter().cloned().map(Into::into).chain([binary.as_os_str().to_owned()]);
         let first = parts.next().context("no program")?;
         let mut command = measure::command(first, Core::Proxy, self.pin);
         command.args(parts);
@@ -143,14 +131,7 @@ impl Setup {
                     .replace("{key}", &wire::caller_key_digest());
                 command
                     .args(["run", "--policy", &self.write("policy.yaml", &policy)?])
-                    .args([
-                        "--listen",
-                        &listen.to_string(),
-                        "--admin",
-                        "127.0.0.1:0",
-                        "--workers",
-                        "1",
-                    ])
+                    .args(["--listen", &listen.to_string(), "--admin", "127.0.0.1:0", "--workers", "1"])
                     .env("BENCH_PROVIDER_KEY", "no-secret")
                     // The access log, one line per call; read by the bench.
                     .stdout(Stdio::piped());

@@ -42,10 +42,8 @@ impl Answers {
             body.len()
         );
         let stream = |usage| {
-            let mut writes: Vec<String> = wire::events(usage)
-                .iter()
-                .map(|event| wire::chunk(event))
-                .collect();
+            let mut writes: Vec<String> =
+                wire::events(usage).iter().map(|event| wire::chunk(event)).collect();
             if let Some(first) = writes.first_mut() {
                 first.insert_str(0, STREAM_HEAD);
             }
@@ -76,9 +74,7 @@ async fn serve(mut socket: TcpStream, answers: &Answers) -> std::io::Result<()> 
         };
         // A body that came chunked would be another load than the one that is measured.
         let Some(length) = head.content_length else {
-            return socket
-                .write_all(b"HTTP/1.1 411 Length Required\r\ncontent-length: 0\r\n\r\n")
-                .await;
+            return socket.write_all(b"HTTP/1.1 411 Length Required\r\ncontent-length: 0\r\n\r\n").await;
         };
         let end = head.end + length;
         let Some(body) = read.get(head.end..end) else {
@@ -93,11 +89,7 @@ async fn serve(mut socket: TcpStream, answers: &Answers) -> std::io::Result<()> 
         match kind {
             Some(Kind::Plain) => socket.write_all(&answers.plain).await?,
             Some(Kind::Stream) => {
-                let writes = if usage {
-                    &answers.stream_with_usage
-                } else {
-                    &answers.stream
-                };
+                let writes = if usage { &answers.stream_with_usage } else { &answers.stream };
                 // One write per chunk, and a chunk of every other stream in between: as tokens come.
                 for chunk in writes {
                     socket.write_all(chunk.as_bytes()).await?;
@@ -106,9 +98,7 @@ async fn serve(mut socket: TcpStream, answers: &Answers) -> std::io::Result<()> 
             }
             Some(Kind::Hold) => return hold(socket, answers).await,
             None => {
-                socket
-                    .write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
-                    .await?;
+                socket.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await?;
             }
         }
     }

@@ -103,10 +103,7 @@ impl Figures {
 
     /// Against the floor in the same round.
     fn ratio(&self, peer: Peer, figure: Figure) -> String {
-        let rounds = self
-            .rounds(peer, figure)
-            .iter()
-            .zip(self.rounds(Peer::Floor, figure));
+        let rounds = self.rounds(peer, figure).iter().zip(self.rounds(Peer::Floor, figure));
         spread(rounds.map(|(value, floor)| value / floor).collect(), 2)
     }
 
@@ -115,10 +112,7 @@ impl Figures {
         if peer == Peer::Direct {
             return spread(self.rounds(peer, figure).to_vec(), 0) + " (whole)";
         }
-        let rounds = self
-            .rounds(peer, figure)
-            .iter()
-            .zip(self.rounds(Peer::Direct, figure));
+        let rounds = self.rounds(peer, figure).iter().zip(self.rounds(Peer::Direct, figure));
         spread(rounds.map(|(value, direct)| value - direct).collect(), 0)
     }
 
@@ -131,10 +125,7 @@ fn spread(mut values: Vec<f64>, digits: usize) -> String {
     values.sort_by(f64::total_cmp);
     match (values.first(), values.last()) {
         (Some(least), Some(greatest)) if values.len() > 1 => {
-            format!(
-                "{:.digits$} ({least:.digits$}–{greatest:.digits$})",
-                median(&values)
-            )
+            format!("{:.digits$} ({least:.digits$}–{greatest:.digits$})", median(&values))
         }
         (Some(only), _) => format!("{only:.digits$}"),
         (None, _) => "-".to_owned(),
@@ -145,11 +136,7 @@ fn spread(mut values: Vec<f64>, digits: usize) -> String {
 fn median(sorted: &[f64]) -> f64 {
     let at = |n: usize| sorted.get(n).copied().unwrap_or_default();
     let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 1 {
-        at(middle)
-    } else {
-        f64::midpoint(at(middle.saturating_sub(1)), at(middle))
-    }
+    if sorted.len() % 2 == 1 { at(middle) } else { f64::midpoint(at(middle.saturating_sub(1)), at(middle)) }
 }
 
 #[cfg(test)]
@@ -176,10 +163,6 @@ mod tests {
     fn a_peer_that_did_not_start_says_why_in_its_row() {
         let mut figures = Figures::default();
         figures.failed(Peer::Nginx, "not installed".to_owned());
-        assert!(
-            figures
-                .markdown("", |_| None)
-                .contains("| nginx | not installed |")
-        );
+        assert!(figures.markdown("", |_| None).contains("| nginx | not installed |"));
     }
 }

@@ -53,10 +53,7 @@ pub(crate) fn run(args: &RoundsArgs, egret: PathBuf) -> anyhow::Result<()> {
                 }
             }
         }
-        println!(
-            "{}",
-            figures.markdown(&conditions(args, &setup), |peer| binary_mib(&setup, peer))
-        );
+        println!("{}", figures.markdown(&conditions(args, &setup), |peer| binary_mib(&setup, peer)));
         Ok(())
     })
 }
@@ -78,13 +75,7 @@ pub(crate) fn with_provider(
     measure::first_answer(address, &mut provider, since).context("starting the provider")?;
     let dir = std::env::temp_dir().join(format!("egret-bench-{}", std::process::id()));
     fs::create_dir_all(&dir)?;
-    let result = work(Setup {
-        provider: address,
-        egret,
-        dir: dir.clone(),
-        pin,
-        under: Vec::new(),
-    });
+    let result = work(Setup { provider: address, egret, dir: dir.clone(), pin, under: Vec::new() });
     fs::remove_dir_all(&dir)?;
     result
 }
@@ -105,11 +96,7 @@ fn one(args: &RoundsArgs, setup: &Setup, peer: Peer, figures: &mut Figures) -> a
     if started.process.is_some() {
         let held_kib = held_kib(args, setup, &started)?;
         let per_thousand = 1000.0 / args.streams as f64 / 1024.0;
-        figures.add(
-            peer,
-            Figure::StreamsRss,
-            (held_kib as f64 - idle_kib as f64) * per_thousand,
-        );
+        figures.add(peer, Figure::StreamsRss, (held_kib as f64 - idle_kib as f64) * per_thousand);
     }
     let plain = load(args, setup, &started, "plain", args.connections)?;
     figures.add(peer, Figure::CallsPerSecond, plain.calls as f64 / plain.seconds);
@@ -131,10 +118,7 @@ fn one(args: &RoundsArgs, setup: &Setup, peer: Peer, figures: &mut Figures) -> a
 fn logged(started: &Started, calls: u64) -> anyhow::Result<()> {
     if let Some(lines) = &started.log_lines {
         let lines = lines.load(Ordering::Relaxed);
-        anyhow::ensure!(
-            lines >= calls,
-            "the access log has {lines} lines for at least {calls} calls"
-        );
+        anyhow::ensure!(lines >= calls, "the access log has {lines} lines for at least {calls} calls");
     }
     Ok(())
 }
@@ -157,16 +141,11 @@ fn load(
 /// Resident memory of the proxy while `args.streams` streams are open.
 fn held_kib(args: &RoundsArgs, setup: &Setup, started: &Started) -> anyhow::Result<u64> {
     let mut command = measure::command(std::env::current_exe()?, Core::Load, setup.pin);
-    command
-        .args(words(started, "hold", args.streams))
-        .stdout(Stdio::piped());
+    command.args(words(started, "hold", args.streams)).stdout(Stdio::piped());
     let mut load = Process::start(&mut command)?;
     let mut line = String::new();
     BufReader::new(load.stdout().context("no pipe")?).read_line(&mut line)?;
-    anyhow::ensure!(
-        line.trim() == format!("held {}", args.streams),
-        "streams could not be held"
-    );
+    anyhow::ensure!(line.trim() == format!("held {}", args.streams), "streams could not be held");
     measure::rss_kib(started.process.as_ref().context("no process")?.id())
 }
 
@@ -192,11 +171,7 @@ fn conditions(args: &RoundsArgs, setup: &Setup) -> String {
         args.rounds,
         args.seconds,
         args.connections,
-        if setup.pin {
-            "proxy on core 1, provider and load on core 0"
-        } else {
-            "NOT pinned to cores"
-        },
+        if setup.pin { "proxy on core 1, provider and load on core 0" } else { "NOT pinned to cores" },
     )
 }
 

@@ -45,10 +45,7 @@ impl Kind {
 
 /// The hex SHA-256 of [`CALLER_KEY`].
 pub(crate) fn caller_key_digest() -> String {
-    Sha256::digest(CALLER_KEY)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(CALLER_KEY).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A whole request, head and a body of 1,024 bytes.
@@ -90,10 +87,7 @@ pub(crate) fn events(usage: bool) -> Vec<String> {
             "data: {{{envelope},\"choices\":[{{\"index\":0,\"delta\":{delta},\"logprobs\":null,\"finish_reason\":{finish}}}]}}\n\n"
         )
     };
-    let mut events = vec![choice(
-        r#"{"role":"assistant","content":"","refusal":null}"#,
-        "null",
-    )];
+    let mut events = vec![choice(r#"{"role":"assistant","content":"","refusal":null}"#, "null")];
     events.extend((2..CHUNKS).map(|n| choice(&format!(r#"{{"content":" word {n}"}}"#), "null")));
     events.push(choice("{}", r#""stop""#));
     if usage {
@@ -134,11 +128,7 @@ impl Head {
                 .and_then(|_| line.get(name.len()..))?;
             std::str::from_utf8(value).ok()?.trim().parse().ok()
         });
-        Some(Self {
-            end,
-            content_length,
-            ok: head.starts_with(b"HTTP/1.1 200 "),
-        })
+        Some(Self { end, content_length, ok: head.starts_with(b"HTTP/1.1 200 ") })
     }
 }
 

@@ -6,17 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The rows, lowest first; a top-level module or file of `src` that is in none is a fault.
 const ROWS: [&[&str]; 8] = [
-    &[
-        "ids",
-        "units",
-        "usage",
-        "clock",
-        "environment",
-        "random",
-        "secret",
-        "tasks",
-        "meters",
-    ],
+    &["ids", "units", "usage", "clock", "environment", "random", "secret", "tasks", "meters"],
     &["dialect", "limits", "resilience", "pricing", "net"],
     &["auth", "telemetry", "mock"],
     &["policy"],
@@ -41,18 +31,13 @@ fn a_module_names_only_rows_below_its_own() {
         let text = fs::read_to_string(&file).unwrap();
         for to in named_modules(&text) {
             let (Some(mine), Some(theirs)) = (row.get(from.as_str()), row.get(to.as_str())) else {
-                faults.push(format!(
-                    "{}: `{from}` names `{to}`, and one of them is in no row",
-                    file.display()
-                ));
+                faults
+                    .push(format!("{}: `{from}` names `{to}`, and one of them is in no row", file.display()));
                 continue;
             };
             let below = theirs < mine;
             if from != to && !below && !VOCABULARY.contains(&(from.as_str(), to.as_str())) {
-                faults.push(format!(
-                    "{}: `{from}` (row {mine}) names `{to}` (row {theirs})",
-                    file.display()
-                ));
+                faults.push(format!("{}: `{from}` (row {mine}) names `{to}` (row {theirs})", file.display()));
             }
         }
     }
@@ -66,10 +51,7 @@ fn every_module_is_in_a_row() {
         .iter()
         .map(|file| module_of(file))
         .collect();
-    let homeless: Vec<_> = modules
-        .iter()
-        .filter(|m| *m != "lib" && !row.contains_key(m.as_str()))
-        .collect();
+    let homeless: Vec<_> = modules.iter().filter(|m| *m != "lib" && !row.contains_key(m.as_str())).collect();
     assert!(homeless.is_empty(), "in no row of the house: {homeless:?}");
 }
 
@@ -77,12 +59,7 @@ fn every_module_is_in_a_row() {
 fn the_search_finds_every_way_to_name_a_module() {
     let text = "use crate::ids::TenantId;\nuse crate::{limits::Rule, net};\nlet x = crate::policy::load();\n// crate::app\nuse egret::relay;";
     let named = named_modules(text);
-    assert_eq!(
-        named,
-        ["ids", "limits", "net", "policy", "relay"]
-            .map(String::from)
-            .into()
-    );
+    assert_eq!(named, ["ids", "limits", "net", "policy", "relay"].map(String::from).into());
 }
 
 fn rows() -> BTreeMap<&'static str, usize> {
@@ -94,20 +71,15 @@ fn rows() -> BTreeMap<&'static str, usize> {
 
 /// `src/policy/load.rs` is of `policy`, `src/ids.rs` of `ids`.
 fn module_of(file: &Path) -> String {
-    let below = file
-        .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
-        .unwrap();
+    let below = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
     let first = below.components().next().unwrap().as_os_str().to_string_lossy();
     first.trim_end_matches(".rs").to_owned()
 }
 
 /// The top-level modules that a file names in its code: after `crate::`, or `egret::` in the binary.
 fn named_modules(text: &str) -> BTreeSet<String> {
-    let code: String = text
-        .lines()
-        .map(|line| line.split("//").next().unwrap_or_default())
-        .collect::<Vec<_>>()
-        .join("\n");
+    let code: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
     let mut found = BTreeSet::new();
     for marker in ["crate::", "egret::"] {
         for (at, _) in code.match_indices(marker) {
@@ -142,10 +114,7 @@ fn heads_of_group(group: &str) -> Vec<String> {
 }
 
 fn identifier(text: &str) -> Option<String> {
-    let name: String = text
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect();
+    let name: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     // Types of the crate root (macros, re-exports) are no modules.
     name.starts_with(|c: char| c.is_ascii_lowercase()).then_some(name)
 }

@@ -29,45 +29,25 @@ fn every_header_that_an_sdk_uses_carries_a_key() {
         ("x-goog-api-key", " k1 "),
         ("api-key", "k1"),
     ] {
-        assert_eq!(
-            credential(&headers([(name, value)])),
-            Ok(Credential::Key("k1")),
-            "{name}: {value}"
-        );
+        assert_eq!(credential(&headers([(name, value)])), Ok(Credential::Key("k1")), "{name}: {value}");
     }
 }
 
 #[test]
 fn the_placeholder_is_no_key_wherever_it_comes() {
-    for (name, value) in [
-        ("authorization", "Bearer egret-local"),
-        ("x-api-key", "egret-local"),
-    ] {
+    for (name, value) in [("authorization", "Bearer egret-local"), ("x-api-key", "egret-local")] {
         assert_eq!(credential(&headers([(name, value)])), Ok(Credential::Placeholder));
     }
     // Only the placeholder itself: a key that looks like it is judged.
-    assert_eq!(
-        credential(&headers([("api-key", "Egret-local")])),
-        Ok(Credential::Key("Egret-local"))
-    );
+    assert_eq!(credential(&headers([("api-key", "Egret-local")])), Ok(Credential::Key("Egret-local")));
 }
 
 #[test]
 fn the_same_key_in_two_headers_is_one_and_two_different_are_a_fault() {
-    let twice = headers([
-        ("authorization", "Bearer k1"),
-        ("x-api-key", "k1"),
-        ("api-key", "k1"),
-    ]);
+    let twice = headers([("authorization", "Bearer k1"), ("x-api-key", "k1"), ("api-key", "k1")]);
     assert_eq!(credential(&twice), Ok(Credential::Key("k1")));
-    assert_eq!(
-        fault([("authorization", "Bearer k1"), ("x-api-key", "k2")]),
-        CredentialFault::Different
-    );
-    assert_eq!(
-        fault([("x-api-key", "k1"), ("x-goog-api-key", "k2")]),
-        CredentialFault::Different
-    );
+    assert_eq!(fault([("authorization", "Bearer k1"), ("x-api-key", "k2")]), CredentialFault::Different);
+    assert_eq!(fault([("x-api-key", "k1"), ("x-goog-api-key", "k2")]), CredentialFault::Different);
     // The placeholder beside a key: which of them is meant is not ours to guess.
     assert_eq!(
         fault([("authorization", "Bearer egret-local"), ("x-api-key", "k")]),
@@ -81,62 +61,31 @@ fn a_repeated_header_is_a_fault_even_with_the_same_value() {
         fault([("authorization", "Bearer k"), ("authorization", "Bearer k")]),
         CredentialFault::Repeated("authorization")
     );
-    assert_eq!(
-        fault([("x-api-key", "k"), ("x-api-key", "k")]),
-        CredentialFault::Repeated("x-api-key")
-    );
-    assert_eq!(
-        fault([("api-key", "k"), ("api-key", "l")]),
-        CredentialFault::Repeated("api-key")
-    );
+    assert_eq!(fault([("x-api-key", "k"), ("x-api-key", "k")]), CredentialFault::Repeated("x-api-key"));
+    assert_eq!(fault([("api-key", "k"), ("api-key", "l")]), CredentialFault::Repeated("api-key"));
 }
 
 #[test]
 fn an_empty_header_is_a_fault_not_an_absence() {
     for value in ["", " ", "Bearer", "Bearer  "] {
-        assert_eq!(
-            fault([("authorization", value)]),
-            CredentialFault::Empty("authorization"),
-            "{value:?}"
-        );
+        assert_eq!(fault([("authorization", value)]), CredentialFault::Empty("authorization"), "{value:?}");
     }
-    assert_eq!(
-        fault([("x-goog-api-key", "")]),
-        CredentialFault::Empty("x-goog-api-key")
-    );
+    assert_eq!(fault([("x-goog-api-key", "")]), CredentialFault::Empty("x-goog-api-key"));
 }
 
 #[test]
 fn other_schemes_are_a_fault() {
-    for value in [
-        "Basic dXNlcjpwYXNz",
-        "Bearerk1",
-        "Bear",
-        "k1",
-        "Bearer,k1",
-        "Bearer\tk1",
-    ] {
-        assert_eq!(
-            fault([("authorization", value)]),
-            CredentialFault::Scheme,
-            "{value:?}"
-        );
+    for value in ["Basic dXNlcjpwYXNz", "Bearerk1", "Bear", "k1", "Bearer,k1", "Bearer\tk1"] {
+        assert_eq!(fault([("authorization", value)]), CredentialFault::Scheme, "{value:?}");
     }
 }
 
 #[test]
 fn a_key_is_visible_ascii_without_spaces() {
     for value in ["k 1", "k\t1", "schlüssel", "k\u{a0}1"] {
-        assert_eq!(
-            fault([("x-api-key", value)]),
-            CredentialFault::Malformed("x-api-key"),
-            "{value:?}"
-        );
+        assert_eq!(fault([("x-api-key", value)]), CredentialFault::Malformed("x-api-key"), "{value:?}");
     }
-    assert_eq!(
-        fault([("authorization", "Bearer a b")]),
-        CredentialFault::Malformed("authorization")
-    );
+    assert_eq!(fault([("authorization", "Bearer a b")]), CredentialFault::Malformed("authorization"));
 }
 
 #[test]

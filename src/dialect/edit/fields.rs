@@ -145,30 +145,17 @@ mod tests {
 
     #[test]
     fn every_field_has_a_bit_of_its_own() {
-        let bits = FIELDS
-            .iter()
-            .chain(&RESPONSES_FIELDS)
-            .fold(0, |bits: u64, field| {
-                assert_eq!(bits & field.bit(), 0, "{}", field.name);
-                bits | field.bit()
-            });
+        let bits = FIELDS.iter().chain(&RESPONSES_FIELDS).fold(0, |bits: u64, field| {
+            assert_eq!(bits & field.bit(), 0, "{}", field.name);
+            bits | field.bit()
+        });
         assert_eq!(bits.count_ones() as usize, FIELDS.len() + RESPONSES_FIELDS.len());
     }
 
     #[test]
     fn a_name_in_another_case_is_refused() {
-        for key in [
-            "Model",
-            "MODEL",
-            "\u{17f}tream",
-            "STREAM",
-            "Fallback\u{17f}",
-            "api_\u{212a}ey",
-        ] {
-            assert!(
-                matches!(of(Api::Chat, key), Err(BodyFault::CaseVariant { .. })),
-                "{key}"
-            );
+        for key in ["Model", "MODEL", "\u{17f}tream", "STREAM", "Fallback\u{17f}", "api_\u{212a}ey"] {
+            assert!(matches!(of(Api::Chat, key), Err(BodyFault::CaseVariant { .. })), "{key}");
         }
         assert!(of(Api::Chat, "mödel").unwrap().is_none());
         assert!(of(Api::Chat, "Store").unwrap().is_none());

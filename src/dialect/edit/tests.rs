@@ -17,10 +17,7 @@ fn facts_of_the_samples() {
     assert!(facts.stream && !facts.asks_usage && !facts.stateful);
 
     let body = samples::openai("embeddings.request.json");
-    assert_eq!(
-        read(Api::Embeddings, &body).unwrap().model(&body),
-        "text-embedding-3-small"
-    );
+    assert_eq!(read(Api::Embeddings, &body).unwrap().model(&body), "text-embedding-3-small");
 }
 
 #[test]
@@ -35,58 +32,26 @@ fn a_body_that_readers_could_understand_differently_is_refused() {
     let cases: &[(&str, BodyFault)] = &[
         (r#"{"model":"a","model":"b"}"#, DuplicateKey("model")),
         (r#"{"model":"a","mod\u0065l":"b"}"#, DuplicateKey("model")),
-        (
-            r#"{"model":"a","stream":true,"stream":true}"#,
-            DuplicateKey("stream"),
-        ),
-        (
-            r#"{"model":"a","stream_options":{},"stream_options":null}"#,
-            DuplicateKey("stream_options"),
-        ),
-        (
-            r#"{"model":"a","models":null,"models":[]}"#,
-            DuplicateKey("models"),
-        ),
+        (r#"{"model":"a","stream":true,"stream":true}"#, DuplicateKey("stream")),
+        (r#"{"model":"a","stream_options":{},"stream_options":null}"#, DuplicateKey("stream_options")),
+        (r#"{"model":"a","models":null,"models":[]}"#, DuplicateKey("models")),
         (
             r#"{"model":"a","stream_options":{"include_usage":true,"include\u005fusage":false}}"#,
             DuplicateKey("include_usage"),
         ),
         (r#"{"model":"a","Model":"b"}"#, CaseVariant { meant: "model" }),
-        (
-            r#"{"model":"a","\u0053TREAM":true}"#,
-            CaseVariant { meant: "stream" },
-        ),
-        (
-            r#"{"model":"a","stream_options":{"Include_Usage":true}}"#,
-            CaseVariant {
-                meant: "include_usage",
-            },
-        ),
+        (r#"{"model":"a","\u0053TREAM":true}"#, CaseVariant { meant: "stream" }),
+        (r#"{"model":"a","stream_options":{"Include_Usage":true}}"#, CaseVariant { meant: "include_usage" }),
         (r#"{"Model":"b"}"#, CaseVariant { meant: "model" }),
         (r#"{"model":null}"#, ModelNotAString),
         (r#"{"model":4}"#, ModelNotAString),
         (r#"{"stream":true}"#, MissingModel),
         (r#"{}"#, MissingModel),
-        (
-            r#"{"model":"a","stream":"true"}"#,
-            WrongType {
-                field: "stream",
-                expected: "true, false or null",
-            },
-        ),
-        (
-            r#"{"model":"a","stream":1}"#,
-            WrongType {
-                field: "stream",
-                expected: "true, false or null",
-            },
-        ),
+        (r#"{"model":"a","stream":"true"}"#, WrongType { field: "stream", expected: "true, false or null" }),
+        (r#"{"model":"a","stream":1}"#, WrongType { field: "stream", expected: "true, false or null" }),
         (
             r#"{"model":"a","stream_options":[]}"#,
-            WrongType {
-                field: "stream_options",
-                expected: "an object or null",
-            },
+            WrongType { field: "stream_options", expected: "an object or null" },
         ),
         (r#"["model"]"#, NotAnObject),
         ("", InvalidJson { offset: 0 }),
@@ -106,10 +71,7 @@ fn faults_name_the_field_and_nothing_of_the_body() {
     let fault = read(Api::Chat, br#"{"model":"secret","MODEL":"hidden"}"#).unwrap_err();
     assert_eq!(fault.param(), Some("model"));
     assert_eq!(fault.cause(), Cause::InvalidRequest);
-    assert_eq!(
-        fault.to_string(),
-        "A field's name equals `model` except for case; write `model`."
-    );
+    assert_eq!(fault.to_string(), "A field's name equals `model` except for case; write `model`.");
     let fault = read(Api::Chat, br#"{"model":"secret"#).unwrap_err();
     assert_eq!((fault.param(), fault.cause()), (None, Cause::InvalidJson));
 }
@@ -124,20 +86,9 @@ fn null_stands_for_absent() {
 #[test]
 fn guarded_fields_are_reported() {
     let body = br#"{"api_base":"http://x","model":"a","mod\u0065ls":["b"],"prompt":{"id":"p"}}"#;
-    assert_eq!(
-        read(Api::Chat, body).unwrap().guarded.as_slice(),
-        ["api_base", "models"]
-    );
-    assert_eq!(
-        read(Api::Responses, body).unwrap().guarded.as_slice(),
-        ["api_base", "models", "prompt"]
-    );
-    assert!(
-        read(Api::Completions, br#"{"model":"a","prompt":"Hi"}"#)
-            .unwrap()
-            .guarded
-            .is_empty()
-    );
+    assert_eq!(read(Api::Chat, body).unwrap().guarded.as_slice(), ["api_base", "models"]);
+    assert_eq!(read(Api::Responses, body).unwrap().guarded.as_slice(), ["api_base", "models", "prompt"]);
+    assert!(read(Api::Completions, br#"{"model":"a","prompt":"Hi"}"#).unwrap().guarded.is_empty());
 }
 
 #[test]
@@ -160,11 +111,7 @@ fn what_stays_at_the_provider_is_stateful_in_responses_only() {
 
 #[test]
 fn embeddings_are_never_streams() {
-    assert!(
-        !read(Api::Embeddings, br#"{"model":"a","stream":true}"#)
-            .unwrap()
-            .stream
-    );
+    assert!(!read(Api::Embeddings, br#"{"model":"a","stream":true}"#).unwrap().stream);
 }
 
 #[test]
@@ -212,12 +159,7 @@ fn each_edit_replaces_exactly_its_range() {
 
 #[test]
 fn a_name_that_needs_escapes_gets_them() {
-    let edited = edit(
-        Api::Chat,
-        &Bytes::from_static(br#"{"model":"a"}"#),
-        Some("b\"\\\n"),
-        false,
-    );
+    let edited = edit(Api::Chat, &Bytes::from_static(br#"{"model":"a"}"#), Some("b\"\\\n"), false);
     assert_eq!(edited, r#"{"model":"b\"\\\n"}"#);
 }
 
@@ -226,10 +168,7 @@ fn facts_of_another_body_do_no_harm() {
     let facts = read(Api::Chat, br#"{"something":"longer","model":"a"}"#).unwrap();
     let other = Bytes::from_static(b"{}");
     assert_eq!(facts.model(&other), "");
-    let edits = Edits {
-        model: Some("b"),
-        ask_usage: true,
-    };
+    let edits = Edits { model: Some("b"), ask_usage: true };
     assert_eq!(apply(Api::Chat, &other, &facts, &edits), other);
 }
 
@@ -307,32 +246,14 @@ fn any_body() -> impl Strategy<Value = String> {
         samples::any_text().prop_map(|text| json!({ "include_usage": true, "y": [text] }).to_string()),
     ];
     let others = prop::collection::btree_map("x[a-z]{0,5}", samples::any_json(), 0..5);
-    let parts = (
-        samples::any_text(),
-        prop::option::of(stream),
-        prop::option::of(options),
-        others,
-    );
-    (
-        parts,
-        prop::collection::vec("[ \n\t\r]{0,2}", 8),
-        any::<prop::sample::Index>(),
-        any::<bool>(),
-    )
-        .prop_map(|((model, stream, options, others), spaces, turn, escaped)| {
-            let key = if escaped {
-                r#""\u006dod\u0065l""#
-            } else {
-                r#""model""#
-            };
+    let parts = (samples::any_text(), prop::option::of(stream), prop::option::of(options), others);
+    (parts, prop::collection::vec("[ \n\t\r]{0,2}", 8), any::<prop::sample::Index>(), any::<bool>()).prop_map(
+        |((model, stream, options, others), spaces, turn, escaped)| {
+            let key = if escaped { r#""\u006dod\u0065l""# } else { r#""model""# };
             let mut members = vec![(key.to_owned(), json!(model).to_string())];
             members.extend(stream.map(|s| (r#""stream""#.to_owned(), s.to_owned())));
             members.extend(options.map(|o| (r#""stream_\u006fptions""#.to_owned(), o)));
-            members.extend(
-                others
-                    .into_iter()
-                    .map(|(k, v)| (json!(k).to_string(), v.to_string())),
-            );
+            members.extend(others.into_iter().map(|(k, v)| (json!(k).to_string(), v.to_string())));
             let turn = turn.index(members.len());
             members.rotate_left(turn);
             let members: Vec<_> = members
@@ -341,5 +262,6 @@ fn any_body() -> impl Strategy<Value = String> {
                 .map(|((k, v), s)| format!("{s}{k}{s}:{s}{v}{s}"))
                 .collect();
             format!("{}{{{}}}{}", spaces[0], members.join(","), spaces[1])
-        })
+        },
+    )
 }

@@ -16,21 +16,13 @@ pub(crate) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// Begins at a byte of the text.
     pub(crate) fn at(text: &'a [u8], at: usize) -> Self {
-        Self {
-            text,
-            at,
-            depth: 0,
-            fresh: false,
-        }
+        Self { text, at, depth: 0, fresh: false }
     }
 
     /// Begins inside of an object or array, at its first member or element, or at any other key as if it were the
     /// first.
     pub(crate) fn at_member(text: &'a [u8], at: usize) -> Self {
-        Self {
-            fresh: true,
-            ..Self::at(text, at)
-        }
+        Self { fresh: true, ..Self::at(text, at) }
     }
 
     /// Where it stands.
@@ -86,11 +78,7 @@ impl<'a> Scanner<'a> {
             Some(b'n') => self.word(b"null", Kind::Null),
             Some(_) | None => Err(self.syntax()),
         }?;
-        Ok(Value {
-            kind,
-            range: start..self.at,
-            text: self.text,
-        })
+        Ok(Value { kind, range: start..self.at, text: self.text })
     }
 
     /// Whether another member or element follows; steps over the comma, or over the closing byte.
@@ -213,10 +201,7 @@ impl<'a> Scanner<'a> {
 
     /// `u` and four hex digits.
     fn code_unit(&mut self) -> Result<u32, Fault> {
-        let digits = self
-            .text
-            .get(self.at + 1..self.at + 5)
-            .ok_or_else(|| self.syntax())?;
+        let digits = self.text.get(self.at + 1..self.at + 5).ok_or_else(|| self.syntax())?;
         let mut unit = 0;
         for digit in digits {
             let digit = char::from(*digit).to_digit(16).ok_or_else(|| self.syntax())?;

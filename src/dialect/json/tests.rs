@@ -129,10 +129,5 @@ proptest! {
 fn same_judgement(text: &[u8]) {
     let theirs = serde_json::from_slice::<serde_json::Value>(text);
     let ours = std::str::from_utf8(text).is_ok() && document(text).is_ok();
-    assert_eq!(
-        ours,
-        theirs.is_ok(),
-        "{}: {theirs:?}",
-        String::from_utf8_lossy(text)
-    );
+    assert_eq!(ours, theirs.is_ok(), "{}: {theirs:?}", String::from_utf8_lossy(text));
 }

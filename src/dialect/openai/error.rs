@@ -61,9 +61,7 @@ pub(crate) fn body(problem: &Problem<'_>) -> Bytes {
     struct Body<'a> {
         error: ErrorObject<'a>,
     }
-    Bytes::from(json(&Body {
-        error: object(problem),
-    }))
+    Bytes::from(json(&Body { error: object(problem) }))
 }
 
 /// The error as one event. Chat and completions raise on `data: {"error":..}`; Responses clients want the nested
@@ -80,13 +78,8 @@ pub(crate) fn stream_event(api: Api, problem: &Problem<'_>) -> Bytes {
             [b"data: ", body(problem).as_ref(), b"\n\n"].concat().into()
         }
         Api::Responses => {
-            let event = json(&Event {
-                kind: "error",
-                error: object(problem),
-            });
-            [b"event: error\ndata: ", event.as_slice(), b"\n\n"]
-                .concat()
-                .into()
+            let event = json(&Event { kind: "error", error: object(problem) });
+            [b"event: error\ndata: ", event.as_slice(), b"\n\n"].concat().into()
         }
     }
 }

@@ -49,10 +49,7 @@ pub fn list(entries: &[ModelEntry<'_>]) -> Bytes {
         object: &'static str,
         data: Vec<Tagged<'a>>,
     }
-    json(&List {
-        object: "list",
-        data: entries.iter().map(tagged).collect(),
-    })
+    json(&List { object: "list", data: entries.iter().map(tagged).collect() })
 }
 
 /// The body of `GET /v1/models/{id}`.
@@ -68,10 +65,7 @@ struct Tagged<'a> {
 }
 
 fn tagged<'a>(entry: &'a ModelEntry<'a>) -> Tagged<'a> {
-    Tagged {
-        object: "model",
-        entry,
-    }
+    Tagged { object: "model", entry }
 }
 
 fn json(body: &impl Serialize) -> Bytes {
@@ -97,12 +91,7 @@ mod tests {
 
     #[test]
     fn the_list_is_openais() {
-        let gpt = ModelEntry {
-            id: "gpt-4.1",
-            created: 1_744_316_542,
-            owned_by: "openai",
-            ..FAST
-        };
+        let gpt = ModelEntry { id: "gpt-4.1", created: 1_744_316_542, owned_by: "openai", ..FAST };
         let expected: Value =
             serde_json::from_slice(&crate::dialect::samples::openai("models.response.json")).unwrap();
         let rendered: Value = serde_json::from_slice(&list(&[FAST, gpt])).unwrap();

@@ -152,11 +152,7 @@ impl StreamReader {
         }
         self.seen.any_event = true;
         // Of chat and completions only foreign errors have a name; most events begin with their data.
-        let name = if event.starts_with(b"data") {
-            None
-        } else {
-            sse::name(event)
-        };
+        let name = if event.starts_with(b"data") { None } else { sse::name(event) };
         let noted = match self.api {
             Api::Chat | Api::Completions | Api::Embeddings => {
                 chunk::of_chat(self.api, name, &data, self.seen)

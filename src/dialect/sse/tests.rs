@@ -4,10 +4,7 @@ use super::*;
 
 fn framed(chunks: &[&[u8]]) -> (Vec<Bytes>, Bytes) {
     let mut framer = Framer::default();
-    let whole = chunks
-        .iter()
-        .map(|chunk| framer.push(Bytes::copy_from_slice(chunk)).unwrap())
-        .collect();
+    let whole = chunks.iter().map(|chunk| framer.push(Bytes::copy_from_slice(chunk)).unwrap()).collect();
     (whole, framer.take_rest())
 }
 
@@ -28,24 +25,15 @@ fn an_incomplete_event_waits() {
 
 #[test]
 fn every_line_end_ends_an_event_at_once() {
-    for event in [
-        "data: a\n\n",
-        "data: a\r\n\r\n",
-        "data: a\r\r",
-        "data: a\n\r\n",
-        "data: a\r\n\n",
-        "\n",
-        "\r\n",
-    ] {
+    for event in
+        ["data: a\n\n", "data: a\r\n\r\n", "data: a\r\r", "data: a\n\r\n", "data: a\r\n\n", "\n", "\r\n"]
+    {
         let (whole, rest) = framed(&[event.as_bytes()]);
         assert_eq!(whole, [event], "{event:?}");
         assert!(rest.is_empty());
     }
     let (whole, rest) = framed(&[b"data: a\r\n", b"data: b\r"]);
-    assert_eq!(
-        (whole, &rest[..]),
-        (vec![Bytes::new(), Bytes::new()], &b"data: a\r\ndata: b\r"[..])
-    );
+    assert_eq!((whole, &rest[..]), (vec![Bytes::new(), Bytes::new()], &b"data: a\r\ndata: b\r"[..]));
 }
 
 #[test]
@@ -73,10 +61,7 @@ fn fields_are_read_as_the_format_says() {
     assert_eq!(data(event).unwrap().as_ref(), b"a\n b\n");
     assert_eq!(data(b": keep-alive\n\n"), None);
     assert_eq!(data(b"database: x\n\n"), None);
-    assert!(matches!(
-        data(b"data: one line\n\n"),
-        Some(Cow::Borrowed(b"one line"))
-    ));
+    assert!(matches!(data(b"data: one line\n\n"), Some(Cow::Borrowed(b"one line"))));
 }
 
 #[test]

@@ -205,7 +205,7 @@ fn the_standing_is_that_of_the_tightest_rate() {
         rule("open", concurrent(1), None),
     ];
     let call = ledger.reserve(&rules, &anyone().ask(), now).unwrap();
-    let standing = call.standing().unwrap();
+    let (_, standing) = call.standing().unwrap();
     assert_eq!((standing.limit, standing.remaining), (60, 59));
     assert_eq!((standing.reset, standing.per), (Duration::from_secs(1), MINUTE));
     let places = [rule("only", concurrent(1), None)];

@@ -14,10 +14,7 @@ async fn completions_answer_each_prompt() {
     let choice = json!({ "index": 1, "text": "x", "logprobs": null, "finish_reason": "length" });
     assert_eq!(body["choices"][1], choice);
     assert_eq!(
-        (
-            &body["usage"]["prompt_tokens"],
-            &body["usage"]["completion_tokens"]
-        ),
+        (&body["usage"]["prompt_tokens"], &body["usage"]["completion_tokens"]),
         (&json!(3), &json!(2))
     );
 
@@ -25,15 +22,9 @@ async fn completions_answer_each_prompt() {
         json!({ "model": "m", "prompt": "a", "stream": true, "stream_options": { "include_usage": true } });
     let answer = provider.post("/v1/completions", &ask).await;
     let chunks = answer.chunks();
-    let text: String = chunks
-        .iter()
-        .filter_map(|chunk| chunk["choices"][0]["text"].as_str())
-        .collect();
+    let text: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["text"].as_str()).collect();
     assert_eq!((text.as_str(), answer.is_done()), ("x y", true));
-    assert_eq!(
-        (chunks.len(), &chunks[3]["usage"]["total_tokens"]),
-        (4, &json!(3))
-    );
+    assert_eq!((chunks.len(), &chunks[3]["usage"]["total_tokens"]), (4, &json!(3)));
     assert_eq!(chunks[0]["usage"], Value::Null);
 }
 
@@ -68,22 +59,15 @@ fn decode(text: &str) -> Vec<u8> {
         _ => 63,
     };
     let digits: Vec<u8> = text.bytes().filter(|c| *c != b'=').map(digit).collect();
-    let bits = digits
-        .iter()
-        .flat_map(|digit| (0..6).rev().map(move |bit| (digit >> bit) & 1));
+    let bits = digits.iter().flat_map(|digit| (0..6).rev().map(move |bit| (digit >> bit) & 1));
     let bits: Vec<u8> = bits.collect();
-    bits.chunks_exact(8)
-        .map(|byte| byte.iter().fold(0, |byte, bit| (byte << 1) | bit))
-        .collect()
+    bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |byte, bit| (byte << 1) | bit)).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn token_lists_and_the_usual_length_are_taken() {
     let ask = json!({ "model": "e", "input": [[1, 2, 3], [4]] });
-    let body = provider(Script::default())
-        .post("/v1/embeddings", &ask)
-        .await
-        .json();
+    let body = provider(Script::default()).post("/v1/embeddings", &ask).await.json();
     assert_eq!(body["data"][1]["embedding"].as_array().unwrap().len(), 1_536);
     assert_eq!(body["usage"]["total_tokens"], 4);
 }
@@ -114,11 +98,7 @@ async fn a_response_streams_its_events_in_order_and_ends_with_the_plain_response
     ask["stream"] = json!(true);
     let answer = provider.post(RESPONSES, &ask).await;
     let events = answer.chunks();
-    let names: Vec<_> = answer
-        .events()
-        .into_iter()
-        .map(|(name, _)| name.unwrap())
-        .collect();
+    let names: Vec<_> = answer.events().into_iter().map(|(name, _)| name.unwrap()).collect();
     let expected = [
         "response.created",
         "response.in_progress",
@@ -133,10 +113,7 @@ async fn a_response_streams_its_events_in_order_and_ends_with_the_plain_response
     ];
     assert_eq!(names, expected);
     for (number, event) in events.iter().enumerate() {
-        assert_eq!(
-            (&event["sequence_number"], &event["type"]),
-            (&json!(number), &json!(expected[number]))
-        );
+        assert_eq!((&event["sequence_number"], &event["type"]), (&json!(number), &json!(expected[number])));
     }
     assert_eq!(events[0]["response"]["usage"], Value::Null);
     assert_eq!(events[2]["item"]["content"], json!([]));
@@ -162,10 +139,7 @@ async fn a_response_that_was_cut_is_incomplete() {
     let last = answer.chunks().pop().unwrap();
     assert_eq!(last["type"], "response.incomplete");
     assert_eq!(last["response"]["status"], "incomplete");
-    assert_eq!(
-        last["response"]["incomplete_details"]["reason"],
-        "max_output_tokens"
-    );
+    assert_eq!(last["response"]["incomplete_details"]["reason"], "max_output_tokens");
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,26 +148,11 @@ async fn a_response_calls_a_tool_and_answers_its_output() {
     let tool = json!([{ "type": "function", "name": "tide", "parameters": { "properties": { "at": {} } } }]);
     let mut ask = json!({ "model": "m", "input": "the tide", "tools": tool, "stream": true });
     let events = provider.post(RESPONSES, &ask).await.chunks();
-    let kinds: Vec<_> = events
-        .iter()
-        .map(|event| event["type"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        kinds[2..4],
-        [
-            "response.output_item.added",
-            "response.function_call_arguments.delta"
-        ]
-    );
-    let deltas: String = events
-        .iter()
-        .filter_map(|event| event["delta"].as_str())
-        .collect();
+    let kinds: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds[2..4], ["response.output_item.added", "response.function_call_arguments.delta"]);
+    let deltas: String = events.iter().filter_map(|event| event["delta"].as_str()).collect();
     let done = &events[events.len() - 3];
-    assert_eq!(
-        (&done["arguments"], &done["name"]),
-        (&json!(deltas), &json!("tide"))
-    );
+    assert_eq!((&done["arguments"], &done["name"]), (&json!(deltas), &json!("tide")));
     ask["stream"] = json!(false);
     ask["input"] = json!([
         { "role": "user", "content": "the tide" },
@@ -207,12 +166,7 @@ async fn a_response_calls_a_tool_and_answers_its_output() {
 #[tokio::test(start_paused = true)]
 async fn models_are_listed_and_told() {
     let provider = provider(Script::default());
-    let get = |path: &str| {
-        Request::get(path)
-            .header("host", "mock")
-            .body(Full::default())
-            .unwrap()
-    };
+    let get = |path: &str| Request::get(path).header("host", "mock").body(Full::default()).unwrap();
     let list = provider.send(get("/v1/models")).await.json();
     let model = json!({ "id": null, "object": null, "created": null, "owned_by": null });
     assert_eq!(keys(&list), json!({ "object": null, "data": [model] }));
@@ -230,36 +184,12 @@ async fn what_is_wrong_with_a_request_is_said_natively() {
         (raw(CHAT, "{}"), 400, Value::Null),
         (raw(CHAT, r#"{"model":7}"#), 400, Value::Null),
         (raw(CHAT, r#"{"model":"m"}"#), 400, json!("messages")),
-        (
-            raw(CHAT, r#"{"model":"m","messages":[]}"#),
-            400,
-            json!("messages"),
-        ),
-        (
-            raw(CHAT, r#"{"model":"m","messages":[{}],"n":0}"#),
-            400,
-            json!("n"),
-        ),
-        (
-            raw(CHAT, r#"{"model":"m","messages":[{}],"stream_options":{}}"#),
-            400,
-            json!("stream_options"),
-        ),
-        (
-            raw("/v1/embeddings", r#"{"model":"m","input":[]}"#),
-            400,
-            json!("input"),
-        ),
-        (
-            raw("/v1/embeddings", r#"{"model":"m","input":"a","dimensions":0}"#),
-            400,
-            json!("dimensions"),
-        ),
-        (
-            raw("/v1/completions", r#"{"model":"m","prompt":{}}"#),
-            400,
-            json!("prompt"),
-        ),
+        (raw(CHAT, r#"{"model":"m","messages":[]}"#), 400, json!("messages")),
+        (raw(CHAT, r#"{"model":"m","messages":[{}],"n":0}"#), 400, json!("n")),
+        (raw(CHAT, r#"{"model":"m","messages":[{}],"stream_options":{}}"#), 400, json!("stream_options")),
+        (raw("/v1/embeddings", r#"{"model":"m","input":[]}"#), 400, json!("input")),
+        (raw("/v1/embeddings", r#"{"model":"m","input":"a","dimensions":0}"#), 400, json!("dimensions")),
+        (raw("/v1/completions", r#"{"model":"m","prompt":{}}"#), 400, json!("prompt")),
         (raw("/v1/models", "{}"), 405, Value::Null),
     ];
     for (request, status, param) in cases {

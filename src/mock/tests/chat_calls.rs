@@ -28,15 +28,12 @@ fn streamed(more: &Value) -> Value {
 fn spoken(chunks: &[Value], index: u64) -> String {
     let choices = chunks.iter().filter_map(|chunk| chunk["choices"].get(0));
     let mine = choices.filter(|choice| choice["index"] == index);
-    mine.filter_map(|choice| choice["delta"]["content"].as_str())
-        .collect()
+    mine.filter_map(|choice| choice["delta"]["content"].as_str()).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_completion_has_the_keys_of_the_providers() {
-    let answer = provider(says("Yes, 2.4 metres."))
-        .post(CHAT, &chat(&json!({})))
-        .await;
+    let answer = provider(says("Yes, 2.4 metres.")).post(CHAT, &chat(&json!({}))).await;
     let body = answer.json();
     let expected = json!({
         "id": null, "object": null, "created": null, "model": null,
@@ -53,10 +50,7 @@ async fn a_completion_has_the_keys_of_the_providers() {
     assert_eq!(body["choices"][0]["message"]["content"], "Yes, 2.4 metres.");
     assert_eq!(body["choices"][0]["finish_reason"], "stop");
     let usage = &body["usage"];
-    assert_eq!(
-        (&usage["prompt_tokens"], &usage["completion_tokens"]),
-        (&json!(4), &json!(3))
-    );
+    assert_eq!((&usage["prompt_tokens"], &usage["completion_tokens"]), (&json!(4), &json!(3)));
     assert!(body["id"].as_str().unwrap().starts_with("chatcmpl-"));
     assert_eq!(answer.header("content-type"), "application/json");
     assert!(answer.header("x-request-id").starts_with("req-"));
@@ -88,24 +82,15 @@ async fn a_stream_has_a_role_chunk_one_per_word_a_finish_a_usage_and_done() {
     assert_eq!(chunks[5]["choices"], json!([]));
     assert_eq!(keys(&chunks[5]["usage"]), usage_keys());
     assert_eq!(spoken(&chunks, 0), "Yes, 2.4 metres.");
-    assert!(
-        chunks
-            .iter()
-            .all(|chunk| chunk["id"] == chunks[0]["id"] && chunk["created"] == AT)
-    );
+    assert!(chunks.iter().all(|chunk| chunk["id"] == chunks[0]["id"] && chunk["created"] == AT));
 
     let plain = provider.post(CHAT, &chat(&json!({}))).await.json();
-    assert_eq!(
-        plain["usage"], chunks[5]["usage"],
-        "a call costs the same in both forms"
-    );
+    assert_eq!(plain["usage"], chunks[5]["usage"], "a call costs the same in both forms");
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_being_asked_no_chunk_speaks_of_usage() {
-    let answer = provider(says("a b"))
-        .post(CHAT, &chat(&json!({ "stream": true })))
-        .await;
+    let answer = provider(says("a b")).post(CHAT, &chat(&json!({ "stream": true }))).await;
     assert!(answer.is_done());
     assert!(!answer.text().contains("usage"));
     assert_eq!(answer.chunks().len(), 4);
@@ -129,10 +114,7 @@ async fn the_callers_bound_cuts_the_answer() {
 async fn several_answers_interleave_and_all_cost() {
     let provider = provider(says("a b"));
     let chunks = provider.post(CHAT, &streamed(&json!({ "n": 3 }))).await.chunks();
-    assert_eq!(
-        [0, 1, 2].map(|index| spoken(&chunks, index)),
-        ["a b", "a b", "a b"]
-    );
+    assert_eq!([0, 1, 2].map(|index| spoken(&chunks, index)), ["a b", "a b", "a b"]);
     assert_eq!(chunks.last().unwrap()["usage"]["completion_tokens"], 6);
     let body = provider.post(CHAT, &chat(&json!({ "n": 3 }))).await.json();
     assert_eq!(body["choices"][2]["index"], 2);
@@ -152,18 +134,12 @@ fn tools(choice: &Value) -> Value {
 #[tokio::test(start_paused = true)]
 async fn a_required_tool_is_called_and_its_result_answered_with_text() {
     let provider = provider(says("done"));
-    let body = provider
-        .post(CHAT, &chat(&tools(&json!("required"))))
-        .await
-        .json();
+    let body = provider.post(CHAT, &chat(&tools(&json!("required")))).await.json();
     let choice = &body["choices"][0];
     assert_eq!(choice["finish_reason"], "tool_calls");
     assert_eq!(choice["message"]["content"], Value::Null);
     let call = &choice["message"]["tool_calls"][0];
-    assert_eq!(
-        keys(call),
-        keys(&json!({ "id": 1, "type": 1, "function": { "name": 1, "arguments": 1 } }))
-    );
+    assert_eq!(keys(call), keys(&json!({ "id": 1, "type": 1, "function": { "name": 1, "arguments": 1 } })));
     let arguments: Value = serde_json::from_str(call["function"]["arguments"].as_str().unwrap()).unwrap();
     assert_eq!(arguments, json!({ "harbour": "some harbour" }));
 
@@ -182,25 +158,14 @@ async fn a_tool_call_streams_its_arguments_in_several_pieces() {
     let provider = provider(says("done"));
     let named = json!({ "type": "function", "function": { "name": "tide_level" } });
     let chunks = provider.post(CHAT, &streamed(&tools(&named))).await.chunks();
-    let calls: Vec<_> = chunks
-        .iter()
-        .filter_map(|chunk| chunk.pointer("/choices/0/delta/tool_calls/0"))
-        .collect();
+    let calls: Vec<_> =
+        chunks.iter().filter_map(|chunk| chunk.pointer("/choices/0/delta/tool_calls/0")).collect();
     assert!(calls.len() > 2);
-    assert_eq!(
-        calls[0]["function"],
-        json!({ "name": "tide_level", "arguments": "" })
-    );
+    assert_eq!(calls[0]["function"], json!({ "name": "tide_level", "arguments": "" }));
     assert!(calls[0]["id"].is_string() && calls[1].get("id").is_none());
-    let arguments: String = calls
-        .iter()
-        .filter_map(|call| call["function"]["arguments"].as_str())
-        .collect();
+    let arguments: String = calls.iter().filter_map(|call| call["function"]["arguments"].as_str()).collect();
     let plain = provider.post(CHAT, &chat(&tools(&named))).await.json();
-    assert_eq!(
-        plain["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"],
-        arguments
-    );
+    assert_eq!(plain["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"], arguments);
     assert_eq!(plain["usage"], chunks.last().unwrap()["usage"]);
 }
 
@@ -214,18 +179,9 @@ async fn a_tool_is_called_when_the_prompt_names_it_and_may_be_forbidden() {
     };
     let finish = |answer: Answer| answer.json()["choices"][0]["finish_reason"].clone();
     let named = "please use tide_level now";
-    assert_eq!(
-        finish(provider.post(CHAT, &ask(json!("auto"), named)).await),
-        "tool_calls"
-    );
-    assert_eq!(
-        finish(provider.post(CHAT, &ask(json!("auto"), "hello")).await),
-        "stop"
-    );
-    assert_eq!(
-        finish(provider.post(CHAT, &ask(json!("none"), named)).await),
-        "stop"
-    );
+    assert_eq!(finish(provider.post(CHAT, &ask(json!("auto"), named)).await), "tool_calls");
+    assert_eq!(finish(provider.post(CHAT, &ask(json!("auto"), "hello")).await), "stop");
+    assert_eq!(finish(provider.post(CHAT, &ask(json!("none"), named)).await), "stop");
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,10 +193,7 @@ async fn latency_and_words_take_the_scripts_time() {
     };
     let provider = provider(script);
     let begun = provider.mock.0.clock.now();
-    let response = provider
-        .try_send(post(CHAT, &streamed(&json!({}))))
-        .await
-        .unwrap();
+    let response = provider.try_send(post(CHAT, &streamed(&json!({})))).await.unwrap();
     assert_eq!(begun.elapsed().as_millis(), 20);
     let answer = Answer::read(response).await;
     assert_eq!(begun.elapsed().as_millis(), 20 + 5 * 10);
@@ -264,13 +217,8 @@ async fn one_connection_serves_many_calls() {
     let mut sender = provider.connect().await;
     for _ in 0..3 {
         sender.ready().await.unwrap();
-        let answer = Answer::read(
-            sender
-                .send_request(post(CHAT, &streamed(&json!({}))))
-                .await
-                .unwrap(),
-        )
-        .await;
+        let answer =
+            Answer::read(sender.send_request(post(CHAT, &streamed(&json!({})))).await.unwrap()).await;
         assert!(answer.is_done());
     }
 }

@@ -18,21 +18,12 @@ fn endings(provider: &Provider) -> Vec<Ending> {
 
 #[tokio::test(start_paused = true)]
 async fn faults_take_turns_and_a_header_takes_none() {
-    let status = Fault::Status {
-        status: 500,
-        retry_after: None,
-    };
+    let status = Fault::Status { status: 500, retry_after: None };
     let provider = provider(faults(&[status, Fault::None]));
     let mut statuses = Vec::new();
     for _ in 0..2 {
         statuses.push(provider.send(plain()).await.status.as_u16());
-        statuses.push(
-            provider
-                .send(with_fault(plain(), "status=418"))
-                .await
-                .status
-                .as_u16(),
-        );
+        statuses.push(provider.send(with_fault(plain(), "status=418")).await.status.as_u16());
         statuses.push(provider.send(plain()).await.status.as_u16());
     }
     assert_eq!(statuses, [500, 418, 200, 500, 418, 200]);
@@ -40,9 +31,7 @@ async fn faults_take_turns_and_a_header_takes_none() {
 
 #[tokio::test(start_paused = true)]
 async fn a_header_that_names_no_fault_is_a_400_that_says_what_does() {
-    let answer = provider(Script::default())
-        .send(with_fault(plain(), "teapot"))
-        .await;
+    let answer = provider(Script::default()).send(with_fault(plain(), "teapot")).await;
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("status=429;retry-after=7"));
 }
@@ -51,10 +40,7 @@ async fn a_header_that_names_no_fault_is_a_400_that_says_what_does() {
 async fn a_script_that_changes_changes_the_next_answer() {
     let script = Arc::new(parking_lot::Mutex::new(Arc::new(says("before"))));
     let asked = Arc::clone(&script);
-    let provider = Provider {
-        mock: Mock::new(move || asked.lock().clone()),
-        tasks: Tasks::new(),
-    };
+    let provider = Provider { mock: Mock::new(move || asked.lock().clone()), tasks: Tasks::new() };
     assert!(provider.send(plain()).await.text().contains("before"));
     *script.lock() = Arc::new(says("after"));
     assert!(provider.send(plain()).await.text().contains("after"));
@@ -64,56 +50,16 @@ async fn a_script_that_changes_changes_the_next_answer() {
 async fn an_error_status_has_the_providers_body_for_it() {
     let provider = provider(Script::default());
     let cases = [
-        (
-            "status=400",
-            400,
-            "invalid_request_error",
-            json!("unsupported_value"),
-        ),
-        (
-            "status=401",
-            401,
-            "invalid_request_error",
-            json!("invalid_api_key"),
-        ),
-        (
-            "status=402",
-            402,
-            "insufficient_quota",
-            json!("credit_balance_exhausted"),
-        ),
-        (
-            "status=404",
-            404,
-            "invalid_request_error",
-            json!("model_not_found"),
-        ),
-        (
-            "status=429;retry-after=7",
-            429,
-            "rate_limit_error",
-            json!("rate_limit_exceeded"),
-        ),
+        ("status=400", 400, "invalid_request_error", json!("unsupported_value")),
+        ("status=401", 401, "invalid_request_error", json!("invalid_api_key")),
+        ("status=402", 402, "insufficient_quota", json!("credit_balance_exhausted")),
+        ("status=404", 404, "invalid_request_error", json!("model_not_found")),
+        ("status=429;retry-after=7", 429, "rate_limit_error", json!("rate_limit_exceeded")),
         ("status=500", 500, "server_error", Value::Null),
-        (
-            "status=503",
-            503,
-            "service_unavailable_error",
-            json!("server_is_overloaded"),
-        ),
+        ("status=503", 503, "service_unavailable_error", json!("server_is_overloaded")),
         ("status=529", 529, "server_error", Value::Null),
-        (
-            "error=context_length_exceeded",
-            400,
-            "invalid_request_error",
-            json!("context_length_exceeded"),
-        ),
-        (
-            "error=insufficient_quota",
-            429,
-            "insufficient_quota",
-            json!("insufficient_quota"),
-        ),
+        ("error=context_length_exceeded", 400, "invalid_request_error", json!("context_length_exceeded")),
+        ("error=insufficient_quota", 429, "insufficient_quota", json!("insufficient_quota")),
     ];
     for (fault, status, kind, code) in cases {
         let answer = provider.send(with_fault(stream(), fault)).await;
@@ -122,19 +68,11 @@ async fn an_error_status_has_the_providers_body_for_it() {
         assert_eq!((&error["type"], &error["code"]), (&json!(kind), &code), "{fault}");
         assert_eq!(answer.header("content-type"), "application/json");
     }
-    let answer = provider
-        .send(with_fault(stream(), "status=429;retry-after=7"))
-        .await;
+    let answer = provider.send(with_fault(stream(), "status=429;retry-after=7")).await;
     assert_eq!(answer.header("retry-after"), "7");
     assert_eq!(answer.header("x-ratelimit-remaining-requests"), "0");
     assert_eq!(answer.header("x-ratelimit-reset-requests"), "7s");
-    assert_eq!(
-        provider
-            .send(with_fault(stream(), "status=429"))
-            .await
-            .header("retry-after"),
-        ""
-    );
+    assert_eq!(provider.send(with_fault(stream(), "status=429")).await.header("retry-after"), "");
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,11 +119,7 @@ async fn a_stall_before_the_head_ends_when_the_client_leaves() {
     for request in [plain, stream] {
         let provider = provider(faults(&[Fault::Stall { after_chunks: 0 }]));
         let waiting = provider.try_send(request());
-        assert!(
-            tokio::time::timeout(Duration::from_secs(3600), waiting)
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_secs(3600), waiting).await.is_err());
         provider.tasks.wait().await;
         assert_eq!(endings(&provider), [Ending::Left]);
     }
@@ -203,11 +137,7 @@ async fn a_stall_after_chunks_ends_when_the_client_leaves() {
                 text += std::str::from_utf8(frame.unwrap().data_ref().unwrap()).unwrap();
             }
         };
-        assert!(
-            tokio::time::timeout(Duration::from_secs(3600), reading)
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_secs(3600), reading).await.is_err());
         assert!(!text.is_empty() && text.matches("data:").count() <= 2);
         assert_eq!(endings(&provider), [Ending::Open]);
         drop(body);
@@ -221,10 +151,7 @@ async fn an_error_event_breaks_a_stream_from_within() {
     let provider = provider(faults(&[Fault::ErrorEvent { after_chunks: 2 }]));
     let answer = provider.send(stream()).await;
     let chunks = answer.chunks();
-    assert_eq!(
-        (answer.status, chunks.len(), answer.is_done()),
-        (StatusCode::OK, 3, false)
-    );
+    assert_eq!((answer.status, chunks.len(), answer.is_done()), (StatusCode::OK, 3, false));
     let expected = json!({ "error": { "message": null, "type": null, "param": null, "code": null } });
     assert_eq!(keys(&chunks[2]), expected);
     assert!(answer.clean);
@@ -240,10 +167,7 @@ async fn an_error_event_of_responses_is_named_and_numbered() {
     let (name, _) = answer.events().pop().unwrap();
     let last = answer.chunks().pop().unwrap();
     assert_eq!(name.as_deref(), Some("error"));
-    assert_eq!(
-        (&last["type"], &last["sequence_number"]),
-        (&json!("error"), &json!(5))
-    );
+    assert_eq!((&last["type"], &last["sequence_number"]), (&json!("error"), &json!(5)));
     assert_eq!(last["error"]["code"], "server_error");
 }
 
@@ -251,17 +175,11 @@ async fn an_error_event_of_responses_is_named_and_numbered() {
 async fn an_empty_answer_is_a_200_of_its_kind_with_nothing_in_it() {
     let provider = provider(faults(&[Fault::Empty]));
     let answer = provider.send(stream()).await;
-    assert_eq!(
-        (answer.status, answer.text().as_str(), answer.clean),
-        (StatusCode::OK, "", true)
-    );
+    assert_eq!((answer.status, answer.text().as_str(), answer.clean), (StatusCode::OK, "", true));
     assert_eq!(answer.header("content-type"), "text/event-stream; charset=utf-8");
     assert_eq!(answer.header("transfer-encoding"), "chunked");
     let answer = provider.send(plain()).await;
-    assert_eq!(
-        (answer.status, answer.header("content-length")),
-        (StatusCode::OK, "0")
-    );
+    assert_eq!((answer.status, answer.header("content-length")), (StatusCode::OK, "0"));
     assert_eq!(endings(&provider), [Ending::Complete; 2]);
 }
 
@@ -278,24 +196,15 @@ async fn html_is_a_200_with_a_page() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_head_comes_late_on_top_of_the_latency() {
-    let provider = provider(Script {
-        latency: Duration::from_millis(10),
-        ..says("hi")
-    });
+    let provider = provider(Script { latency: Duration::from_millis(10), ..says("hi") });
     let begun = provider.mock.0.clock.now();
     let answer = provider.send(with_fault(plain(), "slow-head=1500ms")).await;
-    assert_eq!(
-        (answer.status.as_u16(), begun.elapsed().as_millis()),
-        (200, 1_510)
-    );
+    assert_eq!((answer.status.as_u16(), begun.elapsed().as_millis()), (200, 1_510));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_a_slow_stream_is_seen_leaving() {
-    let script = Script {
-        tokens_per_second: 1.try_into().ok(),
-        ..says("one two three")
-    };
+    let script = Script { tokens_per_second: 1.try_into().ok(), ..says("one two three") };
     let provider = provider(script);
     let mut body = provider.try_send(stream()).await.unwrap().into_body();
     body.frame().await.unwrap().unwrap();
@@ -307,29 +216,19 @@ async fn a_client_that_leaves_a_slow_stream_is_seen_leaving() {
 #[tokio::test(start_paused = true)]
 async fn what_was_asked_is_kept_as_it_came() {
     let provider = provider(Script::default());
-    provider
-        .send(post("/base/v1/chat/completions?api-version=1", &chat(&json!({}))))
-        .await;
-    provider
-        .send(Request::post(CHAT).body(Full::default()).unwrap())
-        .await;
+    provider.send(post("/base/v1/chat/completions?api-version=1", &chat(&json!({})))).await;
+    provider.send(Request::post(CHAT).body(Full::default()).unwrap()).await;
     let seen = provider.mock.seen();
     assert_eq!(seen[0].path, "/base/v1/chat/completions?api-version=1");
     assert_eq!(seen[0].header("authorization"), Some("Bearer any"));
-    assert_eq!(
-        serde_json::from_slice::<Value>(&seen[0].body).unwrap(),
-        chat(&json!({}))
-    );
+    assert_eq!(serde_json::from_slice::<Value>(&seen[0].body).unwrap(), chat(&json!({})));
     assert_eq!(seen[1].header("authorization"), None);
     assert_eq!(endings(&provider), [Ending::Complete; 2]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn over_http2_a_cut_resets_the_stream_and_a_leaving_client_is_seen() {
-    let provider = provider(faults(&[
-        Fault::Reset { after_chunks: 2 },
-        Fault::Stall { after_chunks: 2 },
-    ]));
+    let provider = provider(faults(&[Fault::Reset { after_chunks: 2 }, Fault::Stall { after_chunks: 2 }]));
     let mut sender = connect_h2(&provider).await;
     let request = || {
         let mut request = stream();
@@ -348,18 +247,13 @@ async fn over_http2_a_cut_resets_the_stream_and_a_leaving_client_is_seen() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_over_the_cap_is_a_413() {
-    let request = Request::post(CHAT)
-        .body(Full::from(vec![b' '; BODY + 1]))
-        .unwrap();
+    let request = Request::post(CHAT).body(Full::from(vec![b' '; BODY + 1])).unwrap();
     assert_eq!(provider(Script::default()).send(request).await.status, 413);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_connection_leaves_no_task_behind() {
-    let provider = provider(faults(&[
-        Fault::Stall { after_chunks: 0 },
-        Fault::Stall { after_chunks: 1 },
-    ]));
+    let provider = provider(faults(&[Fault::Stall { after_chunks: 0 }, Fault::Stall { after_chunks: 1 }]));
     let mut sender = connect_h2(&provider).await;
     for _ in 0..2 {
         let mut request = stream();

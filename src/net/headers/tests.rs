@@ -115,10 +115,7 @@ fn a_value_that_is_no_text_crosses_as_it_is() {
 fn the_providers_request_id_is_found_under_each_vendors_name() {
     assert_eq!(upstream_request_id(&map([("x-request-id", "a")])).unwrap(), "a");
     assert_eq!(upstream_request_id(&map([("request-id", "b")])).unwrap(), "b");
-    assert_eq!(
-        upstream_request_id(&map([("apim-request-id", "c")])).unwrap(),
-        "c"
-    );
+    assert_eq!(upstream_request_id(&map([("apim-request-id", "c")])).unwrap(), "c");
     assert_eq!(upstream_request_id(&HeaderMap::new()), None);
 }
 
@@ -138,10 +135,7 @@ fn a_key_is_set_and_never_printed() {
     assert!(!format!("{headers:?}").contains("secret"));
 
     let broken = SecretString::from("sk\nx");
-    assert_eq!(
-        set_key(&mut headers, AUTHORIZATION, "Bearer ", &broken),
-        Err(KeyError)
-    );
+    assert_eq!(set_key(&mut headers, AUTHORIZATION, "Bearer ", &broken), Err(KeyError));
 }
 
 #[test]
@@ -150,10 +144,7 @@ fn a_pause_is_read_in_milliseconds_seconds_or_as_a_date() {
     assert_eq!(wait("retry-after-ms", "1500"), Some(Duration::from_millis(1500)));
     assert_eq!(wait("retry-after", "3"), Some(Duration::from_secs(3)));
     assert_eq!(wait("retry-after", " 0.25 "), Some(Duration::from_millis(250)));
-    assert_eq!(
-        wait("retry-after", "Fri, 20 Nov 2026 12:00:20 GMT"),
-        Some(Duration::from_secs(20))
-    );
+    assert_eq!(wait("retry-after", "Fri, 20 Nov 2026 12:00:20 GMT"), Some(Duration::from_secs(20)));
 }
 
 #[test]
@@ -166,21 +157,8 @@ fn the_finer_pause_wins_unless_it_makes_no_sense() {
 
 #[test]
 fn a_senseless_pause_is_none() {
-    for value in [
-        "-1",
-        "NaN",
-        "inf",
-        "1e300",
-        "86401",
-        "soon",
-        "",
-        "Fri, 20 Nov 2026 11:59:59 GMT",
-    ] {
-        assert_eq!(
-            retry_after(&map([("retry-after", value)]), now()),
-            None,
-            "{value:?}"
-        );
+    for value in ["-1", "NaN", "inf", "1e300", "86401", "soon", "", "Fri, 20 Nov 2026 11:59:59 GMT"] {
+        assert_eq!(retry_after(&map([("retry-after", value)]), now()), None, "{value:?}");
     }
 }
 

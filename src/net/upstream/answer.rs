@@ -46,11 +46,7 @@ impl UpstreamBody {
 
     pub(super) fn http2(incoming: Incoming, stream: OpenStream) -> Self {
         let ended = incoming.is_end_stream();
-        let hold = if ended {
-            Hold::Nothing
-        } else {
-            Hold::Http2 { _stream: stream }
-        };
+        let hold = if ended { Hold::Nothing } else { Hold::Http2 { _stream: stream } };
         Self { incoming, hold }
     }
 

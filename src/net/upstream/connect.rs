@@ -43,12 +43,7 @@ pub(super) enum Opened {
 
 impl Connector {
     pub(super) fn new(tls: LazyTls, memory: MemoryNet, tasks: Tasks, settings: Settings) -> Self {
-        Self {
-            tls,
-            memory,
-            tasks,
-            settings,
-        }
+        Self { tls, memory, tasks, settings }
     }
 
     /// Connects to an endpoint.
@@ -60,17 +55,9 @@ impl Connector {
                 (Stream::Memory(pipe), false)
             }
             Endpoint::Http(http) => {
-                let addresses = resolve(&http.host, http.port)
-                    .await
-                    .map_err(failed(Stage::Resolve))?;
-                let tcp = race(alternate(addresses), dial)
-                    .await
-                    .map_err(failed(Stage::Connect))?;
-                if http.tls {
-                    self.encrypt(tcp, to, http).await?
-                } else {
-                    (Stream::Tcp(tcp), false)
-                }
+                let addresses = resolve(&http.host, http.port).await.map_err(failed(Stage::Resolve))?;
+                let tcp = race(alternate(addresses), dial).await.map_err(failed(Stage::Connect))?;
+                if http.tls { self.encrypt(tcp, to, http).await? } else { (Stream::Tcp(tcp), false) }
             }
         };
         let opened = if is_http2 {
@@ -91,10 +78,7 @@ impl Connector {
     ) -> Result<(Stream, bool), SendError> {
         let name = ServerName::try_from(String::from(&*http.host))
             .map_err(|cause| SendError::because(Stage::Tls, to, cause))?;
-        let config = self
-            .tls
-            .config()
-            .map_err(|cause| SendError::because(Stage::Tls, to, cause))?;
+        let config = self.tls.config().map_err(|cause| SendError::because(Stage::Tls, to, cause))?;
         let session = TlsConnector::from(config)
             .connect(name, tcp)
             .await
@@ -116,9 +100,8 @@ fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first_is_v6) = addresses.first().map(SocketAddr::is_ipv6) else {
         return addresses;
     };
-    let (leading, other): (Vec<_>, Vec<_>) = addresses
-        .into_iter()
-        .partition(|address| address.is_ipv6() == first_is_v6);
+    let (leading, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
     let mut other = other.into_iter();
     let mut order = Vec::with_capacity(leading.len() + other.len());
     for address in leading {

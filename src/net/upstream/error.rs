@@ -71,11 +71,7 @@ impl fmt::Display for Stage {
 impl SendError {
     pub(super) fn new(stage: Stage, endpoint: &Endpoint) -> Self {
         let endpoint = endpoint.clone();
-        Self {
-            stage,
-            endpoint,
-            cause: None,
-        }
+        Self { stage, endpoint, cause: None }
     }
 
     pub(super) fn because(
@@ -84,9 +80,6 @@ impl SendError {
         cause: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
         let cause = Some(cause.into());
-        Self {
-            cause,
-            ..Self::new(stage, endpoint)
-        }
+        Self { cause, ..Self::new(stage, endpoint) }
     }
 }

@@ -27,9 +27,7 @@ struct Lane {
 impl Gate {
     /// A gate that wakes nobody yet.
     pub(super) fn new() -> Self {
-        let lane = Arc::new(Lane {
-            task: Mutex::new(Waker::noop().clone()),
-        });
+        let lane = Arc::new(Lane { task: Mutex::new(Waker::noop().clone()) });
         let waker = Waker::from(Arc::clone(&lane));
         Self { lane, waker }
     }

@@ -32,15 +32,9 @@ pub(super) struct Http1 {
 impl Http1 {
     /// Speaks HTTP/1 over a stream. Nothing is sent yet.
     pub(super) async fn over(stream: Stream) -> hyper::Result<Box<Self>> {
-        let (sender, connection) = Builder::new()
-            .max_buf_size(BUFFER_BYTES_MAX)
-            .handshake(TokioIo::new(stream))
-            .await?;
-        Ok(Box::new(Self {
-            sender,
-            connection,
-            gate: Gate::new(),
-        }))
+        let (sender, connection) =
+            Builder::new().max_buf_size(BUFFER_BYTES_MAX).handshake(TokioIo::new(stream)).await?;
+        Ok(Box::new(Self { sender, connection, gate: Gate::new() }))
     }
 
     /// Moves bytes in both directions as far as they go; ready when the connection is over.

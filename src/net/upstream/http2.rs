@@ -99,9 +99,7 @@ impl Http2 {
 
     pub(super) fn open_stream(&self) -> OpenStream {
         self.load.open.fetch_add(1, Ordering::Relaxed);
-        OpenStream {
-            load: Arc::clone(&self.load),
-        }
+        OpenStream { load: Arc::clone(&self.load) }
     }
 
     /// Since when it has no stream; none while it has one.

@@ -111,9 +111,7 @@ impl Upstream {
         };
         // Not an idle HTTP/1 connection again: what killed one often killed all.
         let link = self.connect(&place, connect_timeout).await?;
-        Box::pin(exchange(link, &place, *request))
-            .await
-            .map_err(|unanswered| unanswered.error)
+        Box::pin(exchange(link, &place, *request)).await.map_err(|unanswered| unanswered.error)
     }
 
     /// How many connections stand idle: HTTP/1 ones, and HTTP/2 ones without a stream.
@@ -156,9 +154,7 @@ impl Upstream {
 
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream")
-            .field("idle", &self.idle())
-            .finish_non_exhaustive()
+        f.debug_struct("Upstream").field("idle", &self.idle()).finish_non_exhaustive()
     }
 }
 

@@ -32,15 +32,8 @@ struct Places {
 
 impl Pool {
     pub(super) fn new(tasks: Tasks, settings: Settings) -> Self {
-        let places = Places {
-            known: Vec::new(),
-            swept: false,
-        };
-        Self {
-            tasks,
-            settings,
-            places: Mutex::new(places),
-        }
+        let places = Places { known: Vec::new(), swept: false };
+        Self { tasks, settings, places: Mutex::new(places) }
     }
 
     /// The place of an endpoint; the same for equal endpoints.
@@ -247,11 +240,7 @@ impl Place {
 
     fn sweep(&self, now: Instant) {
         let expired = |since: Instant| now.duration_since(since) >= self.settings.idle_timeout;
-        self.idle
-            .lock()
-            .retain_mut(|idle| !expired(idle.since) && idle.http1.is_alive());
-        self.shared
-            .lock()
-            .retain(|http2| http2.is_open() && !http2.idle_since().is_some_and(expired));
+        self.idle.lock().retain_mut(|idle| !expired(idle.since) && idle.http1.is_alive());
+        self.shared.lock().retain(|http2| http2.is_open() && !http2.idle_since().is_some_and(expired));
     }
 }

@@ -87,11 +87,7 @@ async fn a_sidecar_keeps_answering_until_its_application_is_silent() {
     let drained = begin(&server, Mode::Sidecar);
     for _ in 0..10 {
         caller.write_all(GET).await.unwrap();
-        assert!(
-            !read_until(&mut caller, "hello")
-                .await
-                .contains("connection: close")
-        );
+        assert!(!read_until(&mut caller, "hello").await.contains("connection: close"));
         assert!(!server.ready());
         sleep(Duration::from_millis(900)).await;
     }
@@ -130,24 +126,15 @@ async fn a_second_signal_cuts_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_of_nothing_ends_as_soon_as_its_form_allows() {
-    assert_eq!(
-        begin(&Drain::new(), Mode::Gateway).await.unwrap(),
-        (Drained { calls_cut: 0 }, 5)
-    );
-    assert_eq!(
-        begin(&Drain::new(), Mode::Sidecar).await.unwrap(),
-        (Drained { calls_cut: 0 }, 1)
-    );
+    assert_eq!(begin(&Drain::new(), Mode::Gateway).await.unwrap(), (Drained { calls_cut: 0 }, 5));
+    assert_eq!(begin(&Drain::new(), Mode::Sidecar).await.unwrap(), (Drained { calls_cut: 0 }, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn streams_of_http_2_finish_in_a_drain_and_are_cut_at_its_deadline() {
     for (finish, expected) in [(true, (0, 8)), (false, (2, 25))] {
         let (permits, server, tasks) = (Arc::new(Semaphore::new(0)), Drain::new(), Tasks::new());
-        let settings = Settings {
-            h2c: true,
-            ..Settings::default()
-        };
+        let settings = Settings { h2c: true, ..Settings::default() };
         let caller = TokioIo::new(connect(held(&permits), settings, &server, &tasks));
         let (mut sender, connection) = http2::handshake(TokioExecutor::new(), caller).await.unwrap();
         Tasks::new().spawn("client", async {
@@ -155,9 +142,7 @@ async fn streams_of_http_2_finish_in_a_drain_and_are_cut_at_its_deadline() {
         });
         let mut bodies = Vec::new();
         for _ in 0..2 {
-            let request = Request::get("http://egret/v1/models")
-                .body(Empty::<Bytes>::new())
-                .unwrap();
+            let request = Request::get("http://egret/v1/models").body(Empty::<Bytes>::new()).unwrap();
             bodies.push(sender.send_request(request).await.unwrap().into_body());
         }
         assert_eq!(server.calls(), 2);

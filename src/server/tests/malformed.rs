@@ -6,56 +6,29 @@ use super::{Reached, exchange, hello};
 const REFUSED: &[(&str, &str)] = &[
     ("no host", "400\nGET /v1/models HTTP/1.1\n\n"),
     ("two hosts", "400\nGET /v1/models HTTP/1.1\nhost: a\nhost: a\n\n"),
-    (
-        "two hosts, different",
-        "400\nGET /v1/models HTTP/1.1\nhost: a\nhost: b\n\n",
-    ),
+    ("two hosts, different", "400\nGET /v1/models HTTP/1.1\nhost: a\nhost: b\n\n"),
     ("host with a user", "400\nGET /v1/models HTTP/1.1\nhost: me@a\n\n"),
     ("empty host", "400\nGET /v1/models HTTP/1.1\nhost:\n\n"),
     ("connect", "405\nCONNECT a:443 HTTP/1.1\nhost: a:443\n\n"),
     ("authority form", "400\nGET a:443 HTTP/1.1\nhost: a\n\n"),
     ("asterisk form", "400\nGET * HTTP/1.1\nhost: a\n\n"),
     ("options asterisk", "405\nOPTIONS * HTTP/1.1\nhost: a\n\n"),
-    (
-        "gzip coding",
-        "400\nPOST /v1/x HTTP/1.1\nhost: a\ntransfer-encoding: gzip, chunked\n\n0\n\n",
-    ),
+    ("gzip coding", "400\nPOST /v1/x HTTP/1.1\nhost: a\ntransfer-encoding: gzip, chunked\n\n0\n\n"),
     (
         "two authorizations",
         "400\nGET /v1/x HTTP/1.1\nhost: a\nauthorization: Bearer x\nauthorization: Bearer y\n\n",
     ),
-    (
-        "two api keys",
-        "400\nGET /v1/x HTTP/1.1\nhost: a\nx-api-key: x\nX-Api-Key: y\n\n",
-    ),
-    (
-        "expectation",
-        "417\nPOST /v1/x HTTP/1.1\nhost: a\nexpect: tea\ncontent-length: 0\n\n",
-    ),
+    ("two api keys", "400\nGET /v1/x HTTP/1.1\nhost: a\nx-api-key: x\nX-Api-Key: y\n\n"),
+    ("expectation", "417\nPOST /v1/x HTTP/1.1\nhost: a\nexpect: tea\ncontent-length: 0\n\n"),
 ];
 
 /// Refused by hyper: a bare status.
 const REFUSED_BY_HYPER: &[(&str, &str)] = &[
-    (
-        "different lengths",
-        "400\nPOST /v1/x HTTP/1.1\nhost: a\ncontent-length: 1\ncontent-length: 2\n\nab",
-    ),
-    (
-        "length list",
-        "400\nPOST /v1/x HTTP/1.1\nhost: a\ncontent-length: 3, 3\n\nabc",
-    ),
-    (
-        "signed length",
-        "400\nPOST /v1/x HTTP/1.1\nhost: a\ncontent-length: +3\n\nabc",
-    ),
-    (
-        "chunked not last",
-        "400\nPOST /v1/x HTTP/1.1\nhost: a\ntransfer-encoding: chunked, identity\n\n0\n\n",
-    ),
-    (
-        "unknown coding",
-        "400\nPOST /v1/x HTTP/1.1\nhost: a\ntransfer-encoding: xchunked\n\n0\n\n",
-    ),
+    ("different lengths", "400\nPOST /v1/x HTTP/1.1\nhost: a\ncontent-length: 1\ncontent-length: 2\n\nab"),
+    ("length list", "400\nPOST /v1/x HTTP/1.1\nhost: a\ncontent-length: 3, 3\n\nabc"),
+    ("signed length", "400\nPOST /v1/x HTTP/1.1\nhost: a\ncontent-length: +3\n\nabc"),
+    ("chunked not last", "400\nPOST /v1/x HTTP/1.1\nhost: a\ntransfer-encoding: chunked, identity\n\n0\n\n"),
+    ("unknown coding", "400\nPOST /v1/x HTTP/1.1\nhost: a\ntransfer-encoding: xchunked\n\n0\n\n"),
     ("space before colon", "400\nGET /v1/x HTTP/1.1\nhost : a\n\n"),
     ("folded line", "400\nGET /v1/x HTTP/1.1\nhost: a\nx: 1\n 2\n\n"),
     ("nonsense", "400\n\u{16}\u{3}\u{1}\u{2}\n\n"),
@@ -67,10 +40,7 @@ async fn a_malformed_request_gets_a_native_error_and_reaches_nothing() {
         let (answer, reached) = send(case).await;
         assert!(answer.contains("\r\nconnection: close\r\n"), "{name}: {answer}");
         assert!(answer.contains("\r\n\r\n{\"error\":{"), "{name}: {answer}");
-        assert!(
-            answer.contains("\"type\":\"invalid_request_error\""),
-            "{name}: {answer}"
-        );
+        assert!(answer.contains("\"type\":\"invalid_request_error\""), "{name}: {answer}");
         assert_eq!(reached, 0, "{name}");
     }
 }
@@ -86,10 +56,7 @@ async fn what_hyper_refuses_gets_a_bare_status_and_reaches_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_speaks_http_2_is_closed_where_that_is_off() {
     let reached = Reached::default();
-    assert_eq!(
-        exchange(hello(&reached), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await,
-        ""
-    );
+    assert_eq!(exchange(hello(&reached), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await, "");
     assert_eq!(reached.count(), 0);
 }
 
@@ -125,10 +92,7 @@ async fn a_request_that_waits_behind_a_malformed_one_is_not_read() {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_over_64_kib_or_100_headers_is_431() {
-    let large = format!(
-        "431\nGET /v1/x HTTP/1.1\nhost: a\nx: {}\n\n",
-        "x".repeat(70 * 1024)
-    );
+    let large = format!("431\nGET /v1/x HTTP/1.1\nhost: a\nx: {}\n\n", "x".repeat(70 * 1024));
     assert_eq!(send(&large).await.1, 0);
     let many = format!("431\nGET /v1/x HTTP/1.1\nhost: a\n{}\n", "x: 1\n".repeat(100));
     assert_eq!(send(&many).await.1, 0);
@@ -150,11 +114,6 @@ async fn send(case: &str) -> (String, usize) {
     let reached = Reached::default();
     let answer = exchange(hello(&reached), request.replace('\n', "\r\n").as_bytes()).await;
     let found = answer.split(' ').nth(1);
-    assert_eq!(
-        found,
-        Some(status),
-        "{} -> {answer}",
-        &request[..request.len().min(200)]
-    );
+    assert_eq!(found, Some(status), "{} -> {answer}", &request[..request.len().min(200)]);
     (answer, reached.count())
 }

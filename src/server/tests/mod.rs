@@ -118,10 +118,7 @@ async fn a_kept_alive_connection_answers_one_request_after_the_other() {
     for _ in 0..3 {
         caller.write_all(GET).await.unwrap();
         let answer = read_until(&mut caller, "hello").await;
-        assert!(
-            answer.starts_with("HTTP/1.1 200") && !answer.contains("connection: close"),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("connection: close"), "{answer}");
     }
     assert_eq!(reached.count(), 3);
 }
@@ -158,10 +155,6 @@ fn a_peer_is_local_in_every_form_of_the_loopback_address() {
         ("[::ffff:10.0.0.7]:1", false),
         ("0.0.0.0:1", false),
     ] {
-        assert_eq!(
-            Peer::new(address.parse().unwrap()).is_loopback(),
-            local,
-            "{address}"
-        );
+        assert_eq!(Peer::new(address.parse().unwrap()).is_loopback(), local, "{address}");
     }
 }

@@ -22,13 +22,7 @@ fn listen(service: &impl Service, server: &Drain, tasks: &Tasks) -> SocketAddr {
     // Two workers' clones of one socket.
     for clone in [socket.try_clone().unwrap(), socket] {
         let listener = TcpListener::from_std(clone).unwrap();
-        let serving = serve(
-            listener,
-            service.clone(),
-            Settings::default(),
-            server.clone(),
-            tasks.clone(),
-        );
+        let serving = serve(listener, service.clone(), Settings::default(), server.clone(), tasks.clone());
         tasks.spawn("accept", serving);
     }
     address
@@ -82,10 +76,7 @@ async fn after_a_drain_the_port_is_closed_and_no_call_is_lost() {
         read_until(&mut caller, "\r\n\r\n").await;
         callers.push(caller);
     }
-    let timing = Timing {
-        grace: Duration::from_millis(20),
-        ..Timing::default()
-    };
+    let timing = Timing { grace: Duration::from_millis(20), ..Timing::default() };
     let finish = async {
         server.reached(crate::server::Phase::Closing).await;
         permits.add_permits(100);
@@ -118,13 +109,7 @@ async fn a_listener_without_file_descriptors_pauses_and_goes_on() {
     let mut script: VecDeque<_> = (0..20).map(|_| Err(io::Error::from_raw_os_error(24))).collect();
     script.push_back(Ok(server));
     let (reached, tasks) = (Reached::default(), Tasks::new());
-    let serving = serve(
-        Scripted(script),
-        hello(&reached),
-        Settings::default(),
-        Drain::new(),
-        tasks.clone(),
-    );
+    let serving = serve(Scripted(script), hello(&reached), Settings::default(), Drain::new(), tasks.clone());
     tasks.spawn("accept", serving);
 
     let start = Instant::now();
@@ -140,22 +125,12 @@ async fn a_connection_that_waits_when_accepting_ends_is_served_once() {
     let (reached, server, tasks) = (Reached::default(), Drain::new(), Tasks::new());
     caller.write_all(GET).await.unwrap();
     // Closing before the first accept: the connection is found by the last look.
-    let timing = Timing {
-        grace: Duration::ZERO,
-        ..Timing::default()
-    };
+    let timing = Timing { grace: Duration::ZERO, ..Timing::default() };
     let ended = drain(&server, Mode::Gateway, timing, Instant::now());
     let serving = async {
         server.reached(crate::server::Phase::Closing).await;
         let script = Scripted([Ok(server_end)].into());
-        serve(
-            script,
-            hello(&reached),
-            Settings::default(),
-            server.clone(),
-            tasks.clone(),
-        )
-        .await;
+        serve(script, hello(&reached), Settings::default(), server.clone(), tasks.clone()).await;
     };
     // The listener is counted from its first poll on: here it is there before the drain looks.
     let _open = server.open();

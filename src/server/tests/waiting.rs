@@ -46,11 +46,7 @@ async fn a_head_that_trickles_in_is_cut_ten_seconds_after_it_began() {
         sleep(Duration::from_secs(1)).await;
     }
     // The write that finds the connection closed comes up to two turns later.
-    assert!(
-        (10..=12).contains(&start.elapsed().as_secs()),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!((10..=12).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
     assert_eq!(reached.count(), 1);
 }
 
@@ -80,10 +76,7 @@ async fn a_call_may_last_longer_than_every_timeout_of_its_connection() {
 async fn a_slow_body_is_no_slow_head() {
     let permits = Arc::new(Semaphore::new(0));
     let mut caller = connect(held(&permits), Settings::default(), &Drain::new(), &Tasks::new());
-    caller
-        .write_all(b"POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 30\r\n\r\n")
-        .await
-        .unwrap();
+    caller.write_all(b"POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 30\r\n\r\n").await.unwrap();
     for _ in 0..30 {
         sleep(Duration::from_secs(1)).await;
         caller.write_all(b"x").await.unwrap();
@@ -94,16 +87,8 @@ async fn a_slow_body_is_no_slow_head() {
 
 #[tokio::test(start_paused = true)]
 async fn with_h2c_a_silent_or_slow_caller_is_let_go_as_well() {
-    let settings = Settings {
-        h2c: true,
-        ..Settings::default()
-    };
-    for start in [
-        "",
-        "PRI * HT",
-        "GET /v1/models HTT",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    ] {
+    let settings = Settings { h2c: true, ..Settings::default() };
+    for start in ["", "PRI * HT", "GET /v1/models HTT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
         let mut caller = connect(hello(&Reached::default()), settings, &Drain::new(), &Tasks::new());
         caller.write_all(start.as_bytes()).await.unwrap();
         assert_eq!(seconds_until_closed(&mut caller).await, 10, "{start:?}");
@@ -112,28 +97,16 @@ async fn with_h2c_a_silent_or_slow_caller_is_let_go_as_well() {
 
 #[tokio::test(start_paused = true)]
 async fn with_h2c_http_1_is_served_and_checked_too() {
-    let settings = Settings {
-        h2c: true,
-        ..Settings::default()
-    };
+    let settings = Settings { h2c: true, ..Settings::default() };
     let reached = Reached::default();
     let mut caller = connect(hello(&reached), settings, &Drain::new(), &Tasks::new());
     caller.write_all(GET).await.unwrap();
     read_until(&mut caller, "hello").await;
-    caller
-        .write_all(b"GET /v1/models HTTP/1.1\r\n\r\n")
-        .await
-        .unwrap();
+    caller.write_all(b"GET /v1/models HTTP/1.1\r\n\r\n").await.unwrap();
     let mut rest = String::new();
-    timeout(Duration::from_secs(1), caller.read_to_string(&mut rest))
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(Duration::from_secs(1), caller.read_to_string(&mut rest)).await.unwrap().unwrap();
     assert!(rest.starts_with("HTTP/1.1 400"), "{rest}");
-    let large = format!(
-        "GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n",
-        "x".repeat(70 * 1024)
-    );
+    let large = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "x".repeat(70 * 1024));
     let mut caller = connect(hello(&reached), settings, &Drain::new(), &Tasks::new());
     caller.write_all(large.as_bytes()).await.unwrap();
     let mut answer = [0; 12];

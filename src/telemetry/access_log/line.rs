@@ -34,7 +34,7 @@ pub(super) fn append(text: &mut String, record: &CallRecord) {
     }
     line.bare("bytes_in", record.bytes_in);
     line.bare("bytes_out", record.bytes_out);
-    line.name("policy", str::from_utf8(&record.policy).ok());
+    line.name("policy", record.policy.as_ref().and_then(|digits| str::from_utf8(digits).ok()));
     line.name("upstream_request_id", record.upstream_request_id.as_deref());
     line.close();
     text.push('\n');

@@ -25,11 +25,7 @@ fn every_cause_has_its_status_and_type() {
         Cause::Internal => (500, "server_error"),
     };
     for cause in Cause::ALL {
-        assert_eq!(
-            (status(cause).as_u16(), type_of(cause)),
-            expected(cause),
-            "{cause:?}"
-        );
+        assert_eq!((status(cause).as_u16(), type_of(cause)), expected(cause), "{cause:?}");
         let body: Value = serde_json::from_slice(&body(&problem(cause))).unwrap();
         let object = json!({ "message": "A \"sentence\".\n", "type": expected(cause).1, "param": "model", "code": cause.code() });
         assert_eq!(body, json!({ "error": object }));
@@ -61,10 +57,7 @@ fn the_samples_that_we_could_have_made_are_ours_byte_for_byte() {
             message: error["message"].as_str().unwrap(),
             param: error["param"].as_str(),
         });
-        assert!(
-            line.ends_with(&format!("\"body\":{}}}", std::str::from_utf8(&ours).unwrap())),
-            "{line}"
-        );
+        assert!(line.ends_with(&format!("\"body\":{}}}", std::str::from_utf8(&ours).unwrap())), "{line}");
         assert_eq!(sample["status"], status(cause).as_u16());
     }
 }
@@ -88,9 +81,5 @@ fn an_error_event_is_the_samples_and_ends_every_stream_as_an_error() {
 }
 
 fn problem(cause: Cause) -> Problem<'static> {
-    Problem {
-        cause,
-        message: "A \"sentence\".\n",
-        param: Some("model"),
-    }
+    Problem { cause, message: "A \"sentence\".\n", param: Some("model") }
 }

@@ -24,10 +24,7 @@ pub(super) struct Noted {
 
 /// An event of chat or completions. `seen` says what need not be looked for again.
 pub(super) fn of_chat(api: Api, name: Option<&[u8]>, data: &[u8], seen: Seen) -> Noted {
-    let mut noted = Noted {
-        error: name == Some(b"error"),
-        ..Noted::default()
-    };
+    let mut noted = Noted { error: name == Some(b"error"), ..Noted::default() };
     if seen.content && !is_suspicious(data, seen) {
         return noted;
     }
@@ -38,10 +35,7 @@ pub(super) fn of_chat(api: Api, name: Option<&[u8]>, data: &[u8], seen: Seen) ->
     for member in chunk.members() {
         if member.is("choices") {
             no_choices = member.value.kind == Kind::Array && member.value.is_blank();
-            member
-                .value
-                .elements()
-                .for_each(|choice| noted.read_choice(&choice));
+            member.value.elements().for_each(|choice| noted.read_choice(&choice));
         } else if member.is("usage") {
             has_usage = member.value.kind == Kind::Object;
             noted.usage = usage::of(api, &member.value).or(noted.usage);
@@ -86,10 +80,7 @@ impl Noted {
                 self.content |= !member.value.is_blank();
             } else if member.is("delta") {
                 // Servers have their own names for reasoning and the like: whatever says something is content.
-                self.content |= member
-                    .value
-                    .members()
-                    .any(|part| !part.is("role") && !part.value.is_blank());
+                self.content |= member.value.members().any(|part| !part.is("role") && !part.value.is_blank());
             }
         }
     }
@@ -131,9 +122,7 @@ fn type_of(data: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
     let event = json::document(data).ok()?;
     let kind = event.members().find(|member| member.is("type"))?;
-    Some(Cow::Owned(
-        json::unquoted(kind.value.raw()).into_owned().into_bytes(),
-    ))
+    Some(Cow::Owned(json::unquoted(kind.value.raw()).into_owned().into_bytes()))
 }
 
 struct Words {

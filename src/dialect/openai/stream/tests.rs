@@ -22,12 +22,7 @@ fn pass<'a>(api: Api, hide: bool, pieces: impl IntoIterator<Item = &'a [u8]>) ->
     }
     let (last, end) = reader.finish();
     out.extend_from_slice(&last);
-    Passed {
-        text: String::from_utf8(out).unwrap(),
-        usage: reader.usage(),
-        seen: reader.seen(),
-        end,
-    }
+    Passed { text: String::from_utf8(out).unwrap(), usage: reader.usage(), seen: reader.seen(), end }
 }
 
 fn usage(input: u64, cache_read: u64, output: u64, reasoning: u64) -> Option<Usage> {
@@ -92,23 +87,11 @@ fn line_ends_and_a_byte_order_mark_change_nothing_that_is_read() {
     for (api, name) in SAMPLES {
         let lf = String::from_utf8(samples::openai(name)).unwrap();
         let read = pass(api, true, [lf.as_bytes()]);
-        for stream in [
-            lf.replace('\n', "\r\n"),
-            lf.replace('\n', "\r"),
-            format!("\u{feff}{lf}"),
-        ] {
+        for stream in [lf.replace('\n', "\r\n"), lf.replace('\n', "\r"), format!("\u{feff}{lf}")] {
             let whole = pass(api, true, [stream.as_bytes()]);
-            assert_eq!(
-                (whole.usage, whole.seen, whole.end),
-                (read.usage, read.seen, read.end),
-                "{name}"
-            );
+            assert_eq!((whole.usage, whole.seen, whole.end), (read.usage, read.seen, read.end), "{name}");
             for size in [1, 2, 3, 7, 64] {
-                assert_eq!(
-                    pass(api, true, stream.as_bytes().chunks(size)),
-                    whole,
-                    "{name} by {size}"
-                );
+                assert_eq!(pass(api, true, stream.as_bytes().chunks(size)), whole, "{name} by {size}");
             }
             for (at, _) in stream.match_indices(['\r', '\n']) {
                 let (before, after) = stream.as_bytes().split_at(at + 1);
@@ -122,10 +105,8 @@ fn line_ends_and_a_byte_order_mark_change_nothing_that_is_read() {
 fn only_the_usage_event_is_hidden() {
     let stream = String::from_utf8(samples::openai("chat.stream.sse")).unwrap();
     let passed = pass(Api::Chat, true, [stream.as_bytes()]);
-    let expected: Vec<_> = stream
-        .split_inclusive("\n\n")
-        .filter(|event| !event.contains("\"choices\":[],"))
-        .collect();
+    let expected: Vec<_> =
+        stream.split_inclusive("\n\n").filter(|event| !event.contains("\"choices\":[],")).collect();
     assert_eq!(passed.text, expected.concat());
     assert_eq!(expected.len(), 5);
     // Where usage comes with the finish, and in Responses, nothing is taken away.
@@ -140,9 +121,7 @@ fn only_the_usage_event_is_hidden() {
 #[test]
 fn what_is_not_hidden_is_not_copied() {
     let mut reader = StreamReader::new(Api::Chat, true);
-    let chunk = Bytes::from(event(
-        &json!({ "choices": [{ "delta": { "content": "a" } }], "usage": null }),
-    ));
+    let chunk = Bytes::from(event(&json!({ "choices": [{ "delta": { "content": "a" } }], "usage": null })));
     assert_eq!(reader.push(chunk.clone()).unwrap().as_ptr(), chunk.as_ptr());
     let used = event(&json!({ "choices": [], "usage": { "prompt_tokens": 1 } }));
     let chunk = Bytes::from([&used, "data: [DONE]\n\n"].concat());
@@ -180,10 +159,7 @@ fn the_last_usage_counts() {
 fn groqs_usage_is_read() {
     let stream = event(&json!({ "choices": [{ "delta": {}, "finish_reason": "stop" }],
         "x_groq": { "id": "r", "usage": { "prompt_tokens": 3, "completion_tokens": 2, "queue_time": 0.1 } } }));
-    assert_eq!(
-        pass(Api::Chat, true, [stream.as_bytes()]).usage,
-        usage(3, 0, 2, 0)
-    );
+    assert_eq!(pass(Api::Chat, true, [stream.as_bytes()]).usage, usage(3, 0, 2, 0));
 }
 
 #[test]
@@ -194,10 +170,7 @@ fn errors_are_seen_in_every_form() {
             Api::Chat,
             "data: {\"id\":1,\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}],\"error\" : {\"code\":502}}\n\n",
         ),
-        (
-            Api::Chat,
-            "event: error\ndata: {\"code\":\"x\",\"message\":\"y\"}\n\n",
-        ),
+        (Api::Chat, "event: error\ndata: {\"code\":\"x\",\"message\":\"y\"}\n\n"),
         (Api::Responses, "data: {\"error\":{\"message\":\"x\"}}\n\n"),
         (Api::Responses, "data: {\"type\":\"error\",\"code\":\"x\"}\n\n"),
         (Api::Responses, "data: { \"code\":\"x\", \"type\":\"error\"}\n\n"),
@@ -226,11 +199,7 @@ fn a_stream_without_events_is_empty() {
         "data: [DONE]\n\n",
         "data: {\"id\":",
     ] {
-        assert_eq!(
-            pass(Api::Chat, false, [stream.as_bytes()]).end,
-            StreamEnd::Empty,
-            "{stream:?}"
-        );
+        assert_eq!(pass(Api::Chat, false, [stream.as_bytes()]).end, StreamEnd::Empty, "{stream:?}");
     }
 }
 
@@ -240,9 +209,7 @@ fn content_is_what_says_something() {
         let stream = event(&json!({ "choices": [{ "index": 0, "delta": delta }] }));
         pass(Api::Chat, false, [stream.as_bytes()]).seen.content
     };
-    assert!(!says(
-        json!({ "role": "assistant", "content": "", "refusal": null, "tool_calls": [] })
-    ));
+    assert!(!says(json!({ "role": "assistant", "content": "", "refusal": null, "tool_calls": [] })));
     assert!(says(json!({ "content": "a" })));
     assert!(says(json!({ "reasoning": "a" })));
     assert!(says(json!({ "tool_calls": [{ "index": 0 }] })));
@@ -280,10 +247,7 @@ fn json_over_several_data_lines_is_read() {
 #[test]
 fn an_event_beyond_the_cap_is_an_error_however_it_comes() {
     let long = Bytes::from(format!("data: {}\n\n", "x".repeat(MAX_EVENT)));
-    assert_eq!(
-        StreamReader::new(Api::Chat, true).push(long.clone()),
-        Err(EventTooLong)
-    );
+    assert_eq!(StreamReader::new(Api::Chat, true).push(long.clone()), Err(EventTooLong));
     let mut reader = StreamReader::new(Api::Chat, true);
     assert!(reader.push(long.slice(..1000)).is_ok());
     assert_eq!(reader.push(long.slice(1000..)), Err(EventTooLong));

@@ -15,10 +15,7 @@ fn usage(input: u64, cache_read: u64, output: u64, reasoning: u64) -> Usage {
 }
 
 fn of_object(api: Api, object: &serde_json::Value) -> Option<Usage> {
-    in_answer(
-        api,
-        json!({ "choices": [], "usage": object }).to_string().as_bytes(),
-    )
+    in_answer(api, json!({ "choices": [], "usage": object }).to_string().as_bytes())
 }
 
 #[test]
@@ -49,10 +46,7 @@ fn every_part_is_read() {
         ..usage(40, 20, 30, 15)
     };
     assert_eq!(read, expected);
-    assert_eq!(
-        (read.total_input(), read.total_output()),
-        (Tokens(100), Tokens(50))
-    );
+    assert_eq!((read.total_input(), read.total_output()), (Tokens(100), Tokens(50)));
 }
 
 #[test]
@@ -80,18 +74,10 @@ fn odd_counts_are_taken_as_they_are_meant() {
     assert_eq!(of_object(Api::Chat, &floats), Some(usage(12, 0, 0, 0)));
     let other_words = json!({ "input_tokens": 7, "output_tokens": 2 });
     assert_eq!(of_object(Api::Chat, &other_words), Some(usage(7, 0, 2, 0)));
-    assert_eq!(
-        of_object(Api::Chat, &json!({ "total_tokens": 9 })),
-        Some(usage(9, 0, 0, 0))
-    );
+    assert_eq!(of_object(Api::Chat, &json!({ "total_tokens": 9 })), Some(usage(9, 0, 0, 0)));
     let most = json!({ "prompt_tokens": u64::MAX, "completion_tokens": u64::MAX });
     assert_eq!(of_object(Api::Chat, &most).unwrap().total(), Tokens(u64::MAX));
-    for none in [
-        json!(null),
-        json!({}),
-        json!("much"),
-        json!({ "prompt_tokens": "7" }),
-    ] {
+    for none in [json!(null), json!({}), json!("much"), json!({ "prompt_tokens": "7" })] {
         assert_eq!(of_object(Api::Chat, &none), None, "{none}");
     }
 }
@@ -102,14 +88,8 @@ fn only_the_outermost_usage_counts() {
     assert_eq!(in_answer(Api::Chat, nested), Some(usage(7, 0, 2, 0)));
     let inside = br#"{"usage":{"prompt_tokens":7,"usage":{"prompt_tokens":1}}}"#;
     assert_eq!(in_answer(Api::Chat, inside), Some(usage(7, 0, 0, 0)));
-    assert_eq!(
-        in_answer(Api::Chat, br#"{"x":{"usage":{"prompt_tokens":1}}}"#),
-        None
-    );
-    assert_eq!(
-        in_answer(Api::Chat, br#"{"choices":["usage"],"word":"usage"}"#),
-        None
-    );
+    assert_eq!(in_answer(Api::Chat, br#"{"x":{"usage":{"prompt_tokens":1}}}"#), None);
+    assert_eq!(in_answer(Api::Chat, br#"{"choices":["usage"],"word":"usage"}"#), None);
     let spaced = br#" { "usage" : { "prompt_tokens" : 7 } , "z" : [ 1 ] } "#;
     assert_eq!(in_answer(Api::Chat, spaced), Some(usage(7, 0, 0, 0)));
 }
@@ -128,21 +108,14 @@ fn what_is_no_answer_is_known() {
         (r#" {"id":1, "error" : "x"} "#, Err(Error)),
         (r#"{"error":null}"#, Ok(())),
         (r#"{"choices":[],"error":{"message":"x"}}"#, Ok(())),
-        (
-            r#"{"object":"response","status":"failed","error":{"code":"server_error"},"output":[]}"#,
-            Ok(()),
-        ),
+        (r#"{"object":"response","status":"failed","error":{"code":"server_error"},"output":[]}"#, Ok(())),
         (r#"{"choices":[{"message":{"content":"\"error\":{"}}]}"#, Ok(())),
         (r#"{"id":"x","x":{"error":{}}}"#, Ok(())),
     ];
     for (body, expected) in cases {
         assert_eq!(judge_answer(body.as_bytes()), *expected, "{body}");
     }
-    for name in [
-        "chat.response.json",
-        "responses.response.json",
-        "embeddings.response.json",
-    ] {
+    for name in ["chat.response.json", "responses.response.json", "embeddings.response.json"] {
         assert_eq!(judge_answer(&samples::openai(name)), Ok(()), "{name}");
     }
 }

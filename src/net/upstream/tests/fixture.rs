@@ -39,12 +39,7 @@ pub(super) fn client() -> Client {
 pub(super) fn client_with(settings: Settings) -> Client {
     let (memory, tasks, certified) = (MemoryNet::new(), Tasks::new(), certified());
     let tls = LazyTls::given(Arc::clone(&certified.client));
-    Client {
-        upstream: Upstream::new(tls, memory.clone(), tasks.clone(), settings),
-        memory,
-        tasks,
-        certified,
-    }
+    Client { upstream: Upstream::new(tls, memory.clone(), tasks.clone(), settings), memory, tasks, certified }
 }
 
 /// A certificate for `localhost` alone, and a client that trusts it.
@@ -61,10 +56,7 @@ fn certified() -> Certified {
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Certified {
-        server: Arc::new(server),
-        client: tls::trusting(roots).unwrap(),
-    }
+    Certified { server: Arc::new(server), client: tls::trusting(roots).unwrap() }
 }
 
 /// Where a server is, and how many connections it took.
@@ -143,10 +135,7 @@ impl Client {
 }
 
 pub(super) fn post(body: &'static str) -> Outgoing {
-    Request::post("/v1/chat")
-        .header("content-type", "text/plain")
-        .body(Full::from(body))
-        .unwrap()
+    Request::post("/v1/chat").header("content-type", "text/plain").body(Full::from(body)).unwrap()
 }
 
 /// What came, and how it ended.

@@ -52,9 +52,7 @@ async fn host_length_and_path_are_set_as_the_endpoint_says() {
         })
         .await;
     client.call(&server).await;
-    let Endpoint::Http(http) = &server.endpoint else {
-        panic!("in memory")
-    };
+    let Endpoint::Http(http) = &server.endpoint else { panic!("in memory") };
     assert_eq!(
         requests.recv().await.unwrap().unwrap(),
         format!(
@@ -207,11 +205,7 @@ async fn one_arrival_wakes_the_reader_once() {
         for _ in 0..5 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(
-            woken.0.load(Ordering::SeqCst),
-            round,
-            "no wake-up of its own making"
-        );
+        assert_eq!(woken.0.load(Ordering::SeqCst), round, "no wake-up of its own making");
     }
 }
 
@@ -238,11 +232,7 @@ async fn an_early_answer_arrives_although_the_request_is_not_read() {
     });
     let mut request = post("");
     *request.body_mut() = Full::from(vec![b'x'; 4 << 20]);
-    let answer = client
-        .upstream
-        .send(&server.endpoint, request, LIMIT)
-        .await
-        .unwrap();
+    let answer = client.upstream.send(&server.endpoint, request, LIMIT).await.unwrap();
     assert_eq!(answer.status(), 413);
     assert_eq!(read(answer.into_body()).await.0, "no");
     assert_eq!(client.upstream.idle(), 0, "half a request is under way on it");
@@ -261,10 +251,7 @@ async fn a_request_without_a_body_announces_none() {
     });
     let get = Request::get("/v1/models").body(Full::default()).unwrap();
     client.upstream.send(&server.endpoint, get, LIMIT).await.unwrap();
-    assert_eq!(
-        requests.recv().await.unwrap().unwrap(),
-        "GET /v1/models HTTP/1.1\r\nhost: server\r\n\r\n"
-    );
+    assert_eq!(requests.recv().await.unwrap().unwrap(), "GET /v1/models HTTP/1.1\r\nhost: server\r\n\r\n");
 }
 
 #[tokio::test]
@@ -275,11 +262,7 @@ async fn large_bodies_pass_in_both_directions() {
         .on_port("http", |_, mut tcp| async move {
             while let Some(asked) = request(&mut tcp).await {
                 let body = asked.split_once("\r\n\r\n").unwrap().1;
-                say(
-                    &mut tcp,
-                    &format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n"),
-                )
-                .await;
+                say(&mut tcp, &format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n")).await;
                 say(&mut tcp, body).await;
             }
         })
@@ -287,11 +270,7 @@ async fn large_bodies_pass_in_both_directions() {
     for _ in 0..2 {
         let mut request = post("");
         *request.body_mut() = Full::from("x".repeat(LENGTH));
-        let answer = client
-            .upstream
-            .send(&server.endpoint, request, LIMIT)
-            .await
-            .unwrap();
+        let answer = client.upstream.send(&server.endpoint, request, LIMIT).await.unwrap();
         let (text, end) = read(answer.into_body()).await;
         end.unwrap();
         assert_eq!((text.len(), text.trim_matches('x')), (LENGTH, ""));

@@ -18,11 +18,7 @@ type Server = Connection<TlsStream<TcpStream>, Bytes>;
 
 async fn accept(acceptor: TlsAcceptor, tcp: TcpStream, streams_max: u32) -> Server {
     let tls = acceptor.accept(tcp).await.unwrap();
-    h2::server::Builder::new()
-        .max_concurrent_streams(streams_max)
-        .handshake(tls)
-        .await
-        .unwrap()
+    h2::server::Builder::new().max_concurrent_streams(streams_max).handshake(tls).await.unwrap()
 }
 
 /// A server whose connections answer as `respond` says, at most `streams_max` at a time.
@@ -222,13 +218,8 @@ async fn authority_path_and_length_are_set_as_the_endpoint_says() {
         .await;
     client.call(&server).await;
     let request = requests.recv().await.unwrap();
-    let Endpoint::Http(http) = &server.endpoint else {
-        panic!("in memory")
-    };
-    assert_eq!(
-        request.uri().to_string(),
-        format!("https://{}/v1/chat", http.authority)
-    );
+    let Endpoint::Http(http) = &server.endpoint else { panic!("in memory") };
+    assert_eq!(request.uri().to_string(), format!("https://{}/v1/chat", http.authority));
     assert_eq!(request.headers()["content-length"], "2");
     assert!(!request.headers().contains_key("host"));
 }

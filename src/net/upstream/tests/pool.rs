@@ -55,11 +55,7 @@ async fn a_connection_that_the_server_will_close_is_not_kept() {
     let client = client();
     let server = client.in_memory(|_, mut pipe| async move {
         request(&mut pipe).await;
-        say(
-            &mut pipe,
-            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello",
-        )
-        .await;
+        say(&mut pipe, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello").await;
         // It stays open on this side: the header alone must do.
         let _ = pipe.read(&mut [0]).await;
     });
@@ -71,10 +67,7 @@ async fn a_connection_that_the_server_will_close_is_not_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_connections_are_capped_and_closed_after_their_time() {
-    let client = client_with(Settings {
-        max_idle_per_endpoint: 2,
-        ..Settings::default()
-    });
+    let client = client_with(Settings { max_idle_per_endpoint: 2, ..Settings::default() });
     let open = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&open);
     let server = client.in_memory(move |_, pipe| {
@@ -96,10 +89,7 @@ async fn idle_connections_are_capped_and_closed_after_their_time() {
     tokio::time::sleep(Duration::from_secs(91)).await;
     assert_eq!(client.upstream.idle(), 0);
     assert_eq!(open.load(Ordering::SeqCst), 0);
-    assert!(
-        client.upstream.pool.is_empty(),
-        "places without a connection are forgotten"
-    );
+    assert!(client.upstream.pool.is_empty(), "places without a connection are forgotten");
 
     // And the sweep starts again with the next call.
     client.call(&server).await;
@@ -123,10 +113,7 @@ async fn a_connection_past_its_time_is_not_used_before_the_sweep_comes() {
 
 #[tokio::test]
 async fn concurrent_calls_have_a_connection_each_and_no_more_than_the_cap_is_kept() {
-    let client = client_with(Settings {
-        max_idle_per_endpoint: 3,
-        ..Settings::default()
-    });
+    let client = client_with(Settings { max_idle_per_endpoint: 3, ..Settings::default() });
     let server = client.in_memory(|_, mut pipe| async move {
         while request(&mut pipe).await.is_some() {
             say(&mut pipe, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel").await;

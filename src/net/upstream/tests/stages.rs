@@ -7,20 +7,12 @@ use super::fixture::*;
 
 async fn stage(client: &Client, url: &str) -> Stage {
     let endpoint = Endpoint::parse(url).unwrap();
-    client
-        .upstream
-        .send(&endpoint, post("hi"), LIMIT)
-        .await
-        .unwrap_err()
-        .stage
+    client.upstream.send(&endpoint, post("hi"), LIMIT).await.unwrap_err().stage
 }
 
 #[tokio::test]
 async fn a_name_without_an_address_fails_at_resolve() {
-    assert_eq!(
-        stage(&client(), "http://does-not-exist.invalid").await,
-        Stage::Resolve
-    );
+    assert_eq!(stage(&client(), "http://does-not-exist.invalid").await, Stage::Resolve);
 }
 
 #[tokio::test]
@@ -29,11 +21,7 @@ async fn a_closed_port_fails_at_connect_and_says_why() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let endpoint = Endpoint::parse(&url).unwrap();
-    let error = client()
-        .upstream
-        .send(&endpoint, post("hi"), LIMIT)
-        .await
-        .unwrap_err();
+    let error = client().upstream.send(&endpoint, post("hi"), LIMIT).await.unwrap_err();
     assert_eq!((error.stage, error.stage.written()), (Stage::Connect, false));
     assert_eq!(error.to_string(), format!("no connection to {url}"));
     assert!(error.source().is_some());
@@ -42,11 +30,7 @@ async fn a_closed_port_fails_at_connect_and_says_why() {
 #[tokio::test]
 async fn an_unknown_service_fails_at_connect() {
     let endpoint = Endpoint::Memory("nobody".into());
-    let error = client()
-        .upstream
-        .send(&endpoint, post("hi"), LIMIT)
-        .await
-        .unwrap_err();
+    let error = client().upstream.send(&endpoint, post("hi"), LIMIT).await.unwrap_err();
     assert_eq!(error.stage, Stage::Connect);
 }
 
@@ -75,9 +59,7 @@ async fn a_certificate_of_another_name_fails_at_tls() {
             async move { drop(acceptor.accept(tcp).await) }
         })
         .await;
-    let Endpoint::Http(http) = &server.endpoint else {
-        panic!("in memory")
-    };
+    let Endpoint::Http(http) = &server.endpoint else { panic!("in memory") };
     let url = format!("https://127.0.0.1:{}", http.port);
     assert_eq!(stage(&client, &url).await, Stage::Tls);
 }

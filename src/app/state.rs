@@ -1,0 +1,143 @@
+//! What outlives every policy: counts, keys, scripted providers, tasks. Tests build one without a process.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::StartError;
+use crate::clock::Clock;
+use crate::environment::Environment;
+use crate::ids::ProviderId;
+use crate::limits::Ledger;
+use crate::mock::Mock;
+use crate::net::body::BufferBudget;
+use crate::net::endpoint::Endpoint;
+use crate::net::memory::MemoryNet;
+use crate::net::tls::LazyTls;
+use crate::net::upstream::{self, Upstream};
+use crate::policy::Snapshot;
+use crate::policy::store::PolicyStore;
+use crate::policy::watch::Loaded;
+use crate::random::Random;
+use crate::relay::{self, Relay, Shared};
+use crate::secret::Secrets;
+use crate::server::Drain;
+use crate::tasks::Tasks;
+use crate::telemetry::access_log::AccessLog;
+
+/// What a running egret is made of.
+pub struct State {
+    /// What all workers share on a call's path.
+    pub shared: Arc<Shared>,
+    /// How far the end of serving has come.
+    pub drain: Drain,
+    /// Background tasks.
+    pub tasks: Tasks,
+    /// Tells the time.
+    pub clock: Clock,
+    tls: LazyTls,
+    memory: MemoryNet,
+    mocks: Mutex<HashMap<ProviderId, Mock>>,
+}
+
+impl State {
+    /// Everything but a policy.
+    pub fn new(
+        environment: &Environment,
+        clock: Clock,
+        settings: relay::Settings,
+        max_buffered: usize,
+        extra_ca: Option<&Path>,
+    ) -> Result<Self, StartError> {
+        let shared = Shared {
+            store: Arc::new(PolicyStore::empty()),
+            ledger: Arc::new(Ledger::new()),
+            secrets: Arc::new(Secrets::new(environment.clone())),
+            access_log: Arc::new(AccessLog::new()),
+            budget: BufferBudget::new(max_buffered),
+            settings,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            drain: Drain::new(),
+            tasks: Tasks::new(),
+            clock,
+            tls: LazyTls::new(extra_ca)?,
+            memory: MemoryNet::new(),
+            mocks: Mutex::default(),
+        })
+    }
+
+    /// Brings the first policy into force.
+    pub fn begin(&self, loaded: Loaded) {
+        self.prepare(&loaded.snapshot);
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        self.shared.store.accept(loaded.snapshot, loaded.warnings, self.clock.wall());
+    }
+
+    /// Waits for a first policy: the process is live, not ready.
+    pub fn await_first(&self, diagnostics: String) {
+        tracing::error!("no good policy yet, waiting for one\n\n{diagnostics}");
+        self.shared.store.reject(diagnostics, self.clock.wall());
+    }
+
+    /// Gets ready what a policy needs from outside it, before it comes into force: keys and scripted providers.
+    pub fn prepare(&self, snapshot: &Snapshot) {
+        let keys = snapshot.providers.values().filter_map(|provider| provider.key.as_ref());
+        for missing in self.shared.secrets.adopt(keys) {
+            tracing::error!("{missing}");
+        }
+        for provider in snapshot.providers.values() {
+            if let (Endpoint::Memory(name), Some(_)) = (&provider.endpoint, &provider.mock) {
+                self.register_mock(&provider.id, name);
+            }
+        }
+    }
+
+    /// The relay of one worker, with connections of its own.
+    pub fn relay(&self, random: Random) -> Arc<Relay> {
+        let (tls, memory) = (self.tls.clone(), self.memory.clone());
+        Arc::new(Relay {
+            shared: Arc::clone(&self.shared),
+            upstream: Upstream::new(tls, memory, self.tasks.clone(), upstream::Settings::default()),
+            clock: self.clock.clone(),
+            random,
+        })
+    }
+
+    /// A scripted provider of the policy, as the process runs it; for tests.
+    pub fn mock(&self, provider: &str) -> Option<Mock> {
+        self.mocks.lock().get(provider).cloned()
+    }
+
+    /// Writes what the access log holds to standard output.
+    pub fn flush(&self) {
+        // A reader that went away is no fault of ours; the log has counted what was lost.
+        let _ = self.shared.access_log.drain_to(&mut std::io::stdout().lock());
+    }
+
+    /// A scripted provider keeps its place in its faults over a reload; what it does is the policy's in force.
+    fn register_mock(&self, id: &ProviderId, name: &str) {
+        let mut mocks = self.mocks.lock();
+        if mocks.contains_key(id) {
+            return;
+        }
+        let (store, provider) = (Arc::clone(&self.shared.store), id.clone());
+        let script = move || {
+            let script = store.load().and_then(|snapshot| snapshot.providers.get(&provider)?.mock.clone());
+            script.unwrap_or_default()
+        };
+        let mock = Mock::new(script);
+        mocks.insert(id.clone(), mock.clone());
+        let tasks = self.tasks.clone();
+        let accept = move |io| {
+            let mock = mock.clone();
+            tasks.spawn("mock provider", async move { mock.serve(io).await });
+        };
+        self.memory.register(name, Arc::new(accept));
+    }
+}

@@ -1,0 +1,184 @@
+//! `egret run`: relay calls under a policy.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::app::{self, Options};
+use crate::environment::Environment;
+use crate::ids::TenantId;
+use crate::server::Mode;
+
+/// Exit codes: 0 after a drain; 1 a fault of the process (an address in use, a broken CA file); 2 no good policy, or
+/// wrong usage.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes:\n  0  drained after SIGTERM or SIGINT\n  1  could not start: an address in use, an unreadable CA file, ..\n  2  no good policy (its diagnostics are printed), or wrong usage\n\nSignals:\n  SIGTERM, SIGINT  drain; a second one ends at once\n  SIGHUP           load the policy again")]
+pub struct Args {
+    /// The policy: a YAML file, or a directory of them; watched for changes
+    #[arg(long, env = "EGRET_POLICY", value_name = "PATH")]
+    policy: PathBuf,
+
+    /// Where apps call
+    #[arg(long, env = "EGRET_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:4100")]
+    listen: SocketAddr,
+
+    /// Where operators look: /livez /readyz /metrics /policy /usage
+    #[arg(long, env = "EGRET_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:4101")]
+    admin: SocketAddr,
+
+    /// A second address with just /livez /readyz /metrics, for kubelet and Prometheus
+    #[arg(long, env = "EGRET_METRICS", value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
+
+    /// The tenant of callers on loopback that send no key, instead of the one with `local: true`
+    #[arg(long, env = "EGRET_TENANT", value_name = "NAME")]
+    tenant: Option<String>,
+
+    /// What SIGTERM means: a sidecar serves on until its app is idle, a gateway stops accepting
+    #[arg(long, env = "EGRET_DRAIN", value_name = "MODE", value_enum, default_value_t = DrainMode::Sidecar)]
+    drain: DrainMode,
+
+    /// How long calls in flight may take to end after SIGTERM
+    #[arg(long, env = "EGRET_DRAIN_DEADLINE", value_name = "TIME", default_value = "25s", value_parser = duration)]
+    drain_deadline: Duration,
+
+    /// Gateway drain: how long to go on accepting after SIGTERM, until load balancers have noticed
+    #[arg(long, env = "EGRET_DRAIN_GRACE", value_name = "TIME", default_value = "5s", value_parser = duration)]
+    drain_grace: Duration,
+
+    /// Without a good policy at start, stay live but not ready and wait for one
+    #[arg(long, env = "EGRET_AWAIT_POLICY")]
+    await_policy: bool,
+
+    /// Worker threads; default: one per core
+    #[arg(long, env = "EGRET_WORKERS", value_name = "N")]
+    workers: Option<std::num::NonZeroUsize>,
+
+    /// The largest request body
+    #[arg(long, env = "EGRET_MAX_BODY", value_name = "SIZE", default_value = "32Mi", value_parser = size)]
+    max_body: usize,
+
+    /// How many request bytes the process holds at most, all calls together; beyond, 503
+    #[arg(long, env = "EGRET_MAX_BUFFERED", value_name = "SIZE", default_value = "48Mi", value_parser = size)]
+    max_buffered: usize,
+
+    /// Certificates to trust towards providers, beside the system's (PEM)
+    #[arg(long, env = "EGRET_EXTRA_CA", value_name = "FILE")]
+    extra_ca: Option<PathBuf>,
+
+    /// Accept HTTP/2 without TLS as well; no official SDK needs it
+    #[arg(long, env = "EGRET_H2C")]
+    h2c: bool,
+
+    /// Diagnostics to standard error: error, warn, info, debug, or a filter as in `egret=debug,warn`
+    #[arg(long, env = "EGRET_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+/// What SIGTERM means.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum DrainMode {
+    /// Serve on until no call came for a second: the app may still need us
+    Sidecar,
+    /// Tell load balancers, stop accepting, finish what is in flight
+    Gateway,
+}
+
+/// Runs until drained.
+pub(super) fn run(args: Args, environment: &Environment) -> ExitCode {
+    if let Err(error) = start_log(&args.log) {
+        #[expect(clippy::print_stderr, reason = "the log that would take it is what failed")]
+        {
+            eprintln!("egret: --log {}: {error}", args.log);
+        }
+        return ExitCode::from(2);
+    }
+    let outcome = app::run(options(args), environment);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "why the process ends, for whoever started it")]
+            {
+                eprintln!("egret: {error}");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn options(args: Args) -> Options {
+    let cores = std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
+    Options {
+        policy: args.policy,
+        listen: args.listen,
+        admin: args.admin,
+        metrics: args.metrics,
+        stamp: args.tenant.map(TenantId::from),
+        drain: match args.drain {
+            DrainMode::Sidecar => Mode::Sidecar,
+            DrainMode::Gateway => Mode::Gateway,
+        },
+        drain_deadline: args.drain_deadline,
+        drain_grace: args.drain_grace,
+        await_policy: args.await_policy,
+        workers: args.workers.unwrap_or(cores),
+        max_body: args.max_body,
+        max_buffered: args.max_buffered,
+        extra_ca: args.extra_ca,
+        h2c: args.h2c,
+    }
+}
+
+/// Diagnostics go to standard error, so that standard output is the access log alone.
+fn start_log(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter: tracing_subscriber::EnvFilter = filter.parse()?;
+    let started = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    if started.is_err() {
+        tracing::debug!("a log is running already");
+    }
+    Ok(())
+}
+
+/// `300ms`, `25s`, `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| "needs a number and a unit, as in 25s".to_owned())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        _ => Err("needs a unit: ms, s or m, as in 25s".to_owned()),
+    }
+}
+
+/// `65536`, `512Ki`, `32Mi`, `1Gi`.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: usize = number.parse().map_err(|_| "needs a number of bytes, as in 32Mi".to_owned())?;
+    let factor = match unit {
+        "" => 1,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        _ => return Err("has an unknown unit; known are Ki, Mi and Gi".to_owned()),
+    };
+    number.checked_mul(factor).ok_or_else(|| "is too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_are_read_with_their_units() {
+        assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert!(duration("25").is_err() && duration("s").is_err() && duration("1h").is_err());
+        assert_eq!(size("32Mi"), Ok(32 << 20));
+        assert_eq!(size("17"), Ok(17));
+        assert!(size("1MB").is_err() && size("").is_err());
+    }
+}

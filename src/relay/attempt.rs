@@ -1,0 +1,273 @@
+//! One try at one target, up to the point where its answer may go to the caller.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::BodyExt as _;
+
+use super::outcome::{Failure, Timer, Verdict, judge};
+use super::receive::Asked;
+use super::{Relay, shape};
+use crate::clock::Instant;
+use crate::dialect::openai::stream::StreamReader;
+use crate::dialect::openai::usage::{AnswerFault, in_answer, judge_answer};
+use crate::net::body::{BufferBudget, Prefix, read_prefix};
+use crate::net::headers;
+use crate::net::upstream::UpstreamBody;
+use crate::policy::snapshot::{Model, Timeouts};
+use crate::usage::Usage;
+
+/// A plain answer up to this size is held until it is complete; over that it is passed on.
+const HELD_ANSWER: usize = 8 * 1024 * 1024;
+/// The longest error of a provider that is passed on.
+const HELD_ERROR: usize = 256 * 1024;
+
+/// What a try takes.
+pub(super) struct Attempt<'a> {
+    pub(super) relay: &'a Relay,
+    pub(super) asked: &'a Asked,
+    pub(super) from_caller: &'a HeaderMap,
+    pub(super) target: &'a Model,
+    pub(super) timeouts: Timeouts,
+    /// When the whole call is over.
+    pub(super) deadline: Instant,
+    /// Whether the provider's own error is wanted when it fails: there is no other candidate.
+    pub(super) keep_error: bool,
+}
+
+/// What a provider answered, with nothing of it sent yet.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: AnswerBody,
+}
+
+/// The body of an answer.
+pub(super) enum AnswerBody {
+    /// Complete.
+    Whole { bytes: Bytes, usage: Option<Usage> },
+    /// A plain answer too large to be held: its beginning, and the rest as it comes.
+    Large { first: Bytes, rest: UpstreamBody },
+    /// The first events of a stream, and the rest as it comes.
+    Stream {
+        first: Bytes,
+        rest: UpstreamBody,
+        reader: StreamReader,
+    },
+}
+
+/// A try that gave nothing to send.
+pub(super) struct Lost {
+    pub(super) failure: Failure,
+    /// How long the provider asks us to wait.
+    pub(super) retry_after: Option<Duration>,
+    /// The provider's own error, where it was wanted.
+    pub(super) error: Option<Box<Answer>>,
+}
+
+impl From<Failure> for Lost {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            retry_after: None,
+            error: None,
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// Sends the request and reads as much of the answer as has to be known before it may be passed on.
+    ///
+    /// Dropped on the way, the connection to the provider is closed (HTTP/1) or the stream reset (HTTP/2).
+    pub(super) async fn run(&self) -> Result<Answer, Lost> {
+        if self.asked.facts.stream {
+            let response = self
+                .within(Timer::StreamIdle, self.timeouts.stream_idle, self.send())
+                .await??;
+            self.stream(response).await
+        } else {
+            self.within(Timer::Answer, self.timeouts.answer, async {
+                self.plain(self.send().await?).await
+            })
+            .await?
+        }
+    }
+
+    async fn send(&self) -> Result<Response<UpstreamBody>, Lost> {
+        let shared = &self.relay.shared;
+        let request = shape::request(self.asked, self.target, self.from_caller, &shared.secrets)?;
+        let endpoint = &self.target.provider.endpoint;
+        let sent = self
+            .relay
+            .upstream
+            .send(endpoint, request, self.timeouts.connect)
+            .await;
+        sent.map_err(|error| Failure::Connection(error.stage).into())
+    }
+
+    async fn plain(&self, response: Response<UpstreamBody>) -> Result<Answer, Lost> {
+        let (status, headers, body) = match self.judged(response).await? {
+            Judged::Returned(answer) => return Ok(answer),
+            Judged::Answer(status, headers, body) => (status, headers, body),
+        };
+        expect_type(&headers, b"application/json")?;
+        match read_prefix(body, HELD_ANSWER, &self.relay.shared.budget).await.map_err(|_| Failure::Cut)? {
+            Prefix::Whole(bytes) => {
+                judge_answer(&bytes).map_err(|fault| match fault {
+                    AnswerFault::Empty => Failure::Empty,
+                    AnswerFault::NotJson | AnswerFault::Error => Failure::NoAnswer,
+                })?;
+                let usage = in_answer(self.asked.api, &bytes);
+                Ok(Answer {
+                    status,
+                    headers,
+                    body: AnswerBody::Whole { bytes, usage },
+                })
+            }
+            Prefix::Part { first, rest } => Ok(Answer {
+                status,
+                headers,
+                body: AnswerBody::Large { first, rest },
+            }),
+        }
+    }
+
+    async fn stream(&self, response: Response<UpstreamBody>) -> Result<Answer, Lost> {
+        let judged = self
+            .within(
+                Timer::StreamIdle,
+                self.timeouts.stream_idle,
+                self.judged(response),
+            )
+            .await??;
+        let (status, headers, mut rest) = match judged {
+            Judged::Returned(answer) => return Ok(answer),
+            Judged::Answer(status, headers, body) => (status, headers, body),
+        };
+        expect_type(&headers, b"text/event-stream")?;
+        let hide = shape::hides_usage(self.asked, &self.target.provider);
+        let mut reader = StreamReader::new(self.asked.api, hide);
+        loop {
+            let chunk = self
+                .within(Timer::StreamIdle, self.timeouts.stream_idle, next_data(&mut rest))
+                .await?;
+            match chunk {
+                None => return Err(Failure::Empty.into()),
+                Some(Err(_)) => return Err(Failure::Cut.into()),
+                Some(Ok(bytes)) => {
+                    let first = reader.push(bytes).map_err(|_| Failure::NoAnswer)?;
+                    if !first.is_empty() {
+                        return Ok(Answer {
+                            status,
+                            headers,
+                            body: AnswerBody::Stream { first, rest, reader },
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sorts a response by its status.
+    async fn judged(&self, response: Response<UpstreamBody>) -> Result<Judged, Lost> {
+        let (head, body) = response.into_parts();
+        let budget = &self.relay.shared.budget;
+        match judge(head.status) {
+            Verdict::Answer => Ok(Judged::Answer(head.status, head.headers, body)),
+            Verdict::Return => Ok(Judged::Returned(error_of(head.status, head.headers, body, budget).await?)),
+            Verdict::Next(failure) => {
+                let retry_after = headers::retry_after(&head.headers, self.relay.clock.wall());
+                let error = match failure {
+                    Failure::Status(status) if self.keep_error => {
+                        error_of(status, head.headers, body, budget).await.ok().map(Box::new)
+                    }
+                    _ => None,
+                };
+                Err(Lost {
+                    failure,
+                    retry_after,
+                    error,
+                })
+            }
+        }
+    }
+
+    /// Gives `what` its time: `limit`, but not beyond the call's own deadline.
+    async fn within<T>(
+        &self,
+        timer: Timer,
+        limit: Duration,
+        what: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        let own = self.relay.clock.now() + limit;
+        let (until, timer) = if own < self.deadline {
+            (own, timer)
+        } else {
+            (self.deadline, Timer::Total)
+        };
+        tokio::time::timeout_at(until, what)
+            .await
+            .map_err(|_| Failure::TimedOut(timer))
+    }
+}
+
+/// The next bytes of a body; frames without bytes are passed over.
+async fn next_data(body: &mut UpstreamBody) -> Option<Result<Bytes, hyper::Error>> {
+    loop {
+        match body.frame().await? {
+            Ok(frame) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Some(Ok(bytes));
+                }
+            }
+            Err(error) => return Some(Err(error)),
+        }
+    }
+}
+
+enum Judged {
+    Answer(StatusCode, HeaderMap, UpstreamBody),
+    Returned(Answer),
+}
+
+/// A provider's error as an answer: its own status and words.
+async fn error_of(
+    status: StatusCode,
+    headers: HeaderMap,
+    body: UpstreamBody,
+    budget: &BufferBudget,
+) -> Result<Answer, Failure> {
+    match read_prefix(body, HELD_ERROR, budget).await {
+        Ok(Prefix::Whole(bytes)) => Ok(Answer {
+            status,
+            headers,
+            body: AnswerBody::Whole { bytes, usage: None },
+        }),
+        Ok(Prefix::Part { .. }) => Err(Failure::NoAnswer),
+        Err(_) => Err(Failure::Cut),
+    }
+}
+
+/// A missing content type is let pass: some servers of this dialect send none, and the body is judged anyway. What is
+/// compressed though we asked for `identity` cannot be judged.
+fn expect_type(headers: &HeaderMap, expected: &[u8]) -> Result<(), Failure> {
+    if headers::is_encoded(headers) {
+        return Err(Failure::WrongType);
+    }
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let media_type = value
+        .as_bytes()
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    if media_type.eq_ignore_ascii_case(expected) {
+        Ok(())
+    } else {
+        Err(Failure::WrongType)
+    }
+}

@@ -1,0 +1,167 @@
+//! The walk over the candidates: each gets room, then a try, until one answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::attempt::{Answer, Attempt, Lost};
+use super::call::Call;
+use super::outcome::Failure;
+use super::receive::Asked;
+use super::refusal::Refusal;
+use super::route::Candidates;
+use super::{Relay, admit, shape};
+use crate::dialect::error::Cause;
+use crate::limits::Exceeded;
+use crate::policy::snapshot::{Model, Principal};
+
+/// What the walk found.
+pub(super) struct Dispatched {
+    pub(super) answer: Answer,
+    pub(super) target: Arc<Model>,
+    pub(super) attempts: u32,
+}
+
+/// Tries the candidates in order. The refusal comes with the number of tries.
+pub(super) async fn dispatch(
+    relay: &Relay,
+    call: &mut Call,
+    principal: &Principal,
+    asked: &Asked,
+    from_caller: &HeaderMap,
+    candidates: &Candidates,
+) -> Result<Dispatched, (Refusal, u32)> {
+    let timeouts = candidates.route.timeouts;
+    let deadline = call.started + timeouts.total;
+    let only_one = candidates.targets.len() == 1 || asked.facts.stateful;
+    let mut walk = Walk::default();
+    for target in &candidates.targets {
+        if let Err(refusal) = shape::check_fields(asked, target) {
+            walk.unfit.get_or_insert(refusal);
+            continue;
+        }
+        let now = relay.clock.now();
+        if let Err(exceeded) = admit::admit(&relay.shared.ledger, &mut call.held, principal, &target.id, now)
+        {
+            walk.exceeded = Some(exceeded);
+            continue;
+        }
+        let attempt = Attempt {
+            relay,
+            asked,
+            from_caller,
+            target,
+            timeouts,
+            deadline,
+            keep_error: only_one,
+        };
+        let outcome = attempt.run().await;
+        if outcome.as_ref().err().is_none_or(|lost| lost.failure.written())
+            && let Some(held) = &mut call.held
+        {
+            held.used(relay.clock.now());
+        }
+        walk.attempts += 1;
+        match outcome {
+            Ok(answer) => {
+                call.tried(target, now, None, Some(answer.status));
+                return Ok(Dispatched {
+                    answer,
+                    target: Arc::clone(target),
+                    attempts: walk.attempts,
+                });
+            }
+            Err(lost) => {
+                call.tried(target, now, Some(lost.failure), lost.failure.status());
+                report(target, &lost);
+                walk.lost(lost, target);
+            }
+        }
+        // An id made by this provider means nothing to another; a call that is over is not tried again.
+        if asked.facts.stateful || relay.clock.now() >= deadline {
+            break;
+        }
+    }
+    walk.exhausted()
+}
+
+/// What the walk has met so far.
+#[derive(Default)]
+struct Walk {
+    attempts: u32,
+    last: Option<Failure>,
+    any_but_key: bool,
+    shortest_wait: Option<Duration>,
+    /// The provider's own error, where there is no other candidate.
+    error: Option<(Box<Answer>, Arc<Model>)>,
+    exceeded: Option<Exceeded>,
+    unfit: Option<Refusal>,
+}
+
+impl Walk {
+    fn lost(&mut self, lost: Lost, target: &Arc<Model>) {
+        self.last = Some(lost.failure);
+        self.any_but_key |= !lost.failure.is_our_key();
+        self.shortest_wait = match (self.shortest_wait, lost.retry_after) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self.error = lost.error.map(|answer| (answer, Arc::clone(target)));
+    }
+
+    /// No candidate answered: why, in the caller's terms (DESIGN section 7).
+    fn exhausted(self) -> Result<Dispatched, (Refusal, u32)> {
+        if let Some((answer, target)) = self.error {
+            return Ok(Dispatched {
+                answer: *answer,
+                target,
+                attempts: self.attempts,
+            });
+        }
+        let Some(last) = self.last else {
+            let limit = self.exceeded.as_ref().map(admit::refusal);
+            let refusal = limit.or(self.unfit).unwrap_or_else(none_available);
+            return Err((refusal, 0));
+        };
+        let refusal = if !self.any_but_key {
+            let message =
+                "No provider accepts egret's own key for it. This is for the platform team to mend.";
+            Refusal::new(Cause::UpstreamAuthFailed, message)
+        } else if last.is_timeout() {
+            Refusal::new(Cause::UpstreamTimeout, "The provider did not answer in time.")
+        } else if self.attempts == 1 && last.is_nonsense() {
+            Refusal::new(
+                Cause::UpstreamFailed,
+                "The provider's answer broke off or was none.",
+            )
+        } else {
+            none_available()
+        };
+        let refusal = match (self.attempts, self.shortest_wait) {
+            (1, Some(wait)) => refusal.retry_after(wait),
+            (1, None) => refusal,
+            // We have tried for the caller: its SDK's own retries would multiply ours.
+            _ => refusal.never_retry(),
+        };
+        Err((refusal, self.attempts))
+    }
+}
+
+fn none_available() -> Refusal {
+    Refusal::new(
+        Cause::NoProviderAvailable,
+        "No provider is available for this model now.",
+    )
+}
+
+fn report(target: &Model, lost: &Lost) {
+    let (provider, model, outcome) = (&target.provider.id, &target.id, lost.failure.name());
+    let status = lost.failure.status().map(|status| status.as_u16());
+    if lost.failure.is_our_key() {
+        tracing::error!(%provider, %model, outcome, status, "a provider does not accept our key");
+    } else {
+        let retry_after_ms = lost.retry_after.map(|wait| wait.as_millis() as u64);
+        tracing::warn!(%provider, %model, outcome, status, retry_after_ms, "an attempt failed");
+    }
+}

@@ -1,0 +1,107 @@
+//! The names that a caller may use, as `GET /v1/models` tells them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::refusal::Refusal;
+use super::route::{self, may_dispatch};
+use crate::dialect::openai::models::{ModelEntry, PriceEntry, list, one};
+use crate::policy::Snapshot;
+use crate::policy::snapshot::{Principal, Route, Tenant};
+
+/// All of them, sorted by name.
+pub(super) fn all(snapshot: &Snapshot, principal: &Principal) -> Bytes {
+    let tenant = &principal.tenant;
+    let entries: Vec<_> = route::usable(snapshot, tenant)
+        .into_iter()
+        .map(|route| entry(route, tenant))
+        .collect();
+    list(&entries)
+}
+
+/// One of them, by its name as it stands in the path.
+pub(super) fn show(snapshot: &Snapshot, principal: &Principal, id: &str) -> Result<Bytes, Refusal> {
+    let tenant = &principal.tenant;
+    let id = percent_decoded(id);
+    let route = snapshot
+        .routes
+        .get(&*id)
+        .ok_or_else(|| route::unknown(&id, tenant))?;
+    let permitted = tenant.access.allowed.contains(&route.id)
+        && route
+            .targets
+            .iter()
+            .any(|target| may_dispatch(&tenant.access, target));
+    // To this caller a name that it may not use does not exist, as the provider itself would say.
+    if permitted {
+        Ok(one(&entry(route, tenant)))
+    } else {
+        Err(route::unknown(&id, tenant))
+    }
+}
+
+/// What is told of a name is what holds for the target tried first.
+fn entry<'a>(route: &'a Arc<Route>, tenant: &Tenant) -> ModelEntry<'a> {
+    let permitted: Vec<_> = route
+        .targets
+        .iter()
+        .filter(|target| may_dispatch(&tenant.access, target))
+        .collect();
+    let first = permitted.first().copied().unwrap_or(&route.targets[0]);
+    let own = route.id.as_str() == first.id.as_str() && route.targets.len() == 1;
+    ModelEntry {
+        id: route.id.as_str(),
+        created: 0,
+        owned_by: if own { first.provider.id.as_str() } else { "policy" },
+        context_window: first.context_tokens,
+        max_output_tokens: first.max_output_tokens,
+        skills: &first.skills,
+        price: first.prices.first().map(|price| PriceEntry {
+            input_per_mtok: &price.input,
+            output_per_mtok: &price.output,
+            cache_read_per_mtok: price.cache_read.as_deref(),
+            cache_write_per_mtok: price.cache_write.as_deref(),
+        }),
+    }
+}
+
+fn percent_decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let (bytes, mut decoded, mut i) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
+    while i < bytes.len() {
+        let hex = bytes
+            .get(i + 1..i + 3)
+            .and_then(|two| std::str::from_utf8(two).ok());
+        match hex
+            .filter(|_| bytes[i] == b'%')
+            .and_then(|two| u8::from_str_radix(two, 16).ok())
+        {
+            Some(byte) => {
+                decoded.push(byte);
+                i += 3;
+            }
+            None => {
+                decoded.push(bytes[i]);
+                i += 1;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_a_path_are_percent_decoded() {
+        assert_eq!(percent_decoded("gpt-4.1"), "gpt-4.1");
+        assert_eq!(percent_decoded("org%2Fname%20x"), "org/name x");
+        assert_eq!(percent_decoded("50%"), "50%");
+        assert_eq!(percent_decoded("%zz%4"), "%zz%4");
+    }
+}

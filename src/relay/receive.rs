@@ -1,0 +1,122 @@
+//! The request's body: read under its caps, scanned once, kept until the commit point.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http_body::Body;
+
+use super::refusal::Refusal;
+use crate::dialect::Api;
+use crate::dialect::edit::{self, BodyFault, RequestFacts};
+use crate::dialect::error::Cause;
+use crate::net::body::{BufferBudget, Buffered, ReadError, read_capped};
+
+/// A body that takes longer than this to arrive is not waited for.
+const ARRIVAL: Duration = Duration::from_secs(60);
+
+/// Any error of a request's body.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the caller asks for: the body as it came, and what we read of it.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The operation.
+    pub(super) api: Api,
+    /// What the body says, and where.
+    pub(super) facts: RequestFacts,
+    body: Buffered,
+}
+
+impl Asked {
+    /// The body as it came.
+    pub(super) fn body(&self) -> &Bytes {
+        self.body.bytes()
+    }
+
+    /// The name in `model`.
+    pub(super) fn model(&self) -> Cow<'_, str> {
+        self.facts.model(self.body())
+    }
+}
+
+/// Reads and scans a request's body.
+pub(super) async fn receive<B>(
+    api: Api,
+    headers: &HeaderMap,
+    body: B,
+    max_body: usize,
+    budget: &BufferBudget,
+) -> Result<Asked, Refusal>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    expect_json(headers)?;
+    let reading = tokio::time::timeout(ARRIVAL, read_capped(body, max_body, budget));
+    let body = reading
+        .await
+        .map_err(|_| too_slow())?
+        .map_err(|error| unreadable(&error, max_body))?;
+    let facts = edit::read(api, body.bytes()).map_err(|fault| unfit(&fault))?;
+    Ok(Asked { api, facts, body })
+}
+
+/// Checked before the body is polled: a caller that waits for `100 Continue` need not send it.
+fn expect_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    if let Some(encoding) = headers.get(CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        let message = "Compressed request bodies are not accepted: send the body without Content-Encoding.";
+        return Err(Refusal::new(Cause::UnsupportedMediaType, message));
+    }
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .map_or(&b""[..], |value| value.as_bytes());
+    let media_type = content_type
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    if media_type.eq_ignore_ascii_case(b"application/json") {
+        Ok(())
+    } else {
+        let message = "The body has to be JSON, sent with `Content-Type: application/json`.";
+        Err(Refusal::new(Cause::UnsupportedMediaType, message))
+    }
+}
+
+fn too_slow() -> Refusal {
+    Refusal::new(
+        Cause::RequestTimeout,
+        format!(
+            "The request's body did not arrive within {} s.",
+            ARRIVAL.as_secs()
+        ),
+    )
+}
+
+fn unreadable(error: &ReadError, max_body: usize) -> Refusal {
+    match error {
+        ReadError::TooLarge { .. } => {
+            let message = format!("The request's body is larger than {max_body} bytes (`--max-body`).");
+            Refusal::new(Cause::RequestTooLarge, message)
+        }
+        ReadError::OverBudget => {
+            let message =
+                "egret holds as many request bytes as it may (`--max-buffered`). Try again shortly.";
+            Refusal::new(Cause::Overloaded, message).retry_after(Duration::from_secs(1))
+        }
+        ReadError::Broken(_) => Refusal::new(Cause::InvalidRequest, "The request's body broke off."),
+    }
+}
+
+fn unfit(fault: &BodyFault) -> Refusal {
+    let refusal = Refusal::new(fault.cause(), fault.to_string());
+    match fault.param() {
+        Some(param) => refusal.param(param.to_owned()),
+        None => refusal,
+    }
+}

@@ -1,0 +1,128 @@
+//! Why egret answered by itself: a cause with code and status, a safe sentence, a retry hint.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+
+use super::rate_headers;
+use crate::dialect::Dialect;
+use crate::dialect::error::{self, Cause, Problem};
+use crate::ids::LimitKey;
+use crate::limits::Standing;
+
+/// What the official SDKs obey before their own judgement of a status.
+pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Beyond this an SDK would give up or ignore the hint (the OpenAI clients: 120 s and 60 s).
+const LONGEST_HINT: Duration = Duration::from_secs(60);
+
+/// One refusal, before a dialect gave it a form.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    cause: Cause,
+    message: Cow<'static, str>,
+    param: Option<Cow<'static, str>>,
+    retry: Retry,
+    standing: Option<(LimitKey, Standing)>,
+}
+
+/// What the caller should do about trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    /// As its SDK thinks right for the status.
+    AsUsual,
+    /// After this long.
+    After(Duration),
+    /// Not at all: we have tried, or it would wait too long.
+    Never,
+}
+
+impl Refusal {
+    /// A refusal with a sentence for the caller: no secret, prompt or answer may be in it.
+    pub(super) fn new(cause: Cause, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            cause,
+            message: message.into(),
+            param: None,
+            retry: Retry::AsUsual,
+            standing: None,
+        }
+    }
+
+    /// Names the request field at fault.
+    pub(super) fn param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// Tells when to try again; too long a wait becomes "do not", the sentence has to name it then.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry = if wait <= LONGEST_HINT {
+            Retry::After(wait)
+        } else {
+            Retry::Never
+        };
+        self
+    }
+
+    /// Tells where the caller stands with the limit that refused it.
+    pub(super) fn standing(mut self, key: LimitKey, standing: Standing) -> Self {
+        self.standing = Some((key, standing));
+        self
+    }
+
+    /// Tells the caller's SDK not to try again by itself.
+    pub(super) fn never_retry(mut self) -> Self {
+        self.retry = Retry::Never;
+        self
+    }
+
+    /// What decides status, type and code.
+    pub(super) fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The status in a dialect.
+    pub(super) fn status(&self, dialect: Dialect) -> StatusCode {
+        error::status(dialect, self.cause)
+    }
+
+    /// The body in a dialect.
+    pub(super) fn body(&self, dialect: Dialect) -> bytes::Bytes {
+        error::body(dialect, &self.problem())
+    }
+
+    /// The headers that a refusal brings along.
+    pub(super) fn headers(&self, headers: &mut HeaderMap) {
+        match self.retry {
+            Retry::AsUsual => {}
+            Retry::After(wait) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+            }
+            Retry::Never => {
+                headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+            }
+        }
+        if let Some((key, standing)) = &self.standing {
+            rate_headers::write(headers, key, standing);
+        }
+        if self.cause == Cause::Unauthenticated {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+    }
+
+    fn problem(&self) -> Problem<'_> {
+        Problem {
+            cause: self.cause,
+            message: &self.message,
+            param: self.param.as_deref(),
+        }
+    }
+}
+
+/// Rounded up, at least one: a caller that waits so long finds room.
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}

@@ -1,0 +1,111 @@
+//! From the name asked for to the ordered targets that may be tried. Takes nothing.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::refusal::Refusal;
+use crate::dialect::Api;
+use crate::dialect::error::Cause;
+use crate::policy::Snapshot;
+use crate::policy::snapshot::{Access, Model, Principal, Route, Tenant};
+
+/// The ordered targets for one call. Never empty.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    /// The route that the caller asked for.
+    pub(super) route: Arc<Route>,
+    /// Targets that may be tried, in order.
+    pub(super) targets: SmallVec<[Arc<Model>; 4]>,
+}
+
+/// Resolves the name asked for, for this caller and operation.
+pub(super) fn route(
+    snapshot: &Snapshot,
+    principal: &Principal,
+    name: &str,
+    api: Api,
+) -> Result<Candidates, Refusal> {
+    let tenant = &principal.tenant;
+    let route = snapshot.routes.get(name).ok_or_else(|| unknown(name, tenant))?;
+    if !tenant.access.allowed.contains(&route.id) {
+        return Err(not_allowed(tenant));
+    }
+    let mut targets = SmallVec::new();
+    let mut any_permitted = false;
+    for target in &route.targets {
+        if may_dispatch(&tenant.access, target) {
+            any_permitted = true;
+            if target.provider.apis.contains(api) {
+                targets.push(Arc::clone(target));
+            }
+        }
+    }
+    if !any_permitted {
+        return Err(not_allowed(tenant));
+    }
+    if targets.is_empty() {
+        let message = format!("No provider behind `{}` offers {api}.", route.id);
+        return Err(Refusal::new(Cause::InvalidRequest, message).param("model"));
+    }
+    Ok(Candidates {
+        route: Arc::clone(route),
+        targets,
+    })
+}
+
+/// Whether a model may be dispatched for a tenant, under whatever name it was reached.
+pub(super) fn may_dispatch(access: &Access, model: &Model) -> bool {
+    !access.denied.contains(&model.id)
+}
+
+/// The names that a tenant may ask for, sorted.
+pub(super) fn usable<'a>(snapshot: &'a Snapshot, tenant: &Tenant) -> Vec<&'a Arc<Route>> {
+    let mut routes: Vec<_> = snapshot
+        .routes
+        .values()
+        .filter(|route| tenant.access.allowed.contains(&route.id))
+        .filter(|route| {
+            route
+                .targets
+                .iter()
+                .any(|target| may_dispatch(&tenant.access, target))
+        })
+        .collect();
+    routes.sort_by(|a, b| a.id.cmp(&b.id));
+    routes
+}
+
+pub(super) fn unknown(name: &str, tenant: &Tenant) -> Refusal {
+    // The name is the caller's own; a long or strange one is not worth repeating.
+    let shown = if name.len() <= 100 && name.chars().all(|c| c.is_ascii_graphic()) {
+        name
+    } else {
+        "asked for"
+    };
+    let message = format!("The model `{shown}` does not exist. {}", choices(tenant));
+    Refusal::new(Cause::ModelNotFound, message).param("model")
+}
+
+pub(super) fn not_allowed(tenant: &Tenant) -> Refusal {
+    let message = format!(
+        "Tenant `{}` may not use this model. {}",
+        tenant.id,
+        choices(tenant)
+    );
+    Refusal::new(Cause::ModelNotAllowed, message).param("model")
+}
+
+/// Up to 20 names that the caller may use instead.
+fn choices(tenant: &Tenant) -> String {
+    const SHOWN: usize = 20;
+    let mut names: Vec<_> = tenant.access.allowed.iter().map(|id| id.as_str()).collect();
+    names.sort_unstable();
+    let more = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    match (names.is_empty(), more) {
+        (true, _) => "It may use none.".to_owned(),
+        (false, 0) => format!("It may use: {}.", names.join(", ")),
+        (false, more) => format!("It may use: {} and {more} more.", names.join(", ")),
+    }
+}

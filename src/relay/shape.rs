@@ -1,0 +1,89 @@
+//! The request as a provider gets it: built anew, the body's bytes kept but for the fields that policy edits.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, Uri};
+use http_body_util::Full;
+
+use super::outcome::Failure;
+use super::receive::Asked;
+use super::refusal::Refusal;
+use crate::dialect::edit::{self, Edits};
+use crate::dialect::error::Cause;
+use crate::dialect::provider::{AuthHeader, StreamUsage};
+use crate::net::headers;
+use crate::policy::snapshot::{Model, Provider};
+use crate::secret::{HeaderForm, Secrets};
+
+/// What providers see of us; the caller's own is its app's business.
+static USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("egret/", env!("CARGO_PKG_VERSION")));
+
+/// Refuses body fields that would let the caller choose what only policy chooses, where `target` does not forward them.
+pub(super) fn check_fields(asked: &Asked, target: &Model) -> Result<(), Refusal> {
+    let forward = &target.provider.forward;
+    match asked
+        .facts
+        .guarded
+        .iter()
+        .find(|field| !forward.iter().any(|name| &**name == **field))
+    {
+        None => Ok(()),
+        Some(field) => {
+            let message = format!(
+                "The field `{field}` names a model, endpoint or stored prompt, which the policy decides. A provider \
+                 gets it only where the policy lists it under `forward`."
+            );
+            Err(Refusal::new(Cause::FieldNotAllowed, message).param(*field))
+        }
+    }
+}
+
+/// Whether the usage event at the end of a stream is hidden: we asked for it, the caller did not.
+pub(super) fn hides_usage(asked: &Asked, provider: &Provider) -> bool {
+    match provider.stream_usage {
+        StreamUsage::Ask | StreamUsage::Always => !asked.facts.asks_usage,
+        StreamUsage::Never => false,
+    }
+}
+
+/// Builds the request for one attempt.
+pub(super) fn request(
+    asked: &Asked,
+    target: &Model,
+    from_caller: &HeaderMap,
+    secrets: &Secrets,
+) -> Result<Request<Full<Bytes>>, Failure> {
+    let provider = &target.provider;
+    let mut request = Request::new(Full::new(body(asked, target)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from(provider.endpoint.path(asked.api.path()));
+    let mut to_provider = headers::to_provider(from_caller, &USER_AGENT);
+    to_provider.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    authorize(&mut to_provider, provider, secrets)?;
+    if provider.mock.is_some() {
+        let faults = HeaderName::from_static(crate::mock::FAULT_HEADER);
+        if let Some(value) = from_caller.get(&faults) {
+            to_provider.insert(faults, value.clone());
+        }
+    }
+    *request.headers_mut() = to_provider;
+    Ok(request)
+}
+
+fn body(asked: &Asked, target: &Model) -> Bytes {
+    let edits = Edits {
+        model: (asked.model() != *target.name).then_some(&*target.name),
+        ask_usage: asked.facts.stream && target.provider.stream_usage == StreamUsage::Ask,
+    };
+    edit::apply(asked.api, asked.body(), &asked.facts, &edits)
+}
+
+fn authorize(to_provider: &mut HeaderMap, provider: &Provider, secrets: &Secrets) -> Result<(), Failure> {
+    let Some(place) = &provider.key else { return Ok(()) };
+    let (name, form) = match provider.auth {
+        AuthHeader::Bearer => (AUTHORIZATION, HeaderForm::Bearer),
+        AuthHeader::ApiKey => (HeaderName::from_static("api-key"), HeaderForm::Plain),
+    };
+    to_provider.insert(name, secrets.header(place, form).ok_or(Failure::KeyMissing)?);
+    Ok(())
+}
