@@ -46,10 +46,7 @@ pub(super) enum Short {
 
 impl Cell {
     pub(super) fn new(value: Value, quota: Quota, now: Instant) -> Self {
-        Self {
-            value,
-            count: Mutex::new(Count::new(quota, now)),
-        }
+        Self { value, count: Mutex::new(Count::new(quota, now)) }
     }
 
     /// Several are locked only in the order of [`Cell::order`].

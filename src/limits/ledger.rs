@@ -26,10 +26,7 @@ pub struct Ledger {
     fills_slots: bool,
 }
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "the one dashmap; its guards stay in this file"
-)]
+#[expect(clippy::disallowed_types, reason = "the one dashmap; its guards stay in this file")]
 type Limits = dashmap::DashMap<Name, Arc<Limit>>;
 
 /// What one cell holds, for `/usage`.
@@ -81,10 +78,7 @@ impl Ledger {
 
     /// An empty ledger for offline use: it leaves no trace on the rules, whose slots are the serving one's.
     pub fn scratch() -> Self {
-        Self {
-            fills_slots: false,
-            ..Self::new()
-        }
+        Self { fills_slots: false, ..Self::new() }
     }
 
     /// Takes one call's share of every rule, or of none.
@@ -112,9 +106,7 @@ impl Ledger {
             .iter()
             .flat_map(|limit| {
                 let cells = limit.cells(now);
-                cells
-                    .into_iter()
-                    .map(|cell| CellUse::of(limit.name(), &cell, now))
+                cells.into_iter().map(|cell| CellUse::of(limit.name(), &cell, now))
             })
             .collect();
         uses.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
@@ -163,9 +155,7 @@ impl Default for Ledger {
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger")
-            .field("limits", &self.limits.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Ledger").field("limits", &self.limits.len()).finish_non_exhaustive()
     }
 }
 
@@ -176,12 +166,7 @@ impl CellUse {
         let (settled, reserved, limit, per) = match &*count {
             Count::Rolling(rate) => {
                 let standing = rate.standing();
-                (
-                    rate.settled(),
-                    rate.reserved(),
-                    standing.limit,
-                    Some(standing.per),
-                )
+                (rate.settled(), rate.reserved(), standing.limit, Some(standing.per))
             }
             Count::Concurrent(places) => (0, places.held(), places.amount(), None),
         };
@@ -206,12 +191,6 @@ impl CellUse {
     }
 
     fn order(&self) -> (&TenantId, &LimitKey, Unit, Option<Each>, Option<&str>) {
-        (
-            &self.tenant,
-            &self.key,
-            self.unit,
-            self.each,
-            self.value.as_deref(),
-        )
+        (&self.tenant, &self.key, self.unit, self.each, self.value.as_deref())
     }
 }

@@ -33,11 +33,7 @@ pub(super) struct Name {
 #[derive(Debug)]
 enum Cells {
     Whole(Arc<Cell>),
-    Each {
-        named: Mutex<Table>,
-        nameless: Arc<Cell>,
-        overflow: Arc<Cell>,
-    },
+    Each { named: Mutex<Table>, nameless: Arc<Cell>, overflow: Arc<Cell> },
 }
 
 impl Limit {
@@ -51,21 +47,12 @@ impl Limit {
                 overflow: cell(Value::Overflow),
             },
         };
-        Self {
-            ledger,
-            name: Name::of(rule),
-            cells,
-        }
+        Self { ledger, name: Name::of(rule), cells }
     }
 
     /// Whether it is the limit of `rule` in that ledger.
     pub(super) fn is_of(&self, ledger: &Mark, rule: &Rule) -> bool {
-        let Name {
-            tenant,
-            key,
-            unit,
-            each,
-        } = &self.name;
+        let Name { tenant, key, unit, each } = &self.name;
         Arc::ptr_eq(&self.ledger, ledger)
             && *unit == rule.quota.kind()
             && *each == rule.each
@@ -89,15 +76,9 @@ impl Limit {
     pub(super) fn cells(&self, now: Instant) -> Vec<Arc<Cell>> {
         match &self.cells {
             Cells::Whole(cell) => vec![Arc::clone(cell)],
-            Cells::Each {
-                named,
-                nameless,
-                overflow,
-            } => {
+            Cells::Each { named, nameless, overflow } => {
                 let mut cells = named.lock().cells();
-                let shared = [nameless, overflow]
-                    .into_iter()
-                    .filter(|cell| !cell.lock().is_idle(now));
+                let shared = [nameless, overflow].into_iter().filter(|cell| !cell.lock().is_idle(now));
                 cells.extend(shared.cloned());
                 cells
             }
@@ -111,11 +92,7 @@ impl Limit {
         };
         match &mut limit.cells {
             Cells::Whole(cell) => Cell::is_replaceable(cell, now),
-            Cells::Each {
-                named,
-                nameless,
-                overflow,
-            } => {
+            Cells::Each { named, nameless, overflow } => {
                 Cell::is_replaceable(nameless, now)
                     && Cell::is_replaceable(overflow, now)
                     && named.get_mut().is_replaceable(now)
@@ -130,11 +107,6 @@ impl Limit {
 
 impl Name {
     pub(super) fn of(rule: &Rule) -> Self {
-        Self {
-            tenant: rule.tenant.clone(),
-            key: rule.key.clone(),
-            unit: rule.quota.kind(),
-            each: rule.each,
-        }
+        Self { tenant: rule.tenant.clone(), key: rule.key.clone(), unit: rule.quota.kind(), each: rule.each }
     }
 }

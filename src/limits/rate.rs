@@ -25,13 +25,7 @@ pub(super) struct Rate {
 
 impl Rate {
     pub(super) fn new(amount: NonZeroU32, per: Duration, now: Instant) -> Self {
-        Self {
-            amount,
-            per: window(per),
-            settled: 0,
-            reserved: 0,
-            at: now,
-        }
+        Self { amount, per: window(per), settled: 0, reserved: 0, at: now }
     }
 
     /// Puts a limit in force: what leaked until `now` leaked at the old one, what was used stays.

@@ -73,12 +73,7 @@ impl Reservation {
             }
         }
         take_all(&mut holds, now).map_err(|refused| refused.exceeded(&holds, |at| &rules[at]))?;
-        Ok(Self {
-            holds,
-            moving,
-            left: SmallVec::new(),
-            released: false,
-        })
+        Ok(Self { holds, moving, left: SmallVec::new(), released: false })
     }
 
     /// Moves to another model before a fallback: the cells of `each: model` change, all others stay.
@@ -92,11 +87,7 @@ impl Reservation {
         if self.released || self.moving.is_empty() {
             return Ok(());
         }
-        let mut next: Holds = self
-            .moving
-            .iter()
-            .map(|moving| self.hold_at(moving, model, now))
-            .collect();
+        let mut next: Holds = self.moving.iter().map(|moving| self.hold_at(moving, model, now)).collect();
         take_all(&mut next, now).map_err(|refused| refused.exceeded(&next, |at| &self.moving[at].rule))?;
         for (moving, new) in self.moving.iter().zip(next) {
             let mut old = mem::replace(&mut self.holds[moving.at], new);
@@ -163,21 +154,13 @@ impl Drop for Reservation {
 
 impl Moving {
     fn new(at: usize, rule: &Rule, ledger: &Arc<Ledger>) -> Self {
-        Self {
-            at,
-            rule: rule.clone(),
-            ledger: Arc::clone(ledger),
-        }
+        Self { at, rule: rule.clone(), ledger: Arc::clone(ledger) }
     }
 }
 
 impl Hold {
     fn asked(cell: Arc<Cell>, quota: Quota) -> Self {
-        Self {
-            cell,
-            quota,
-            held: Held::Asked,
-        }
+        Self { cell, quota, held: Held::Asked }
     }
 
     fn settle(&mut self, now: Instant) {
@@ -218,9 +201,8 @@ impl Refused {
 
 /// Takes every hold that is asked, or none.
 fn take_all(holds: &mut [Hold], now: Instant) -> Result<(), Refused> {
-    let mut order: SmallVec<[usize; INLINE]> = (0..holds.len())
-        .filter(|&at| holds[at].held == Held::Asked)
-        .collect();
+    let mut order: SmallVec<[usize; INLINE]> =
+        (0..holds.len()).filter(|&at| holds[at].held == Held::Asked).collect();
     order.sort_unstable_by_key(|&at| holds[at].cell.order());
     let takers = take_locked(holds, &order, now)?;
     for at in order {
@@ -240,9 +222,8 @@ fn take_locked(holds: &[Hold], order: &[usize], now: Instant) -> Result<SmallVec
     let mut refused: Option<Refused> = None;
     for &at in order {
         let hold = &holds[at];
-        let again = locked
-            .last()
-            .is_some_and(|&(of, _): &(usize, _)| Arc::ptr_eq(&holds[of].cell, &hold.cell));
+        let again =
+            locked.last().is_some_and(|&(of, _): &(usize, _)| Arc::ptr_eq(&holds[of].cell, &hold.cell));
         if !again {
             locked.push((at, hold.cell.lock()));
         }
@@ -250,10 +231,7 @@ fn take_locked(holds: &[Hold], order: &[usize], now: Instant) -> Result<SmallVec
             continue;
         };
         count.adopt(hold.quota, now);
-        let short = count.short().map(|short| Refused {
-            short,
-            at: Reverse(at),
-        });
+        let short = count.short().map(|short| Refused { short, at: Reverse(at) });
         refused = refused.max(short);
     }
     if let Some(refused) = refused {

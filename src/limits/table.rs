@@ -37,12 +37,7 @@ const LOOKS_WHEN_FULL: usize = 32;
 
 impl Table {
     pub(super) fn new(cap: usize) -> Self {
-        Self {
-            index: HashMap::new(),
-            nodes: Vec::new(),
-            hand: 0,
-            cap,
-        }
+        Self { index: HashMap::new(), nodes: Vec::new(), hand: 0, cap }
     }
 
     /// The name's cell, made if need be; none where the table is full and no cell in reach is idle.
@@ -63,20 +58,14 @@ impl Table {
 
     /// Whether an empty table could stand in for this one.
     pub(super) fn is_replaceable(&mut self, now: Instant) -> bool {
-        self.nodes
-            .iter_mut()
-            .all(|node| Cell::is_replaceable(&mut node.cell, now))
+        self.nodes.iter_mut().all(|node| Cell::is_replaceable(&mut node.cell, now))
     }
 
     fn insert(&mut self, name: &str, quota: Quota, now: Instant) -> Arc<Cell> {
         let name: Arc<str> = Arc::from(name);
         let cell = Arc::new(Cell::new(Value::Named(Arc::clone(&name)), quota, now));
         self.index.insert(Arc::clone(&name), self.nodes.len());
-        self.nodes.push(Node {
-            name,
-            cell: Arc::clone(&cell),
-            touched: false,
-        });
+        self.nodes.push(Node { name, cell: Arc::clone(&cell), touched: false });
         cell
     }
 
@@ -110,11 +99,7 @@ impl Table {
     fn remove(&mut self, at: usize) {
         let gone = self.nodes.swap_remove(at);
         self.index.remove(&gone.name);
-        if let Some(place) = self
-            .nodes
-            .get(at)
-            .and_then(|moved| self.index.get_mut(&moved.name))
-        {
+        if let Some(place) = self.nodes.get(at).and_then(|moved| self.index.get_mut(&moved.name)) {
             *place = at;
         }
     }

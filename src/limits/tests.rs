@@ -21,16 +21,11 @@ fn ledger() -> Arc<Ledger> {
 }
 
 fn requests(amount: u32, per: Duration) -> Quota {
-    Quota::Requests {
-        amount: NonZeroU32::new(amount).unwrap(),
-        per,
-    }
+    Quota::Requests { amount: NonZeroU32::new(amount).unwrap(), per }
 }
 
 fn concurrent(amount: u32) -> Quota {
-    Quota::Concurrent {
-        amount: NonZeroU32::new(amount).unwrap(),
-    }
+    Quota::Concurrent { amount: NonZeroU32::new(amount).unwrap() }
 }
 
 fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
@@ -52,38 +47,23 @@ struct Caller {
 
 impl Caller {
     fn ask(&self) -> Ask<'_> {
-        Ask {
-            user: self.user.as_ref(),
-            app: None,
-            key: None,
-            model: &self.model,
-        }
+        Ask { user: self.user.as_ref(), app: None, key: None, model: &self.model }
     }
 }
 
 fn anyone() -> Caller {
-    Caller {
-        user: None,
-        model: "gpt".into(),
-    }
+    Caller { user: None, model: "gpt".into() }
 }
 
 fn user(name: &str) -> Caller {
-    Caller {
-        user: Some(name.into()),
-        ..anyone()
-    }
+    Caller { user: Some(name.into()), ..anyone() }
 }
 
 /// The one cell of a key and value as `/usage` shows it.
 fn cell(ledger: &Ledger, key: &str, value: Option<&str>, now: Instant) -> CellUse {
     let uses = ledger.usage(now);
-    let mut found = uses
-        .iter()
-        .filter(|cell| cell.key.as_str() == key && cell.value.as_deref() == value);
-    let only = found
-        .next()
-        .unwrap_or_else(|| panic!("no cell {key} {value:?} in {uses:?}"));
+    let mut found = uses.iter().filter(|cell| cell.key.as_str() == key && cell.value.as_deref() == value);
+    let only = found.next().unwrap_or_else(|| panic!("no cell {key} {value:?} in {uses:?}"));
     assert!(found.next().is_none(), "more than one cell {key} {value:?}");
     only.clone()
 }

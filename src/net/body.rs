@@ -28,10 +28,7 @@ struct Account {
 impl BufferBudget {
     /// A budget of so many bytes.
     pub fn new(bytes: usize) -> Self {
-        let account = Arc::new(Account {
-            free: AtomicUsize::new(bytes),
-            total: bytes,
-        });
+        let account = Arc::new(Account { free: AtomicUsize::new(bytes), total: bytes });
         Self { account }
     }
 
@@ -45,10 +42,7 @@ impl BufferBudget {
     }
 
     fn share(&self) -> Share {
-        Share {
-            account: Arc::clone(&self.account),
-            bytes: 0,
-        }
+        Share { account: Arc::clone(&self.account), bytes: 0 }
     }
 }
 
@@ -62,9 +56,7 @@ impl Share {
     fn grow(&mut self, bytes: usize) -> Result<(), ReadError> {
         self.account
             .free
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
-                free.checked_sub(bytes)
-            })
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes))
             .map_err(|_| ReadError::OverBudget)?;
         self.bytes += bytes;
         Ok(())
@@ -93,9 +85,7 @@ impl Buffered {
 impl fmt::Debug for Buffered {
     /// Bodies are prompts and answers: only the length is printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Buffered")
-            .field("len", &self.bytes.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Buffered").field("len", &self.bytes.len()).finish_non_exhaustive()
     }
 }
 
@@ -137,10 +127,7 @@ where
     let mut share = budget.share();
     let mut parts = Parts::None;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame
-            .map_err(|error| ReadError::Broken(error.into()))?
-            .into_data()
-        else {
+        let Ok(data) = frame.map_err(|error| ReadError::Broken(error.into()))?.into_data() else {
             continue;
         };
         if data.len() > cap - share.bytes {
@@ -152,10 +139,7 @@ where
             break;
         }
     }
-    Ok(Buffered {
-        bytes: parts.whole(),
-        _share: share,
-    })
+    Ok(Buffered { bytes: parts.whole(), _share: share })
 }
 
 /// The beginning of a body.

@@ -110,9 +110,7 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let gutter = self.gutter();
-        let Self {
-            file, line, column, ..
-        } = self;
+        let Self { file, line, column, .. } = self;
         write!(f, "{:gutter$}--> {file}:{line}:{column}", "")?;
         if let Some(Excerpt { text, caret, length }) = &self.excerpt {
             write!(f, "\n{:gutter$} |\n{line} | {text}\n{:gutter$} | ", "", "")?;
@@ -265,16 +263,11 @@ impl<'a> Findings<'a> {
     /// The value with its warnings, or everything that is wrong.
     pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<(T, Vec<Diagnostic>), Diagnostics> {
         // Errors first. What has no place comes last: it often follows from what stands before.
-        self.list
-            .sort_by_key(|(at, found)| (found.severity, at.line == 0, *at));
+        self.list.sort_by_key(|(at, found)| (found.severity, at.line == 0, *at));
         let list = self.list.into_iter().map(|(_, diagnostic)| diagnostic).collect();
         match value {
             Some(value) if self.errors == 0 => Ok((value, list)),
-            Some(_) | None => Err(Diagnostics {
-                list,
-                errors: self.errors,
-                left_out: self.left_out,
-            }),
+            Some(_) | None => Err(Diagnostics { list, errors: self.errors, left_out: self.left_out }),
         }
     }
 
@@ -296,31 +289,19 @@ impl<'a> Findings<'a> {
         let file = at.file as usize;
         let bytes = &*self.sources.files().get(file)?.bytes;
         let starts = self.lines.get_mut(file)?.get_or_insert_with(|| {
-            std::iter::once(0)
-                .chain(memchr::memchr_iter(b'\n', bytes).map(|newline| newline + 1))
-                .collect()
+            std::iter::once(0).chain(memchr::memchr_iter(b'\n', bytes).map(|newline| newline + 1)).collect()
         });
         let nth = (at.line as usize).checked_sub(1)?;
         let start = *starts.get(nth)?;
         let end = starts.get(nth + 1).map_or(bytes.len(), |next| next - 1);
         let line = bytes.get(start..end)?;
-        let line = if start == 0 {
-            line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line)
-        } else {
-            line
-        };
+        let line = if start == 0 { line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line) } else { line };
         (line.len() <= MAX_LINE).then(|| std::str::from_utf8(line).ok())?
     }
 }
 
 fn diagnostic(severity: Severity, message: String) -> Diagnostic {
-    Diagnostic {
-        severity,
-        message,
-        place: None,
-        hint: None,
-        other: None,
-    }
+    Diagnostic { severity, message, place: None, hint: None, other: None }
 }
 
 fn excerpt(line: &str, at: Span, conceal: bool) -> Option<Excerpt> {
@@ -331,21 +312,13 @@ fn excerpt(line: &str, at: Span, conceal: bool) -> Option<Excerpt> {
         shown.truncate(caret);
         shown.extend("***".chars());
     }
-    let cut = if shown.len() > WIDTH {
-        caret.saturating_sub(BEFORE)
-    } else {
-        0
-    };
+    let cut = if shown.len() > WIDTH { caret.saturating_sub(BEFORE) } else { 0 };
     let rest = shown.len().saturating_sub(caret);
     let text: String = shown.iter().skip(cut).take(WIDTH).collect();
     Some(Excerpt {
         text,
         caret: caret - cut,
-        length: if conceal {
-            1
-        } else {
-            (at.length as usize).min(rest).clamp(1, WIDTH - BEFORE)
-        },
+        length: if conceal { 1 } else { (at.length as usize).min(rest).clamp(1, WIDTH - BEFORE) },
     })
 }
 
@@ -357,12 +330,7 @@ pub(super) fn did_you_mean<'c>(name: &str, candidates: impl IntoIterator<Item = 
     candidates
         .into_iter()
         .filter(near)
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).clamp(1, 3))
         .min()
         .map(|(_, candidate)| format!("did you mean {}?", quoted(candidate)))

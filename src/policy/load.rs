@@ -85,14 +85,9 @@ fn config_map_state(folder: &Path) -> Option<PathBuf> {
 }
 
 fn read_folder(folder: &Path) -> Result<Sources, LoadError> {
-    let files = policy_files(folder).map_err(|cause| LoadError::Io {
-        path: folder.to_owned(),
-        cause,
-    })?;
+    let files = policy_files(folder).map_err(|cause| LoadError::Io { path: folder.to_owned(), cause })?;
     if files.is_empty() {
-        return Err(LoadError::NoFiles {
-            path: folder.to_owned(),
-        });
+        return Err(LoadError::NoFiles { path: folder.to_owned() });
     }
     read_all(folder, files)
 }
@@ -101,13 +96,8 @@ fn read_all(path: &Path, files: Vec<PathBuf>) -> Result<Sources, LoadError> {
     let mut room = MAX_BYTES;
     let mut sources = Vec::with_capacity(files.len());
     for file in files {
-        let bytes = read_capped(&file, room).map_err(|cause| LoadError::Io {
-            path: file.clone(),
-            cause,
-        })?;
-        room = room.checked_sub(bytes.len()).ok_or_else(|| LoadError::TooLarge {
-            path: path.to_owned(),
-        })?;
+        let bytes = read_capped(&file, room).map_err(|cause| LoadError::Io { path: file.clone(), cause })?;
+        room = room.checked_sub(bytes.len()).ok_or_else(|| LoadError::TooLarge { path: path.to_owned() })?;
         let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
         sources.push((Arc::from(name), bytes));
     }
@@ -119,9 +109,7 @@ fn policy_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in folder.read_dir()? {
         let path = entry?.path();
         let is_policy = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-        let is_hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         // A link that leads nowhere is an error when it is read, not a file that silently is not there.
         if is_policy && !is_hidden && !path.is_dir() {
             files.push(path);
@@ -169,10 +157,7 @@ impl Sources {
 
 impl FromIterator<(Arc<str>, Vec<u8>)> for Sources {
     fn from_iter<I: IntoIterator<Item = (Arc<str>, Vec<u8>)>>(files: I) -> Self {
-        let mut files: Vec<_> = files
-            .into_iter()
-            .map(|(name, bytes)| Source { name, bytes })
-            .collect();
+        let mut files: Vec<_> = files.into_iter().map(|(name, bytes)| Source { name, bytes }).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
         Self(files)
     }

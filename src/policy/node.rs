@@ -67,9 +67,7 @@ pub(super) fn parse(file: u32, bytes: &[u8], found: &mut Findings<'_>) -> Vec<No
 /// The parser recurses, with frames of many kilobytes in a debug build: 64 levels do not fit into a worker's 2 MiB.
 fn on_own_stack<T: Send>(read: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .name("policy".to_owned())
-            .stack_size(STACK);
+        let thread = std::thread::Builder::new().name("policy".to_owned()).stack_size(STACK);
         thread.spawn_scoped(scope, read).ok()?.join().ok()
     })
 }
@@ -81,10 +79,7 @@ fn text<'b>(file: u32, bytes: &'b [u8], found: &mut Findings<'_>) -> Option<&'b 
     let (text, fault) = match std::str::from_utf8(bytes) {
         Ok(text) => {
             let nul = memchr::memchr(0, bytes);
-            (
-                text,
-                nul.map(|at| (at, "the file holds a NUL byte, so it is no text")),
-            )
+            (text, nul.map(|at| (at, "the file holds a NUL byte, so it is no text")))
         }
         Err(error) => {
             let at = error.valid_up_to();
@@ -92,9 +87,7 @@ fn text<'b>(file: u32, bytes: &'b [u8], found: &mut Findings<'_>) -> Option<&'b 
         }
     };
     if let Some((at, message)) = fault {
-        found
-            .error(place_of(file, bytes, at), message)
-            .hint("save it as UTF-8; is it a policy at all?");
+        found.error(place_of(file, bytes, at), message).hint("save it as UTF-8; is it a policy at all?");
         return None;
     }
     Some(text.strip_prefix('\u{feff}').unwrap_or(text))
@@ -156,10 +149,7 @@ impl Node {
     /// The value of a map's key.
     pub(super) fn field(&self, name: &str) -> Option<&Self> {
         match &self.value {
-            Value::Map(entries) => entries
-                .iter()
-                .find(|(key, _)| key.text == name)
-                .map(|(_, value)| value),
+            Value::Map(entries) => entries.iter().find(|(key, _)| key.text == name).map(|(_, value)| value),
             Value::Null
             | Value::Bool(_)
             | Value::Whole(_)
@@ -172,25 +162,15 @@ impl Node {
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned {
-            value, referenced, ..
-        } = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self {
-            span: span(referenced),
-            value,
-        })
+        let Spanned { value, referenced, .. } = Spanned::<Value>::deserialize(deserializer)?;
+        Ok(Self { span: span(referenced), value })
     }
 }
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned {
-            value, referenced, ..
-        } = Spanned::<String>::deserialize(deserializer)?;
-        Ok(Self {
-            span: span(referenced),
-            text: value,
-        })
+        let Spanned { value, referenced, .. } = Spanned::<String>::deserialize(deserializer)?;
+        Ok(Self { span: span(referenced), text: value })
     }
 }
 

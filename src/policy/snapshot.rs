@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+
 use crate::auth::api_key::KeyDigest;
 use crate::dialect::provider::{AuthHeader, StreamUsage};
 use crate::dialect::{ApiSet, Dialect};
@@ -19,6 +21,8 @@ use crate::secret::SecretRef;
 pub struct Snapshot {
     /// What identifies this text.
     pub revision: Revision,
+    /// The revision, as answers carry it.
+    pub header: HeaderValue,
     /// The policy's own `revision:`, usually a git id.
     pub label: Option<Box<str>>,
     /// Every provider.
@@ -33,6 +37,8 @@ pub struct Snapshot {
     pub keys: HashMap<KeyDigest, Arc<Principal>>,
     /// The tenant of callers without a credential, from loopback: the one with `local: true`.
     pub local: Option<Arc<Principal>>,
+    /// What a caller without a credential is in each tenant, for `--tenant`.
+    pub unkeyed: HashMap<TenantId, Arc<Principal>>,
 }
 
 /// 12 hex digits of a SHA-256 over a policy's sorted file names and bytes.
@@ -64,6 +70,8 @@ impl fmt::Debug for Revision {
 pub struct Provider {
     /// Its key in the policy.
     pub id: ProviderId,
+    /// Its name, as answers carry it.
+    pub header: HeaderValue,
     /// What it speaks.
     pub dialect: Dialect,
     /// Where it is; a scripted one is `memory:` under the provider's name.
@@ -87,6 +95,8 @@ pub struct Provider {
 pub struct Model {
     /// Its key in the policy.
     pub id: ModelId,
+    /// Its name, as answers carry it.
+    pub header: HeaderValue,
     /// Who serves it.
     pub provider: Arc<Provider>,
     /// The provider's name for it.

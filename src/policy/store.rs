@@ -101,10 +101,7 @@ impl PolicyStore {
 
     /// A store that awaits its first good policy.
     pub fn empty() -> Self {
-        Self {
-            in_force: ArcSwapOption::empty(),
-            status: Mutex::default(),
-        }
+        Self { in_force: ArcSwapOption::empty(), status: Mutex::default() }
     }
 
     /// The policy in force. Asked once per call: what a call decides, it decides under one policy.
@@ -119,22 +116,11 @@ impl PolicyStore {
     pub fn accept(&self, next: Snapshot, warnings: Vec<String>, at: Timestamp) -> ReloadResult {
         let mut status = self.status.lock();
         status.fault = None;
-        let same = status
-            .in_force
-            .as_ref()
-            .is_some_and(|now| now.revision == next.revision);
-        let result = if same {
-            ReloadResult::Unchanged
-        } else {
-            ReloadResult::Accepted
-        };
+        let same = status.in_force.as_ref().is_some_and(|now| now.revision == next.revision);
+        let result = if same { ReloadResult::Unchanged } else { ReloadResult::Accepted };
         status.record(Reload { at, result });
         if !same {
-            status.in_force = Some(InForce {
-                revision: next.revision,
-                label: next.label.clone(),
-                since: at,
-            });
+            status.in_force = Some(InForce { revision: next.revision, label: next.label.clone(), since: at });
             status.warnings = warnings;
             self.in_force.store(Some(Arc::new(next)));
         }
@@ -147,10 +133,7 @@ impl PolicyStore {
     pub fn reject(&self, mut diagnostics: String, at: Timestamp) -> bool {
         cut(&mut diagnostics);
         let mut status = self.status.lock();
-        status.record(Reload {
-            at,
-            result: ReloadResult::Rejected,
-        });
+        status.record(Reload { at, result: ReloadResult::Rejected });
         if status.fault.as_deref() == Some(diagnostics.as_str()) {
             return false;
         }
@@ -197,6 +180,7 @@ pub(super) mod tests {
         }
         Snapshot {
             revision: Revision(digits),
+            header: http::HeaderValue::from_static(""),
             label: Some(revision.into()),
             providers: BTreeMap::new(),
             models: BTreeMap::new(),
@@ -204,6 +188,7 @@ pub(super) mod tests {
             tenants: BTreeMap::new(),
             keys: HashMap::new(),
             local: None,
+            unkeyed: HashMap::new(),
         }
     }
 
@@ -224,10 +209,7 @@ pub(super) mod tests {
     fn a_good_policy_replaces_the_one_in_force_and_calls_keep_the_one_they_began_with() {
         let store = PolicyStore::new(snapshot("a"), vec!["old".into()], at(1));
         let call = store.load().unwrap();
-        assert_eq!(
-            store.accept(snapshot("b"), vec!["new".into()], at(2)),
-            ReloadResult::Accepted
-        );
+        assert_eq!(store.accept(snapshot("b"), vec!["new".into()], at(2)), ReloadResult::Accepted);
         assert_eq!(call.label.as_deref(), Some("a"));
         assert_eq!(store.load().unwrap().label.as_deref(), Some("b"));
         let status = store.status();
@@ -240,29 +222,13 @@ pub(super) mod tests {
         let store = PolicyStore::new(snapshot("a"), Vec::new(), at(1));
         let before = store.load().unwrap();
         assert!(store.reject("line 3: what is this".into(), at(2)));
-        assert_eq!(
-            store.accept(snapshot("a"), Vec::new(), at(3)),
-            ReloadResult::Unchanged
-        );
+        assert_eq!(store.accept(snapshot("a"), Vec::new(), at(3)), ReloadResult::Unchanged);
         assert!(Arc::ptr_eq(&before, &store.load().unwrap()));
         let status = store.status();
         assert_eq!(status.in_force.unwrap().since, at(1));
         assert_eq!(status.fault, None);
-        assert_eq!(
-            status.last,
-            Some(Reload {
-                at: at(3),
-                result: ReloadResult::Unchanged
-            })
-        );
-        assert_eq!(
-            status.counts,
-            ReloadCounts {
-                accepted: 1,
-                unchanged: 1,
-                rejected: 1
-            }
-        );
+        assert_eq!(status.last, Some(Reload { at: at(3), result: ReloadResult::Unchanged }));
+        assert_eq!(status.counts, ReloadCounts { accepted: 1, unchanged: 1, rejected: 1 });
     }
 
     #[test]
@@ -272,10 +238,7 @@ pub(super) mod tests {
         assert!(!store.reject("first".into(), at(3)));
         assert!(store.reject("second".into(), at(4)));
         store.accept(snapshot("b"), Vec::new(), at(5));
-        assert!(
-            store.reject("second".into(), at(6)),
-            "a fault that came back is new"
-        );
+        assert!(store.reject("second".into(), at(6)), "a fault that came back is new");
         assert_eq!(store.load().unwrap().label.as_deref(), Some("b"));
         assert_eq!(store.status().fault.as_deref(), Some("second"));
     }
@@ -298,14 +261,8 @@ pub(super) mod tests {
                     scope.spawn(|| {
                         let mut last = 0;
                         while last < 1_000 {
-                            let label = store
-                                .load()
-                                .unwrap()
-                                .label
-                                .as_deref()
-                                .unwrap()
-                                .parse::<u32>()
-                                .unwrap();
+                            let label =
+                                store.load().unwrap().label.as_deref().unwrap().parse::<u32>().unwrap();
                             assert!(label >= last, "{label} after {last}");
                             last = label;
                         }
@@ -320,13 +277,6 @@ pub(super) mod tests {
                 reader.join().unwrap();
             }
         });
-        assert_eq!(
-            store.status().counts,
-            ReloadCounts {
-                accepted: 1_001,
-                unchanged: 0,
-                rejected: 1_000
-            }
-        );
+        assert_eq!(store.status().counts, ReloadCounts { accepted: 1_001, unchanged: 0, rejected: 1_000 });
     }
 }

@@ -98,14 +98,7 @@ impl Watch {
     pub fn without_events(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let seen = places::fingerprint(&path);
-        Self {
-            path,
-            events: Arc::default(),
-            watcher: None,
-            armed: Vec::new(),
-            hangup: None,
-            seen,
-        }
+        Self { path, events: Arc::default(), watcher: None, armed: Vec::new(), hangup: None, seen }
     }
 
     /// Tells of SIGHUP, too, and from now on keeps it from ending the process.

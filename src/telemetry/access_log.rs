@@ -50,6 +50,7 @@ const LAST: Duration = Duration::from_secs(1);
 /// Milliseconds have three decimals. No line holds a prompt, an answer or a key.
 #[derive(Debug, Default)]
 pub struct AccessLog {
+    #[expect(clippy::vec_box, reason = "a call hands over a pointer, not some 700 bytes")]
     waiting: Mutex<Vec<Box<CallRecord>>>,
     /// Held by the writer alone; the vector that it just emptied is the next to be filled.
     scratch: Mutex<Scratch>,
@@ -60,6 +61,7 @@ pub struct AccessLog {
 
 #[derive(Debug, Default)]
 struct Scratch {
+    #[expect(clippy::vec_box, reason = "swapped with `waiting`")]
     records: Vec<Box<CallRecord>>,
     text: String,
 }

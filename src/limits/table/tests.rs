@@ -6,10 +6,7 @@ use super::*;
 const PER: Duration = Duration::from_secs(60);
 
 fn quota() -> Quota {
-    Quota::Requests {
-        amount: NonZeroU32::MIN,
-        per: PER,
-    }
+    Quota::Requests { amount: NonZeroU32::MIN, per: PER }
 }
 
 /// Counts a call at the name's cell, as long as it has one of its own.
@@ -67,9 +64,7 @@ fn a_full_table_spares_the_one_that_was_used_since() {
 fn a_full_table_of_touched_idle_cells_still_takes_a_new_name() {
     let now = Instant::now();
     let mut table = Table::new(3);
-    let in_hand: Vec<_> = ["ana", "bo", "cy"]
-        .map(|name| table.cell(name, quota(), now).unwrap())
-        .into();
+    let in_hand: Vec<_> = ["ana", "bo", "cy"].map(|name| table.cell(name, quota(), now).unwrap()).into();
     drop(in_hand);
     for name in ["ana", "bo", "cy"] {
         assert!(table.cell(name, quota(), now).is_some());
@@ -93,11 +88,7 @@ fn idle_cells_behind_many_in_use_are_found_in_time() {
     let now = Instant::now();
     let mut table = Table::new(200);
     for i in 0..200 {
-        assert!(used(
-            &mut table,
-            &format!("user-{i}"),
-            now + if i == 150 { Duration::ZERO } else { PER }
-        ));
+        assert!(used(&mut table, &format!("user-{i}"), now + if i == 150 { Duration::ZERO } else { PER }));
     }
     // All but one are in use at this moment; each attempt looks at the next few cells.
     let found = (0..200).any(|_| table.cell("late", quota(), now + PER).is_some());
@@ -111,9 +102,7 @@ fn index_and_nodes_agree_after_any_churn() {
     let mut table = Table::new(64);
     let mut seed = 7_u64;
     for step in 0..20_000_u64 {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let now = start + Duration::from_secs(step);
         used(&mut table, &format!("user-{}", (seed >> 33) % 300), now);
         assert!(table.nodes.len() <= 64);

@@ -27,13 +27,8 @@ fn names_beyond_the_cap_share_one_cell_and_escape_nothing() {
     assert_eq!(ledger.usage(now).len(), 101);
     // As soon as cells have leaked, new names have cells of their own again.
     let later = now + MINUTE;
-    let fresh = (0..100)
-        .filter_map(|i| {
-            ledger
-                .reserve(&rules, &user(&format!("new-{i}")).ask(), later)
-                .ok()
-        })
-        .count();
+    let fresh =
+        (0..100).filter_map(|i| ledger.reserve(&rules, &user(&format!("new-{i}")).ask(), later).ok()).count();
     assert_eq!(fresh, 100);
 }
 
@@ -43,11 +38,7 @@ fn a_running_call_keeps_its_cell_through_a_flood() {
     let rules = [rule("open", concurrent(1), Some(Each::User))];
     let running = ledger.reserve(&rules, &user("ana").ask(), now).unwrap();
     for i in 0..1_000 {
-        drop(
-            ledger
-                .reserve(&rules, &user(&format!("user-{i}")).ask(), now)
-                .unwrap(),
-        );
+        drop(ledger.reserve(&rules, &user(&format!("user-{i}")).ask(), now).unwrap());
     }
     assert!(ledger.reserve(&rules, &user("ana").ask(), now).is_err());
     drop(running);
@@ -59,20 +50,14 @@ fn limits_of_policies_gone_are_forgotten_once_they_count_nothing() {
     let (ledger, now) = (ledger(), Instant::now());
     let kept = [rule("kept", requests(1, MINUTE), None)];
     ledger.reserve(&kept, &anyone().ask(), now).unwrap().used(now);
-    let running = ledger
-        .reserve(&[rule("running", concurrent(1), None)], &anyone().ask(), now)
-        .unwrap();
+    let running = ledger.reserve(&[rule("running", concurrent(1), None)], &anyone().ask(), now).unwrap();
     for i in 0..5_000_u32 {
         let now = now + MINUTE / 10 + Duration::from_secs(u64::from(i));
         let gone = [rule(&format!("gone-{i}"), requests(1, MINUTE), None)];
         ledger.reserve(&gone, &anyone().ask(), now).unwrap().used(now);
     }
     let end = now + Duration::from_secs(5_000);
-    assert!(
-        ledger.usage(end).len() < 600,
-        "{} limits",
-        ledger.usage(end).len()
-    );
+    assert!(ledger.usage(end).len() < 600, "{} limits", ledger.usage(end).len());
     // The one that a rule still names and the one that a call still holds are there.
     assert_eq!(cell(&ledger, "kept", None, end).reserved, 0);
     assert_eq!(cell(&ledger, "running", None, end).reserved, 1);

@@ -81,11 +81,7 @@ fn rules_in_any_order_and_redirects_do_not_deadlock() {
             let Ok(mut call) = ledger.reserve(&rules, &anyone().ask(), now) else {
                 continue;
             };
-            let model = if (round + thread) % 2 == 0 {
-                "claude"
-            } else {
-                "gemini"
-            };
+            let model = if (round + thread) % 2 == 0 { "claude" } else { "gemini" };
             if call.redirect(&model.into(), now).is_ok() {
                 call.used(now);
             }

@@ -3,10 +3,7 @@ use super::*;
 #[test]
 fn reserving_takes_from_every_rule_or_from_none() {
     let (ledger, now) = (ledger(), Instant::now());
-    let rules = [
-        rule("wide", requests(10, MINUTE), None),
-        rule("narrow", requests(1, MINUTE), None),
-    ];
+    let rules = [rule("wide", requests(10, MINUTE), None), rule("narrow", requests(1, MINUTE), None)];
     let _first = ledger.reserve(&rules, &anyone().ask(), now).unwrap();
     let refused = ledger.reserve(&rules, &anyone().ask(), now).unwrap_err();
     assert_eq!(refused.rule.key.as_str(), "narrow");
@@ -16,25 +13,16 @@ fn reserving_takes_from_every_rule_or_from_none() {
 #[test]
 fn the_rule_with_the_longest_wait_refuses() {
     let (ledger, now) = (ledger(), Instant::now());
-    let rules = [
-        rule("minute", requests(1, MINUTE), None),
-        rule("hour", requests(1, 60 * MINUTE), None),
-    ];
+    let rules = [rule("minute", requests(1, MINUTE), None), rule("hour", requests(1, 60 * MINUTE), None)];
     let _held = ledger.reserve(&rules, &anyone().ask(), now).unwrap();
     let refused = ledger.reserve(&rules, &anyone().ask(), now).unwrap_err();
-    assert_eq!(
-        (refused.rule.key.as_str(), refused.wait),
-        ("hour", Some(60 * MINUTE))
-    );
+    assert_eq!((refused.rule.key.as_str(), refused.wait), ("hour", Some(60 * MINUTE)));
 }
 
 #[test]
 fn no_time_is_told_where_places_are_taken() {
     let (ledger, now) = (ledger(), Instant::now());
-    let rules = [
-        rule("rpm", requests(1, MINUTE), None),
-        rule("open", concurrent(1), None),
-    ];
+    let rules = [rule("rpm", requests(1, MINUTE), None), rule("open", concurrent(1), None)];
     let _held = ledger.reserve(&rules, &anyone().ask(), now).unwrap();
     let refused = ledger.reserve(&rules, &anyone().ask(), now).unwrap_err();
     assert_eq!((refused.rule.key.as_str(), refused.wait), ("open", None));
@@ -47,11 +35,7 @@ fn waiting_as_told_finds_room() {
     for _ in 0..7 {
         ledger.reserve(&rules, &anyone().ask(), now).unwrap().used(now);
     }
-    let wait = ledger
-        .reserve(&rules, &anyone().ask(), now)
-        .unwrap_err()
-        .wait
-        .unwrap();
+    let wait = ledger.reserve(&rules, &anyone().ask(), now).unwrap_err().wait.unwrap();
     let nearly = now + wait - Duration::from_nanos(1);
     assert!(ledger.reserve(&rules, &anyone().ask(), nearly).is_err());
     assert!(ledger.reserve(&rules, &anyone().ask(), now + wait).is_ok());
@@ -60,10 +44,7 @@ fn waiting_as_told_finds_room() {
 #[test]
 fn a_dropped_reservation_returns_places_and_refunds_what_was_never_written() {
     let (ledger, now) = (ledger(), Instant::now());
-    let rules = [
-        rule("rpm", requests(1, MINUTE), None),
-        rule("open", concurrent(1), None),
-    ];
+    let rules = [rule("rpm", requests(1, MINUTE), None), rule("open", concurrent(1), None)];
     for _ in 0..3 {
         drop(ledger.reserve(&rules, &anyone().ask(), now).unwrap());
     }
@@ -74,10 +55,7 @@ fn a_dropped_reservation_returns_places_and_refunds_what_was_never_written() {
 #[test]
 fn what_was_written_stays_used_after_the_call_and_leaks() {
     let (ledger, now) = (ledger(), Instant::now());
-    let rules = [
-        rule("rpm", requests(1, MINUTE), None),
-        rule("open", concurrent(1), None),
-    ];
+    let rules = [rule("rpm", requests(1, MINUTE), None), rule("open", concurrent(1), None)];
     let mut call = ledger.reserve(&rules, &anyone().ask(), now).unwrap();
     call.used(now);
     call.used(now);
@@ -119,16 +97,10 @@ fn each_user_has_a_cell_and_those_without_a_name_share_one() {
 fn tenants_do_not_share_cells() {
     let (ledger, now) = (ledger(), Instant::now());
     let ours = [rule("rpm", requests(1, MINUTE), None)];
-    let theirs = [Rule {
-        tenant: "billing".into(),
-        ..ours[0].clone()
-    }];
+    let theirs = [Rule { tenant: "billing".into(), ..ours[0].clone() }];
     let _ours = ledger.reserve(&ours, &anyone().ask(), now).unwrap();
     // A copied rule carries the slot of the one it was copied from.
-    let copied = [Rule {
-        tenant: "billing".into(),
-        ..ours[0].clone()
-    }];
+    let copied = [Rule { tenant: "billing".into(), ..ours[0].clone() }];
     assert!(ledger.reserve(&theirs, &anyone().ask(), now).is_ok());
     assert!(ledger.reserve(&copied, &anyone().ask(), now).is_ok());
 }
@@ -145,10 +117,7 @@ fn a_reload_finds_the_counts_and_applies_its_own_amounts() {
     assert!(ledger.reserve(&raised, &anyone().ask(), now).is_err());
     let slower = [rule("rpm", requests(11, 10 * MINUTE), None)];
     let refused = ledger.reserve(&slower, &anyone().ask(), now).unwrap_err();
-    assert_eq!(
-        refused.wait,
-        Some((10 * MINUTE).div_f64(11.0) + Duration::from_nanos(1))
-    );
+    assert_eq!(refused.wait, Some((10 * MINUTE).div_f64(11.0) + Duration::from_nanos(1)));
     assert_eq!(cell(&ledger, "rpm", None, now).settled, 11);
 }
 
@@ -172,20 +141,13 @@ fn a_scratch_ledger_neither_reads_nor_marks_the_serving_one() {
     let _served = serving.reserve(&rules, &anyone().ask(), now).unwrap();
     assert!(rules[0].slot.limit().is_some());
     assert!(scratch.reserve(&rules, &anyone().ask(), now).is_err());
-    assert!(
-        Arc::new(Ledger::scratch())
-            .reserve(&rules, &anyone().ask(), now)
-            .is_ok()
-    );
+    assert!(Arc::new(Ledger::scratch()).reserve(&rules, &anyone().ask(), now).is_ok());
 }
 
 #[test]
 fn one_cell_named_twice_counts_a_call_once_and_holds_both_amounts() {
     let (ledger, now) = (ledger(), Instant::now());
-    let rules = [
-        rule("rpm", requests(2, MINUTE), None),
-        rule("rpm", requests(3, MINUTE), None),
-    ];
+    let rules = [rule("rpm", requests(2, MINUTE), None), rule("rpm", requests(3, MINUTE), None)];
     let mut first = ledger.reserve(&rules, &anyone().ask(), now).unwrap();
     assert_eq!(cell(&ledger, "rpm", None, now).reserved, 1);
     first.used(now);
@@ -209,10 +171,7 @@ fn the_standing_is_that_of_the_tightest_rate() {
     assert_eq!((standing.limit, standing.remaining), (60, 59));
     assert_eq!((standing.reset, standing.per), (Duration::from_secs(1), MINUTE));
     let places = [rule("only", concurrent(1), None)];
-    assert_eq!(
-        ledger.reserve(&places, &anyone().ask(), now).unwrap().standing(),
-        None
-    );
+    assert_eq!(ledger.reserve(&places, &anyone().ask(), now).unwrap().standing(), None);
 }
 
 #[test]
@@ -239,17 +198,11 @@ fn a_redirect_without_room_changes_nothing() {
         rule("model-rpm", requests(9, MINUTE), Some(Each::Model)),
         rule("model-open", concurrent(1), Some(Each::Model)),
     ];
-    let claude = Caller {
-        user: None,
-        model: "claude".into(),
-    };
+    let claude = Caller { user: None, model: "claude".into() };
     let _other = ledger.reserve(&rules, &claude.ask(), now).unwrap();
     let mut call = ledger.reserve(&rules, &anyone().ask(), now).unwrap();
     let refused = call.redirect(&claude.model, now).unwrap_err();
-    assert_eq!(
-        (refused.rule.key.as_str(), refused.each.as_deref()),
-        ("model-open", Some("claude"))
-    );
+    assert_eq!((refused.rule.key.as_str(), refused.each.as_deref()), ("model-open", Some("claude")));
     for key in ["model-rpm", "model-open"] {
         assert_eq!(cell(&ledger, key, Some("gpt"), now).reserved, 1);
         assert_eq!(cell(&ledger, key, Some("claude"), now).reserved, 1);
@@ -275,19 +228,13 @@ fn a_call_that_returns_to_a_model_counts_once_in_its_cell() {
 #[test]
 fn a_released_call_takes_nothing_more() {
     let (ledger, now) = (ledger(), Instant::now());
-    let rules = [
-        rule("open", concurrent(1), Some(Each::Model)),
-        rule("rpm", requests(1, MINUTE), None),
-    ];
+    let rules = [rule("open", concurrent(1), Some(Each::Model)), rule("rpm", requests(1, MINUTE), None)];
     let mut call = ledger.reserve(&rules, &anyone().ask(), now).unwrap();
     call.release();
     call.used(now);
     call.redirect(&"claude".into(), now).unwrap();
     let uses = ledger.usage(now);
-    assert!(
-        uses.iter().all(|cell| cell.settled == 0 && cell.reserved == 0),
-        "{uses:?}"
-    );
+    assert!(uses.iter().all(|cell| cell.settled == 0 && cell.reserved == 0), "{uses:?}");
 }
 
 #[test]

@@ -62,13 +62,7 @@ const BLUR: f64 = 1e-6;
 
 impl Book {
     fn new(now: Instant) -> Self {
-        Self {
-            settled: 0.0,
-            reserved: 0,
-            amount: 0.0,
-            per: f64::INFINITY,
-            at: now,
-        }
+        Self { settled: 0.0, reserved: 0, amount: 0.0, per: f64::INFINITY, at: now }
     }
 
     fn advance(&mut self, now: Instant) {
@@ -149,16 +143,10 @@ impl World {
         // User 0 has no name.
         let user = (user > 0).then(|| format!("user-{user}"));
         let model = format!("model-{model}");
-        let caller = Caller {
-            user: user.as_deref().map(UserId::from),
-            model: model.as_str().into(),
-        };
+        let caller = Caller { user: user.as_deref().map(UserId::from), model: model.as_str().into() };
         let held = vec![
             ("rpm".to_owned(), None),
-            (
-                "user".to_owned(),
-                Some(user.unwrap_or_else(|| "(none)".to_owned())),
-            ),
+            ("user".to_owned(), Some(user.unwrap_or_else(|| "(none)".to_owned()))),
             ("model".to_owned(), Some(model.clone())),
             ("open".to_owned(), Some(model.clone())),
         ];
@@ -167,14 +155,7 @@ impl World {
         self.judge(&rules, &held, answer.as_ref().err());
         if let Ok(reservation) = answer {
             let (used, over) = (Vec::new(), false);
-            self.calls.push(Call {
-                reservation,
-                rules,
-                model,
-                held,
-                used,
-                over,
-            });
+            self.calls.push(Call { reservation, rules, model, held, used, over });
         }
     }
 
@@ -183,9 +164,8 @@ impl World {
             return;
         };
         call.reservation.used(self.now);
-        let (places, calls): (_, Vec<Id>) = mem::take(&mut call.held)
-            .into_iter()
-            .partition(|(key, _)| key == "open");
+        let (places, calls): (_, Vec<Id>) =
+            mem::take(&mut call.held).into_iter().partition(|(key, _)| key == "open");
         call.held = places;
         for id in &calls {
             let book = self.books.get_mut(id).unwrap();
@@ -215,9 +195,8 @@ impl World {
         if answer.is_ok() {
             let call = &mut self.calls[at];
             call.model = model.to_owned();
-            let (left, kept): (Vec<Id>, _) = mem::take(&mut call.held)
-                .into_iter()
-                .partition(|(key, _)| key == "model" || key == "open");
+            let (left, kept): (Vec<Id>, _) =
+                mem::take(&mut call.held).into_iter().partition(|(key, _)| key == "model" || key == "open");
             call.held = kept;
             call.held.extend(asked);
             give_back(&mut self.books, &left);
@@ -228,10 +207,7 @@ impl World {
     fn judge(&mut self, rules: &[Rule], asked: &[Id], exceeded: Option<&Exceeded>) {
         for id in asked {
             let quota = rules.iter().find(|rule| rule.key.as_str() == id.0).unwrap().quota;
-            let book = self
-                .books
-                .entry(id.clone())
-                .or_insert_with(|| Book::new(self.now));
+            let book = self.books.entry(id.clone()).or_insert_with(|| Book::new(self.now));
             book.adopt(quota, self.now);
         }
         match exceeded {
@@ -243,11 +219,7 @@ impl World {
             None => {
                 for id in asked {
                     let book = self.books.get_mut(id).unwrap();
-                    assert!(
-                        book.over() < BLUR,
-                        "{id:?} is granted beyond its limit by {}",
-                        book.over()
-                    );
+                    assert!(book.over() < BLUR, "{id:?} is granted beyond its limit by {}", book.over());
                     book.reserved += 1;
                 }
             }
@@ -263,21 +235,12 @@ impl World {
         }
         for (id, book) in &mut self.books {
             book.advance(self.now);
-            let (settled, reserved) = shown
-                .remove(id)
-                .map_or((0, 0), |cell| (cell.settled, cell.reserved));
+            let (settled, reserved) = shown.remove(id).map_or((0, 0), |cell| (cell.settled, cell.reserved));
             assert_eq!(reserved, book.reserved, "{id:?}");
             let gap = settled as f64 - book.settled;
-            assert!(
-                (-BLUR..1.0 + BLUR).contains(&gap),
-                "{id:?} shows {settled} for {}",
-                book.settled
-            );
+            assert!((-BLUR..1.0 + BLUR).contains(&gap), "{id:?} shows {settled} for {}", book.settled);
         }
-        assert!(
-            shown.values().all(|cell| cell.settled == 0 && cell.reserved == 0),
-            "{shown:?}"
-        );
+        assert!(shown.values().all(|cell| cell.settled == 0 && cell.reserved == 0), "{shown:?}");
     }
 }
 

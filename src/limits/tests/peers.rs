@@ -8,9 +8,8 @@ fn peer_bug_1_a_budget_is_not_passed_under_concurrency() {
         let (ledger, now) = (ledger(), Instant::now());
         let rules = [rule("rpm", requests(60, MINUTE), None)];
         // All are admitted before the first is written: nothing but the reservation says they are there.
-        let calls: Vec<_> = (0..callers)
-            .filter_map(|_| ledger.reserve(&rules, &anyone().ask(), now).ok())
-            .collect();
+        let calls: Vec<_> =
+            (0..callers).filter_map(|_| ledger.reserve(&rules, &anyone().ask(), now).ok()).collect();
         assert_eq!(calls.len(), callers.min(60));
     }
 }
@@ -19,9 +18,7 @@ fn peer_bug_1_a_budget_is_not_passed_under_concurrency() {
 fn peer_bug_3_the_limit_bites_the_call_that_would_pass_it_not_the_next() {
     let (ledger, now) = (ledger(), Instant::now());
     let rules = [rule("rpm", requests(3, MINUTE), None)];
-    let calls: Vec<_> = (0..3)
-        .map(|_| ledger.reserve(&rules, &anyone().ask(), now).unwrap())
-        .collect();
+    let calls: Vec<_> = (0..3).map(|_| ledger.reserve(&rules, &anyone().ask(), now).unwrap()).collect();
     assert!(ledger.reserve(&rules, &anyone().ask(), now).is_err());
     for mut call in calls {
         call.used(now);
@@ -32,18 +29,11 @@ fn peer_bug_3_the_limit_bites_the_call_that_would_pass_it_not_the_next() {
 #[test]
 fn peer_bug_4_counts_survive_a_reload() {
     let (ledger, now) = (ledger(), Instant::now());
-    let policy = || {
-        [
-            rule("rpm", requests(3, MINUTE), None),
-            rule("user", requests(9, MINUTE), Some(Each::User)),
-        ]
-    };
+    let policy =
+        || [rule("rpm", requests(3, MINUTE), None), rule("user", requests(9, MINUTE), Some(Each::User))];
     let before = policy();
     for _ in 0..2 {
-        ledger
-            .reserve(&before, &user("ana").ask(), now)
-            .unwrap()
-            .used(now);
+        ledger.reserve(&before, &user("ana").ask(), now).unwrap().used(now);
     }
     let running = ledger.reserve(&before, &user("ana").ask(), now).unwrap();
     drop(before);

@@ -28,11 +28,7 @@ impl Names<'_> {
             return Some(Access::default());
         };
         let spec = written.value.as_ref()?;
-        match spec
-            .mode
-            .as_ref()
-            .map_or(Some(Mode::Enforce), |mode| mode.value)?
-        {
+        match spec.mode.as_ref().map_or(Some(Mode::Enforce), |mode| mode.value)? {
             Mode::Enforce => {}
         }
         let allowed = match &spec.allow {
@@ -51,12 +47,7 @@ impl Names<'_> {
             None => HashSet::new(),
             Some(deny) => resolve(deny.value.as_ref()?, self.models, found, |pattern| {
                 let is_route = self.routes.contains(pattern);
-                is_route.then(|| {
-                    format!(
-                        "{} is a route: `deny` names the models behind it",
-                        quoted(pattern)
-                    )
-                })
+                is_route.then(|| format!("{} is a route: `deny` names the models behind it", quoted(pattern)))
             }),
         };
         self.warn_of_dead_ends(tenant, &allowed, &denied, written.span, found);
@@ -118,10 +109,7 @@ where
         }
         if !matched && !known.is_partial() {
             found
-                .warning(
-                    at.span,
-                    format!("{} matches no name of this policy", quoted(glob)),
-                )
+                .warning(at.span, format!("{} matches no name of this policy", quoted(glob)))
                 .maybe_hint(hint(glob).or_else(|| did_you_mean(glob, known.names())));
         }
     }

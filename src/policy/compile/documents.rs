@@ -55,29 +55,18 @@ pub(super) fn read(sources: &Sources, found: &mut Findings<'_>) -> Option<Writte
         return None;
     }
     let unread = found.errors() > 0;
-    let policies: Vec<_> = documents
-        .iter()
-        .filter_map(|document| policy(document, found))
-        .collect();
+    let policies: Vec<_> = documents.iter().filter_map(|document| policy(document, found)).collect();
     let partial = unread || policies.len() < documents.len();
     Some(join(policies, partial, found))
 }
 
 fn is_test(document: &Node) -> bool {
-    document
-        .field("kind")
-        .is_some_and(|kind| kind.value == Value::Text("PolicyTest".to_owned()))
+    document.field("kind").is_some_and(|kind| kind.value == Value::Text("PolicyTest".to_owned()))
 }
 
 fn policy(document: &Node, found: &mut Findings<'_>) -> Option<spec::Policy> {
     let policy: spec::Policy = decode::decode(document, found)?;
-    let version_fits = head(
-        document,
-        "apiVersion",
-        policy.api_version.as_ref(),
-        API_VERSION,
-        found,
-    );
+    let version_fits = head(document, "apiVersion", policy.api_version.as_ref(), API_VERSION, found);
     let kind_fits = head(document, "kind", policy.kind.as_ref(), "Policy", found);
     (version_fits && kind_fits).then_some(policy)
 }
@@ -135,11 +124,7 @@ fn join(policies: Vec<spec::Policy>, partial: bool, found: &mut Findings<'_>) ->
         "say where calls go: `openai: { key: { fromEnv: OPENAI_API_KEY } }`",
         found,
     );
-    written.models.require(
-        "models",
-        "say what can be asked: `gpt-4.1: { provider: openai }`",
-        found,
-    );
+    written.models.require("models", "say what can be asked: `gpt-4.1: { provider: openai }`", found);
     written.tenants.require(
         "tenants",
         "say who may call: `app: { local: true, access: { allow: [\"*\"] } }`",
@@ -153,10 +138,7 @@ fn label(written: &At<String>, found: &mut Findings<'_>) -> Option<String> {
     let fits = (1..=64).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_graphic());
     if !fits {
         found
-            .error(
-                written.span,
-                "a revision has 1 to 64 letters, digits and signs, without spaces",
-            )
+            .error(written.span, "a revision has 1 to 64 letters, digits and signs, without spaces")
             .hint("usually the git commit: `revision: \"4f2c1a9\"`");
     }
     fits.then(|| label.clone())
@@ -168,12 +150,7 @@ fn once<T>(field: &str, kept: &mut Option<At<T>>, more: Option<At<T>>, found: &m
         (_, None) => {}
         (None, more) => *kept = more,
         (Some(first), Some(again)) => {
-            super::twice(
-                &format!("`{field}` is said twice in this policy"),
-                again.span,
-                first.span,
-                found,
-            );
+            super::twice(&format!("`{field}` is said twice in this policy"), again.span, first.span, found);
         }
     }
 }
@@ -186,10 +163,7 @@ impl<T> Default for Section<T> {
 
 impl<T> Section<T> {
     fn new(partial: bool) -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            partial,
-        }
+        Self { entries: BTreeMap::new(), partial }
     }
 
     fn add(&mut self, what: &str, more: Option<At<Entries<T>>>, found: &mut Findings<'_>) {
@@ -202,19 +176,14 @@ impl<T> Section<T> {
                 super::twice(&message, entry.span, first.span, found);
                 continue;
             }
-            let item = Item {
-                span: entry.span,
-                value: entry.value,
-            };
+            let item = Item { span: entry.span, value: entry.value };
             self.entries.insert(entry.name, item);
         }
     }
 
     fn require(&self, what: &str, instead: &str, found: &mut Findings<'_>) {
         if self.entries.is_empty() && !self.partial {
-            found
-                .error_overall(format!("the policy has no {what}"))
-                .hint(instead);
+            found.error_overall(format!("the policy has no {what}")).hint(instead);
         }
     }
 }

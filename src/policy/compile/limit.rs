@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{DAY, names, not_zero, span_between};
 use crate::ids::{LimitKey, TenantId};
-use crate::limits::{Each, Quota, Rule};
+use crate::limits::{Each, Quota, Rule, Slot};
 use crate::policy::diagnostic::{Findings, Span, quoted};
 use crate::policy::spec::{self, At, Entries, Mode, OnExceed};
 
@@ -28,10 +28,7 @@ pub(super) fn compile(written: Option<&At<Entries<spec::Limit>>>, found: &mut Fi
     let entries = written.and_then(|written| written.value.as_ref());
     for entry in entries.into_iter().flat_map(|entries| &entries.0) {
         names::check("limit", &entry.name, entry.span, found);
-        if let Some(limit) = entry
-            .value
-            .as_ref()
-            .and_then(|spec| limit(&entry.name, entry.span, spec, found))
+        if let Some(limit) = entry.value.as_ref().and_then(|spec| limit(&entry.name, entry.span, spec, found))
         {
             limits.insert(LimitKey::from(entry.name.as_str()), limit);
         }
@@ -49,6 +46,7 @@ pub(super) fn rules(tenant: &TenantId, plan: Limits, own: Limits) -> Vec<Rule> {
         quota: limit.quota,
         each: limit.each,
         place: limit.place,
+        slot: Slot::default(),
     };
     joined.into_iter().map(rule).collect()
 }
@@ -59,25 +57,13 @@ fn limit(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> 
         None => None,
         Some(each) => Some(each_of(each.value?)),
     };
-    match spec
-        .mode
-        .as_ref()
-        .map_or(Some(Mode::Enforce), |mode| mode.value)?
-    {
+    match spec.mode.as_ref().map_or(Some(Mode::Enforce), |mode| mode.value)? {
         Mode::Enforce => {}
     }
-    match spec
-        .on_exceed
-        .as_ref()
-        .map_or(Some(OnExceed::Reject), |event| event.value)?
-    {
+    match spec.on_exceed.as_ref().map_or(Some(OnExceed::Reject), |event| event.value)? {
         OnExceed::Reject => {}
     }
-    Some(Limit {
-        quota: quota?,
-        each,
-        place: found.file_and_line(at),
-    })
+    Some(Limit { quota: quota?, each, place: found.file_and_line(at) })
 }
 
 fn quota(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> Option<Quota> {
@@ -88,23 +74,14 @@ fn quota(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> 
                 found
                     .error(
                         at,
-                        format!(
-                            "limit {} counts requests, but does not say in which time",
-                            quoted(name)
-                        ),
+                        format!("limit {} counts requests, but does not say in which time", quoted(name)),
                     )
                     .hint("add `per: 1m`");
                 return None;
             };
-            let per = per.value.map(|window| At {
-                span: per.span,
-                value: Some(window.0),
-            });
+            let per = per.value.map(|window| At { span: per.span, value: Some(window.0) });
             let per = per.and_then(|per| span_between(&per, Duration::from_secs(1), LONGEST, found));
-            Some(Quota::Requests {
-                amount: amount?,
-                per: per?,
-            })
+            Some(Quota::Requests { amount: amount?, per: per? })
         }
         (None, Some(concurrent)) => {
             let amount = amount(concurrent, found);
@@ -124,10 +101,7 @@ fn quota(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> 
         }
         (Some(_), Some(concurrent)) => {
             found
-                .error(
-                    concurrent.span,
-                    format!("limit {} counts two things", quoted(name)),
-                )
+                .error(concurrent.span, format!("limit {} counts two things", quoted(name)))
                 .hint("make two limits of it, each with its own name");
             None
         }

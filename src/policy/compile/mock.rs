@@ -15,20 +15,12 @@ pub(super) fn script(mock: &spec::Mock, found: &mut Findings<'_>) -> Option<Scri
         None => Some(otherwise.latency),
         Some(latency) => span_between(latency, Duration::ZERO, HOUR, found),
     };
-    let mut positive = |written: &At<u32>| {
-        not_zero(written, "leave it out for the default", found)?
-            .try_into()
-            .ok()
-    };
+    let mut positive =
+        |written: &At<u32>| not_zero(written, "leave it out for the default", found)?.try_into().ok();
     let tokens = mock.tokens.as_ref().map_or(Some(otherwise.tokens), &mut positive);
     let speed = mock.tokens_per_second.as_ref().map(positive);
     let faults = mock.faults.as_ref().map_or(Some(Vec::new()), |faults| {
-        let faults: Vec<_> = faults
-            .value
-            .as_ref()?
-            .iter()
-            .map(|written| fault(written, found))
-            .collect();
+        let faults: Vec<_> = faults.value.as_ref()?.iter().map(|written| fault(written, found)).collect();
         faults.into_iter().collect()
     });
     let says = match &mock.says {
@@ -65,20 +57,14 @@ fn fault(written: &At<spec::Fault>, found: &mut Findings<'_>) -> Option<Fault> {
             }
             Fault::Status { status, retry_after }
         }
-        spec::Fault::Reset { after_chunks } => Fault::Reset {
-            after_chunks: after_chunks.value?,
-        },
-        spec::Fault::Stall { after_chunks } => Fault::Stall {
-            after_chunks: after_chunks.value?,
-        },
-        spec::Fault::ErrorEvent { after_chunks } => Fault::ErrorEvent {
-            after_chunks: after_chunks.value?,
-        },
+        spec::Fault::Reset { after_chunks } => Fault::Reset { after_chunks: after_chunks.value? },
+        spec::Fault::Stall { after_chunks } => Fault::Stall { after_chunks: after_chunks.value? },
+        spec::Fault::ErrorEvent { after_chunks } => Fault::ErrorEvent { after_chunks: after_chunks.value? },
         spec::Fault::Empty => Fault::Empty,
         spec::Fault::Html => Fault::Html,
-        spec::Fault::SlowHead(delay) => Fault::SlowHead {
-            delay: span_between(delay, Duration::ZERO, HOUR, found)?,
-        },
+        spec::Fault::SlowHead(delay) => {
+            Fault::SlowHead { delay: span_between(delay, Duration::ZERO, HOUR, found)? }
+        }
     })
 }
 

@@ -12,6 +12,8 @@ mod tenant;
 
 use std::time::Duration;
 
+use http::HeaderValue;
+
 use super::diagnostic::{Diagnostic, Diagnostics, Findings, Span};
 use super::load::Sources;
 use super::snapshot::{Snapshot, Timeouts};
@@ -32,10 +34,7 @@ fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> O
     let providers = provider::compile(&written.providers, written.allow_mock.as_ref(), found);
     let models = model::compile(&written.models, &providers, found);
     let defaults = timeouts(
-        written
-            .defaults
-            .as_ref()
-            .and_then(|defaults| defaults.timeouts.as_ref()),
+        written.defaults.as_ref().and_then(|defaults| defaults.timeouts.as_ref()),
         Timeouts::default(),
         found,
     );
@@ -46,6 +45,7 @@ fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> O
     }
     Some(Snapshot {
         revision: sources.revision(),
+        header: header(sources.revision().as_str()),
         label: written.revision.as_deref().map(Box::from),
         providers: providers.into_map(),
         models: models.into_map(),
@@ -53,7 +53,13 @@ fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> O
         tenants: tenants.tenants,
         keys: tenants.keys,
         local: tenants.local,
+        unkeyed: tenants.unkeyed,
     })
+}
+
+/// A checked name as a header's value; only plain ASCII passes the check.
+fn header(name: &str) -> HeaderValue {
+    HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// Timeouts as written over those that hold otherwise.
@@ -63,10 +69,7 @@ fn timeouts(written: Option<&At<spec::Timeouts>>, otherwise: Timeouts, found: &m
     };
     let mut read = |field: &Option<At<spec::TimeSpan>>, most, otherwise| {
         let least = Duration::from_millis(10);
-        field
-            .as_ref()
-            .and_then(|at| span_between(at, least, most, found))
-            .unwrap_or(otherwise)
+        field.as_ref().and_then(|at| span_between(at, least, most, found)).unwrap_or(otherwise)
     };
     Timeouts {
         connect: read(&written.connect, MINUTE, otherwise.connect),
@@ -91,10 +94,7 @@ fn span_between(
         return Some(span);
     }
     found
-        .error(
-            written.span,
-            format!("this time span must be from {} to {}", shown(least), shown(most)),
-        )
+        .error(written.span, format!("this time span must be from {} to {}", shown(least), shown(most)))
         .hint("is the unit right? ms, s, m, h, d");
     None
 }
@@ -104,10 +104,7 @@ fn shown(span: Duration) -> String {
     let millis = span.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
     let unit = units.into_iter().find(|(unit, _)| millis.is_multiple_of(*unit));
-    unit.map_or_else(
-        || format!("{millis}ms"),
-        |(unit, name)| format!("{}{name}", millis / unit),
-    )
+    unit.map_or_else(|| format!("{millis}ms"), |(unit, name)| format!("{}{name}", millis / unit))
 }
 
 /// A whole number that is not zero.
@@ -120,9 +117,7 @@ fn not_zero<T: Copy + PartialEq + From<u8>>(
     if number != T::from(0) {
         return Some(number);
     }
-    found
-        .error(written.span, "zero makes no sense here")
-        .hint(instead);
+    found.error(written.span, "zero makes no sense here").hint(instead);
     None
 }
 

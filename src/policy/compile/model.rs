@@ -15,10 +15,7 @@ pub(super) fn compile(
 ) -> Known<ModelId, Model> {
     let mut known = Known::new(written.partial);
     for (name, entry) in &written.entries {
-        let model = entry
-            .value
-            .as_ref()
-            .and_then(|spec| model(name, spec, providers, found));
+        let model = entry.value.as_ref().and_then(|spec| model(name, spec, providers, found));
         known.insert(name, model);
     }
     known
@@ -33,10 +30,9 @@ fn model(
     let provider = providers.find("provider", &spec.provider, found);
     let name_there = match &spec.name {
         None => Some(name.into()),
-        Some(written) => written
-            .value
-            .as_deref()
-            .and_then(|text| name_at_provider(text, written.span, found)),
+        Some(written) => {
+            written.value.as_deref().and_then(|text| name_at_provider(text, written.span, found))
+        }
     };
     let mut tokens = |field: &Option<At<u64>>| {
         let at = field.as_ref()?;
@@ -54,13 +50,11 @@ fn model(
         );
     }
     let skills = spec.skills.as_ref().and_then(|skills| skills.value.as_ref());
-    let skills = skills
-        .into_iter()
-        .flatten()
-        .filter_map(|skill| skill.value.as_deref().map(Box::from));
+    let skills = skills.into_iter().flatten().filter_map(|skill| skill.value.as_deref().map(Box::from));
     let prices = spec.price.as_ref().and_then(|price| price.value.as_ref());
     Some(Model {
         id: ModelId::from(name),
+        header: super::header(name),
         provider: provider?,
         name: name_there?,
         context_tokens,
@@ -102,9 +96,7 @@ fn price(spec: &spec::Price, found: &mut Findings<'_>) -> Option<Price> {
     let effective_from = spec.effective_from.as_ref().and_then(|at| {
         // Other readers of YAML take a plain day for a point in time.
         if found.first_char(at.span).is_some_and(|c| c.is_ascii_digit()) && at.value.is_some() {
-            found
-                .error(at.span, "a day is written in quotes")
-                .hint("write \"2026-01-01\"");
+            found.error(at.span, "a day is written in quotes").hint("write \"2026-01-01\"");
         }
         at.value.as_ref().map(|date| date.0.clone())
     });

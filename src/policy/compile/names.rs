@@ -15,10 +15,7 @@ pub(super) struct Known<K, T> {
 
 impl<K: Ord + std::borrow::Borrow<str> + for<'n> From<&'n str>, T> Known<K, T> {
     pub(super) fn new(partial: bool) -> Self {
-        Self {
-            items: BTreeMap::new(),
-            partial,
-        }
+        Self { items: BTreeMap::new(), partial }
     }
 
     pub(super) fn insert(&mut self, name: &str, item: Option<T>) {
@@ -52,11 +49,7 @@ impl<K: Ord + std::borrow::Borrow<str> + for<'n> From<&'n str>, T> Known<K, T> {
     fn suggestion(&self, name: &str) -> Option<String> {
         did_you_mean(name, self.names()).or_else(|| {
             let names: Vec<_> = self.names().take(8).map(quoted).collect();
-            let more = if self.items.len() > names.len() {
-                ", ..."
-            } else {
-                ""
-            };
+            let more = if self.items.len() > names.len() { ", ..." } else { "" };
             (!names.is_empty()).then(|| format!("this policy has {}{more}", names.join(", ")))
         })
     }
@@ -86,16 +79,12 @@ const LONGEST: usize = 128;
 /// Tells a name that logs, headers and globs could not carry.
 pub(super) fn check(what: &str, name: &str, at: Span, found: &mut Findings<'_>) -> bool {
     let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-    let rest = name
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"._:/@-".contains(&b));
+    let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@-".contains(&b));
     let fits = first && rest && name.len() <= LONGEST;
     if !fits {
         found
             .error(at, format!("{} cannot be the name of a {what}", quoted(name)))
-            .hint(format!(
-                "a letter or digit, then letters, digits and . _ : / @ -, up to {LONGEST}"
-            ));
+            .hint(format!("a letter or digit, then letters, digits and . _ : / @ -, up to {LONGEST}"));
     }
     fits
 }

@@ -26,11 +26,7 @@ pub(super) fn compile(
     let mut known = Known::new(written.partial);
     for (name, entry) in &written.entries {
         let provider = entry.value.as_ref().and_then(|spec| {
-            let one = One {
-                name,
-                at: entry.span,
-                spec,
-            };
+            let one = One { name, at: entry.span, spec };
             one.compile(may_mock, found)
         });
         known.insert(name, provider);
@@ -70,14 +66,13 @@ impl One<'_> {
         }
         Some(Provider {
             id: ProviderId::from(self.name),
+            header: super::header(self.name),
             dialect: dialect?,
             endpoint: endpoint?,
             mock: mock?.map(Arc::new),
             auth: preset.map_or(AuthHeader::Bearer, |preset| preset.auth),
             key: key?,
-            apis: apis?
-                .or_else(|| preset.map(|preset| preset.apis))
-                .unwrap_or(ApiSet::of(&Api::ALL)),
+            apis: apis?.or_else(|| preset.map(|preset| preset.apis)).unwrap_or(ApiSet::of(&Api::ALL)),
             stream_usage: self.stream_usage(preset)?,
             forward: forward?,
         })
@@ -90,9 +85,9 @@ impl One<'_> {
             None => (self.name, self.at),
         };
         if planned::choice("Preset", name) {
-            found.error(at, planned::not_built(name)).hint(format!(
-                "the provider {name} needs its own dialect, which comes with a later release"
-            ));
+            found
+                .error(at, planned::not_built(name))
+                .hint(format!("the provider {name} needs its own dialect, which comes with a later release"));
             return None;
         }
         let preset = presets::preset(name);
@@ -100,9 +95,7 @@ impl One<'_> {
             let names = PRESETS.iter().map(|preset| preset.name);
             let hint = did_you_mean(name, names.clone())
                 .unwrap_or_else(|| format!("one of {}", names.collect::<Vec<_>>().join(", ")));
-            found
-                .error(at, format!("there is no preset {}", quoted(name)))
-                .hint(hint);
+            found.error(at, format!("there is no preset {}", quoted(name))).hint(hint);
             return None;
         }
         Some(preset)
@@ -120,15 +113,9 @@ impl One<'_> {
                 found
                     .error(
                         self.at,
-                        format!(
-                            "provider {} has no `dialect`, and its name is no preset",
-                            quoted(self.name)
-                        ),
+                        format!("provider {} has no `dialect`, and its name is no preset", quoted(self.name)),
                     )
-                    .hint(format!(
-                        "write `dialect: openai`, or `preset:` with one of {}",
-                        names.join(", ")
-                    ));
+                    .hint(format!("write `dialect: openai`, or `preset:` with one of {}", names.join(", ")));
                 None
             }
         }
@@ -150,10 +137,7 @@ impl One<'_> {
         }
         let Some(url) = preset.and_then(|preset| preset.base_url) else {
             found
-                .error(
-                    self.at,
-                    format!("provider {} has no `baseUrl`", quoted(self.name)),
-                )
+                .error(self.at, format!("provider {} has no `baseUrl`", quoted(self.name)))
                 .hint("its address up to and including the version: `baseUrl: https://api.example.com/v1`");
             return None;
         };
@@ -179,10 +163,7 @@ impl One<'_> {
         };
         if reference.is_none() {
             found
-                .error_at_secret(
-                    written.span,
-                    "this names neither an environment variable nor a file",
-                )
+                .error_at_secret(written.span, "this names neither an environment variable nor a file")
                 .hint("write the variable's name, `key: { fromEnv: OPENAI_API_KEY }`, not what it holds");
         }
         reference.map(Some)
@@ -221,10 +202,8 @@ impl One<'_> {
         let mut fields = Vec::new();
         for field in written.value.as_ref()? {
             let name = field.value.as_deref()?;
-            let fits = !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+            let fits =
+                !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
             if !fits {
                 found
                     .error(field.span, format!("{} is no field of a request", quoted(name)))

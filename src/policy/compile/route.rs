@@ -31,11 +31,7 @@ pub(super) fn compile(
             let targets = targets(name, &spec.targets, models, found);
             let timeouts = timeouts(spec.timeouts.as_ref(), defaults, found);
             strategy(spec.strategy.as_ref())?;
-            Some(Route {
-                id: RouteId::from(name.as_str()),
-                targets: targets?,
-                timeouts,
-            })
+            Some(Route { id: RouteId::from(name.as_str()), targets: targets?, timeouts })
         });
         known.insert(name, route);
     }
@@ -73,10 +69,7 @@ fn targets(
         if let Some((_, first)) = targets.iter().find(|(other, _)| other.id == model.id) {
             let first = found.place(*first);
             found
-                .warning(
-                    target.span,
-                    format!("model {} is a target twice", quoted(model.id.as_str())),
-                )
+                .warning(target.span, format!("model {} is a target twice", quoted(model.id.as_str())))
                 .hint("one time is enough: tries go through the list again where that helps")
                 .other("first here", first);
         }

@@ -19,6 +19,7 @@ pub(super) struct Tenants {
     pub(super) tenants: BTreeMap<TenantId, Arc<Tenant>>,
     pub(super) keys: HashMap<KeyDigest, Arc<Principal>>,
     pub(super) local: Option<Arc<Principal>>,
+    pub(super) unkeyed: HashMap<TenantId, Arc<Principal>>,
 }
 
 pub(super) fn compile(
@@ -29,10 +30,7 @@ pub(super) fn compile(
 ) -> Tenants {
     let mut plans = Known::new(written.plans.partial);
     for (name, entry) in &written.plans.entries {
-        let limits = entry
-            .value
-            .as_ref()
-            .map(|plan| limit::compile(plan.limits.as_ref(), found));
+        let limits = entry.value.as_ref().map(|plan| limit::compile(plan.limits.as_ref(), found));
         plans.insert(name, limits);
     }
     let mut compiler = Compiler {
@@ -64,27 +62,19 @@ impl Compiler<'_, '_> {
     fn tenant(&mut self, name: &str, entry: &Item<spec::Tenant>) {
         let Some(spec) = &entry.value else { return };
         let id = TenantId::from(name);
-        let access = self
-            .names
-            .access(name, entry.span, spec.access.as_ref(), self.found);
+        let access = self.names.access(name, entry.span, spec.access.as_ref(), self.found);
         let (plan, plan_limits) = self.plan(spec.plan.as_ref());
         let own = limit::compile(spec.limits.as_ref(), self.found);
         let limits = limit::rules(&id, plan_limits, own);
         // A limit that is faulty was meant to be one.
         if limits.is_empty() && spec.limits.is_none() && spec.plan.is_none() {
             self.found
-                .warning(
-                    entry.span,
-                    format!("tenant {} has no limits: nothing bounds its use", quoted(name)),
-                )
+                .warning(entry.span, format!("tenant {} has no limits: nothing bounds its use", quoted(name)))
                 .hint("add `limits: { rpm: { requests: 100, per: 1m } }`, or a `plan`");
         }
-        let tenant = Arc::new(Tenant {
-            id: id.clone(),
-            access: access.unwrap_or_default(),
-            limits,
-            plan,
-        });
+        let tenant = Arc::new(Tenant { id: id.clone(), access: access.unwrap_or_default(), limits, plan });
+        let unkeyed = Principal { tenant: Arc::clone(&tenant), key: None, user: None, app: None };
+        self.tenants.unkeyed.insert(id.clone(), Arc::new(unkeyed));
         self.callers(name, entry.span, spec, &tenant);
         self.tenants.tenants.insert(id, tenant);
     }
@@ -103,11 +93,7 @@ impl Compiler<'_, '_> {
         for entry in entries.unwrap_or_default() {
             self.key(entry, tenant);
         }
-        if let Some(At {
-            span,
-            value: Some(true),
-        }) = spec.local
-        {
+        if let Some(At { span, value: Some(true) }) = spec.local {
             self.local(span, tenant);
         }
         let is_local = spec.local.is_some_and(|local| local.value != Some(false));
@@ -130,12 +116,7 @@ impl Compiler<'_, '_> {
             return;
         }
         self.local = Some(at);
-        self.tenants.local = Some(Arc::new(Principal {
-            tenant: Arc::clone(tenant),
-            key: None,
-            user: None,
-            app: None,
-        }));
+        self.tenants.local = self.tenants.unkeyed.get(&tenant.id).cloned();
     }
 
     fn key(&mut self, entry: &At<spec::Match>, tenant: &Arc<Tenant>) {

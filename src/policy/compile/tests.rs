@@ -38,15 +38,8 @@ fn with(old: &str, new: &str) -> String {
 fn good(text: &str) -> (Snapshot, Vec<String>) {
     match compile(&Sources::single("policy.yaml", text)) {
         Ok((snapshot, warnings)) => {
-            assert!(
-                warnings
-                    .iter()
-                    .all(|warning| warning.severity == Severity::Warning)
-            );
-            (
-                snapshot,
-                warnings.into_iter().map(|warning| warning.message).collect(),
-            )
+            assert!(warnings.iter().all(|warning| warning.severity == Severity::Warning));
+            (snapshot, warnings.into_iter().map(|warning| warning.message).collect())
         }
         Err(found) => panic!("{found}"),
     }
@@ -56,10 +49,7 @@ fn good(text: &str) -> (Snapshot, Vec<String>) {
 fn faults(text: &str) -> Vec<String> {
     let found = compile(&Sources::single("policy.yaml", text)).unwrap_err();
     let line = |d: &Diagnostic| d.place.as_ref().map_or(0, |place| place.line);
-    found
-        .iter()
-        .map(|d| format!("{} {}: {}", line(d), d.severity.name(), d.message))
-        .collect()
+    found.iter().map(|d| format!("{} {}: {}", line(d), d.severity.name(), d.message)).collect()
 }
 
 /// The one error that this change brings.
@@ -88,11 +78,7 @@ fn a_good_policy_compiles_without_a_warning() {
 fn every_model_is_an_implicit_route_and_an_explicit_one_of_its_name_shadows_it() {
     let (snapshot, _) = good(&with("chat:", "large:"));
     let targets = |route: &str| -> Vec<&str> {
-        snapshot.routes[route]
-            .targets
-            .iter()
-            .map(|model| model.id.as_str())
-            .collect()
+        snapshot.routes[route].targets.iter().map(|model| model.id.as_str()).collect()
     };
     assert_eq!(targets("small"), ["small"]);
     // `model: large` in its targets is the model, not the route itself.
@@ -121,10 +107,7 @@ fn a_provider_that_is_no_preset_needs_a_dialect_and_an_address() {
 #[test]
 fn a_preset_without_a_key_is_warned_of() {
     let (_, warnings) = good(&with("{ key: { fromEnv: OPENAI_API_KEY } }", "{}"));
-    assert_eq!(
-        warnings,
-        ["provider `openai` has no key: openai will refuse its calls"]
-    );
+    assert_eq!(warnings, ["provider `openai` has no key: openai will refuse its calls"]);
 }
 
 #[test]
@@ -138,17 +121,9 @@ fn a_mock_needs_allow_mock_and_no_address_or_key() {
     let (snapshot, _) = good(&text.replace("kind: Policy", "kind: Policy\nallowMock: true"));
     let provider = &snapshot.providers["openai"];
     assert_eq!(provider.endpoint.to_string(), "memory:openai");
-    let status = Fault::Status {
-        status: 429,
-        retry_after: Some(7),
-    };
-    let slow = Fault::SlowHead {
-        delay: Duration::from_secs(2),
-    };
-    assert_eq!(
-        provider.mock.as_ref().unwrap().faults,
-        [Fault::None, status, Fault::Html, slow]
-    );
+    let status = Fault::Status { status: 429, retry_after: Some(7) };
+    let slow = Fault::SlowHead { delay: Duration::from_secs(2) };
+    assert_eq!(provider.mock.as_ref().unwrap().faults, [Fault::None, status, Fault::Html, slow]);
 
     let both = with("openai: {", "openai: { mock: {}, baseUrl: \"http://localhost\",")
         .replace("kind: Policy", "kind: Policy\nallowMock: true");
@@ -159,18 +134,12 @@ fn a_mock_needs_allow_mock_and_no_address_or_key() {
 fn a_name_defined_twice_across_files_is_an_error_that_names_both_places() {
     let more = "apiVersion: egret.dev/v1alpha1\nkind: Policy\nmodels: { small: { provider: openai } }\n";
     let files = [("b.yaml", more), ("a.yaml", GOOD)];
-    let sources = files
-        .into_iter()
-        .map(|(name, text)| (name.into(), text.as_bytes().to_vec()))
-        .collect();
+    let sources = files.into_iter().map(|(name, text)| (name.into(), text.as_bytes().to_vec())).collect();
     let found = compile(&sources).unwrap_err();
     let finding = found.iter().next().unwrap();
     assert_eq!(finding.message, "model `small` is defined twice");
     let (place, (_, other)) = (finding.place.as_ref().unwrap(), finding.other.as_ref().unwrap());
-    assert_eq!(
-        (&*place.file, place.line, &*other.file, other.line),
-        ("b.yaml", 3, "a.yaml", 7)
-    );
+    assert_eq!((&*place.file, place.line, &*other.file, other.line), ("b.yaml", 3, "a.yaml", 7));
 }
 
 #[test]
@@ -184,29 +153,20 @@ fn documents_make_one_policy_and_policy_tests_are_skipped() {
         "routes:",
         "---\napiVersion: egret.dev/v1alpha1\nkind: Policy\nallowMock: true\n---\napiVersion: egret.dev/v1alpha1\nkind: Policy\nallowMock: false\nroutes:",
     );
-    assert_eq!(
-        faults(&twice),
-        ["16 error: `allowMock` is said twice in this policy"]
-    );
+    assert_eq!(faults(&twice), ["16 error: `allowMock` is said twice in this policy"]);
 }
 
 #[test]
 fn a_file_that_cannot_be_read_does_not_hide_the_faults_of_the_others() {
     let mock = with("{ key: { fromEnv: OPENAI_API_KEY } }", "{ mock: {} }");
-    let text = mock
-        .replace("{ model: large }", "{ model: elsewhere }")
-        .replace("requests: 100", "requests: 0");
+    let text =
+        mock.replace("{ model: large }", "{ model: elsewhere }").replace("requests: 100", "requests: 0");
     let broken = "apiVersion: egret.dev/v1alpha1\nkind: Policy\nmodels: [\n";
     let files = [("a.yaml", text.as_str()), ("b.yaml", broken)];
-    let sources = files
-        .into_iter()
-        .map(|(name, text)| (name.into(), text.as_bytes().to_vec()))
-        .collect();
+    let sources = files.into_iter().map(|(name, text)| (name.into(), text.as_bytes().to_vec())).collect();
     let found = compile(&sources).unwrap_err();
-    let places: Vec<_> = found
-        .iter()
-        .map(|d| d.place.as_ref().map(|place| (&*place.file, place.line)))
-        .collect();
+    let places: Vec<_> =
+        found.iter().map(|d| d.place.as_ref().map(|place| (&*place.file, place.line))).collect();
     // `elsewhere` and `allowMock` may stand in the file that cannot be read.
     assert_eq!(places, [Some(("a.yaml", 12)), Some(("b.yaml", 3))], "{found}");
 }
@@ -245,17 +205,11 @@ fn what_is_no_policy_is_said_to_be_none() {
 #[test]
 fn time_spans_have_units_and_sane_bounds() {
     let defaults = |timeouts: &str| {
-        with(
-            "providers:",
-            &format!("defaults: {{ timeouts: {{ {timeouts} }} }}\nproviders:"),
-        )
+        with("providers:", &format!("defaults: {{ timeouts: {{ {timeouts} }} }}\nproviders:"))
     };
     let (snapshot, _) = good(&defaults("connect: 500ms, total: 1d"));
     let timeouts = snapshot.routes["chat"].timeouts;
-    assert_eq!(
-        (timeouts.connect, timeouts.total),
-        (Duration::from_millis(500), DAY)
-    );
+    assert_eq!((timeouts.connect, timeouts.total), (Duration::from_millis(500), DAY));
     assert_eq!(timeouts.answer, Timeouts::default().answer);
     assert_eq!(
         faults(&defaults("connect: 2m, answer: 5, streamIdle: 1 s, total: 9ms")),
@@ -270,38 +224,21 @@ fn time_spans_have_units_and_sane_bounds() {
 
 #[test]
 fn a_routes_timeouts_stand_over_the_defaults_field_by_field() {
-    let text = with(
-        "providers:",
-        "defaults: { timeouts: { connect: 1s, answer: 7s } }\nproviders:",
-    )
-    .replace("chat: {", "chat: { timeouts: { answer: 9s },");
+    let text = with("providers:", "defaults: { timeouts: { connect: 1s, answer: 7s } }\nproviders:")
+        .replace("chat: {", "chat: { timeouts: { answer: 9s },");
     let (snapshot, _) = good(&text);
     let of = |route: &str| {
-        (
-            snapshot.routes[route].timeouts.connect.as_secs(),
-            snapshot.routes[route].timeouts.answer.as_secs(),
-        )
+        (snapshot.routes[route].timeouts.connect.as_secs(), snapshot.routes[route].timeouts.answer.as_secs())
     };
     assert_eq!((of("chat"), of("small")), ((1, 9), (1, 7)));
 }
 
 #[test]
 fn a_key_in_place_of_its_variables_name_is_refused_and_not_shown() {
-    for key in [
-        "sk-proj-a1b2c3",
-        "gsk_a1b2c3d4e5",
-        "0123456789abcdef0123456789abcdef",
-        "4711081547110815",
-    ] {
-        for written in [
-            key.to_owned(),
-            format!("\"{key}\""),
-            format!("|\n      {key}\n    "),
-        ] {
+    for key in ["sk-proj-a1b2c3", "gsk_a1b2c3d4e5", "0123456789abcdef0123456789abcdef", "4711081547110815"] {
+        for written in [key.to_owned(), format!("\"{key}\""), format!("|\n      {key}\n    ")] {
             let text = with("OPENAI_API_KEY", &written);
-            let found = compile(&Sources::single("policy.yaml", text))
-                .unwrap_err()
-                .to_string();
+            let found = compile(&Sources::single("policy.yaml", text)).unwrap_err().to_string();
             assert!(!found.contains(key), "{found}");
         }
     }
@@ -314,16 +251,9 @@ fn prices_and_days_are_quoted() {
         price("inputPerMTok: 2.00, outputPerMTok: \"8\""),
         "expected a price in quotes, such as \"2.00\", found a number"
     );
-    assert_eq!(
-        price("inputPerMTok: \"2,00\", outputPerMTok: \"8\""),
-        "this is no price"
-    );
+    assert_eq!(price("inputPerMTok: \"2,00\", outputPerMTok: \"8\""), "this is no price");
     assert_eq!(price("inputPerMTok: \"2\""), "`outputPerMTok` is missing");
-    let day = |day: &str| {
-        price(&format!(
-            "inputPerMTok: \"2\", outputPerMTok: \"8\", effectiveFrom: {day}"
-        ))
-    };
+    let day = |day: &str| price(&format!("inputPerMTok: \"2\", outputPerMTok: \"8\", effectiveFrom: {day}"));
     assert_eq!(day("2026-01-01"), "a day is written in quotes");
     assert_eq!(day("\"2026-02-30\""), "this is no day of the calendar");
 }
@@ -338,28 +268,19 @@ fn prices_are_put_in_the_order_of_their_days() {
         price("")
     );
     let (snapshot, _) = good(&with("small: {", &prices));
-    let days: Vec<_> = snapshot.models["small"]
-        .prices
-        .iter()
-        .map(|price| price.effective_from.as_deref())
-        .collect();
+    let days: Vec<_> =
+        snapshot.models["small"].prices.iter().map(|price| price.effective_from.as_deref()).collect();
     assert_eq!(days, [None, Some("2026-01-01"), Some("2026-07-01")]);
 
     let twice = format!("small: {{ price: [{}, {}],", price(""), price(""));
-    assert_eq!(
-        fault_of("small: {", &twice),
-        "two prices hold from the same day on"
-    );
+    assert_eq!(fault_of("small: {", &twice), "two prices hold from the same day on");
 }
 
 #[test]
 fn names_have_plain_letters() {
     for wrong in ["\"\"", "-x", "\"a b\"", "ä", "\"a*\"", "(none)", "\"a\\nb\""] {
         let fault = fault_of("chat:", &format!("{wrong}:"));
-        assert!(
-            fault.ends_with("cannot be the name of a route"),
-            "{wrong}: {fault}"
-        );
+        assert!(fault.ends_with("cannot be the name of a route"), "{wrong}: {fault}");
     }
     let (snapshot, _) = good(&with("chat:", "meta/Llama-3.3:70b_x@eu:"));
     assert!(snapshot.routes.contains_key("meta/Llama-3.3:70b_x@eu"));
@@ -394,11 +315,8 @@ fn yaml_1_1_booleans_are_refused_where_a_boolean_is_meant() {
 
 #[test]
 fn aliases_of_whole_values_work() {
-    let text = with(
-        "{ requests: 100, per: 1m, each: user }",
-        "&rate { requests: 100, per: 1m }",
-    )
-    .replace("plan: pro,", "plan: pro, limits: { again: *rate },");
+    let text = with("{ requests: 100, per: 1m, each: user }", "&rate { requests: 100, per: 1m }")
+        .replace("plan: pro,", "plan: pro, limits: { again: *rate },");
     assert_eq!(good(&text).0.tenants["app"].limits.len(), 2);
 }
 

@@ -18,15 +18,7 @@ const PREFIXES: [&str; 14] = [
     "eyJ",
 ];
 /// Fields whose scalar is a secret when it stands in the policy itself.
-const FIELDS: [&str; 7] = [
-    "key",
-    "apikey",
-    "api_key",
-    "token",
-    "password",
-    "secret",
-    "authorization",
-];
+const FIELDS: [&str; 7] = ["key", "apikey", "api_key", "token", "password", "secret", "authorization"];
 /// How much of a value a message repeats.
 const SHOWN: usize = 60;
 
@@ -102,12 +94,8 @@ fn mask_url_credentials(chars: &mut [char]) {
     let mut from = 0;
     while let Some(scheme) = find(chars, from, "://") {
         let start = scheme + 3;
-        let host: Vec<char> = chars
-            .iter()
-            .skip(start)
-            .take_while(|c| !matches!(c, '/' | ' ' | '"' | '\''))
-            .copied()
-            .collect();
+        let host: Vec<char> =
+            chars.iter().skip(start).take_while(|c| !matches!(c, '/' | ' ' | '"' | '\'')).copied().collect();
         if let Some(at) = host.iter().rposition(|c| *c == '@') {
             chars.iter_mut().skip(start).take(at).for_each(|c| *c = '*');
         }
@@ -121,17 +109,8 @@ fn mask_secret_fields(chars: &mut [char]) {
     while let Some(colon) = find(chars, from, ":") {
         from = colon + 1;
         let is_name = |c: &&char| c.is_alphanumeric() || **c == '_';
-        let before = chars
-            .iter()
-            .take(colon)
-            .rev()
-            .skip_while(|c| matches!(c, '"' | '\'' | ' '));
-        let name: String = before
-            .take_while(is_name)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .collect();
+        let before = chars.iter().take(colon).rev().skip_while(|c| matches!(c, '"' | '\'' | ' '));
+        let name: String = before.take_while(is_name).collect::<Vec<_>>().into_iter().rev().collect();
         if !FIELDS.contains(&name.to_lowercase().as_str()) {
             continue;
         }
@@ -141,22 +120,14 @@ fn mask_secret_fields(chars: &mut [char]) {
         }
         let end = |c: &&char| !matches!(c, ',' | '}');
         let length = chars.iter().skip(start).take_while(end).count();
-        chars
-            .iter_mut()
-            .skip(start)
-            .take(length)
-            .filter(|c| **c != ' ')
-            .for_each(|c| *c = '*');
+        chars.iter_mut().skip(start).take(length).filter(|c| **c != ' ').for_each(|c| *c = '*');
     }
 }
 
 fn find(chars: &[char], from: usize, wanted: &str) -> Option<usize> {
     let wanted: Vec<char> = wanted.chars().collect();
     let windows = chars.get(from..)?.windows(wanted.len());
-    windows
-        .enumerate()
-        .find(|(_, window)| *window == wanted)
-        .map(|(i, _)| from + i)
+    windows.enumerate().find(|(_, window)| *window == wanted).map(|(i, _)| from + i)
 }
 
 #[cfg(test)]
@@ -171,22 +142,10 @@ mod tests {
     fn keys_are_masked_wherever_they_stand() {
         assert_eq!(line("x: sk-proj-abcDEF123"), "x: *****************");
         assert_eq!(line("key: hunter2 # mine"), "key: ******* * ****");
-        assert_eq!(
-            line("{ key: hunter2, apis: [chat] }"),
-            "{ key: *******, apis: [chat] }"
-        );
-        assert_eq!(
-            line("a: Zm9vYmFyYmF6cXV4MTIzNDU2+/x= b"),
-            "a: **************************** b"
-        );
-        assert_eq!(
-            line("u: https://me:pw@example.com/v1"),
-            "u: https://*****@example.com/v1"
-        );
-        assert_eq!(
-            line("k: 0123456789abcdef0123456789abcdef"),
-            "k: ********************************"
-        );
+        assert_eq!(line("{ key: hunter2, apis: [chat] }"), "{ key: *******, apis: [chat] }");
+        assert_eq!(line("a: Zm9vYmFyYmF6cXV4MTIzNDU2+/x= b"), "a: **************************** b");
+        assert_eq!(line("u: https://me:pw@example.com/v1"), "u: https://*****@example.com/v1");
+        assert_eq!(line("k: 0123456789abcdef0123456789abcdef"), "k: ********************************");
     }
 
     #[test]

@@ -10,22 +10,14 @@ fn rendered(text: &str, find: impl FnOnce(&mut Findings<'_>)) -> String {
 }
 
 fn span(line: u32, column: u32, length: u32) -> Span {
-    Span {
-        file: 0,
-        line,
-        column,
-        length,
-    }
+    Span { file: 0, line, column, length }
 }
 
 #[test]
 fn a_finding_shows_its_line_a_caret_a_hint_and_the_other_place() {
     let text = rendered("a: 1\nb: two\n", |found| {
         let first = found.place(span(1, 1, 1));
-        found
-            .error(span(2, 4, 3), "no number")
-            .hint("write 2")
-            .other("the first is here", first);
+        found.error(span(2, 4, 3), "no number").hint("write 2").other("the first is here", first);
     });
     let expected = "error: no number
  --> policy.yaml:2:4
@@ -84,14 +76,8 @@ fn a_long_line_is_cut_around_its_caret() {
 #[test]
 fn a_near_name_is_suggested_and_a_far_one_is_not() {
     let names = ["requests", "concurrent", "per"];
-    assert_eq!(
-        did_you_mean("reqests", names).as_deref(),
-        Some("did you mean `requests`?")
-    );
-    assert_eq!(
-        did_you_mean("Concurrent", names).as_deref(),
-        Some("did you mean `concurrent`?")
-    );
+    assert_eq!(did_you_mean("reqests", names).as_deref(), Some("did you mean `requests`?"));
+    assert_eq!(did_you_mean("Concurrent", names).as_deref(), Some("did you mean `concurrent`?"));
     assert_eq!(did_you_mean("tokens", names), None);
 }
 

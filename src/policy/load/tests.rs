@@ -5,13 +5,9 @@ use super::*;
 #[test]
 fn a_folder_gives_its_yaml_files_sorted_and_no_dot_names() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in [
-        ("b.yml", "2"),
-        ("a.yaml", "1"),
-        (".a.yaml.swp", "x"),
-        (".hidden.yaml", "x"),
-        ("notes.md", "x"),
-    ] {
+    for (name, text) in
+        [("b.yml", "2"), ("a.yaml", "1"), (".a.yaml.swp", "x"), (".hidden.yaml", "x"), ("notes.md", "x")]
+    {
         fs::write(folder.path().join(name), text).unwrap();
     }
     fs::create_dir(folder.path().join("more.yaml")).unwrap();
@@ -32,10 +28,7 @@ fn a_config_map_is_read_through_its_links() {
     symlink("..2026_01_01", folder.path().join("..data")).unwrap();
     symlink("..data/policy.yaml", folder.path().join("policy.yaml")).unwrap();
 
-    assert_eq!(
-        read(folder.path()).unwrap(),
-        Sources::single("policy.yaml", "text")
-    );
+    assert_eq!(read(folder.path()).unwrap(), Sources::single("policy.yaml", "text"));
 }
 
 #[cfg(unix)]
@@ -91,10 +84,7 @@ fn a_link_that_leads_nowhere_is_an_error_that_names_it() {
 fn a_folder_without_policy_files_and_a_path_that_is_not_there_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     assert!(matches!(read(folder.path()), Err(LoadError::NoFiles { .. })));
-    assert!(matches!(
-        read(&folder.path().join("none.yaml")),
-        Err(LoadError::Io { .. })
-    ));
+    assert!(matches!(read(&folder.path().join("none.yaml")), Err(LoadError::Io { .. })));
 }
 
 #[test]
@@ -116,9 +106,6 @@ fn the_revision_follows_names_and_bytes_and_not_the_order_in_which_files_were_fo
     let both = Sources::from_iter([a.clone(), b.clone()]);
     assert_eq!(both.revision(), Sources::from_iter([b, a.clone()]).revision());
     assert_ne!(both.revision(), Sources::from_iter([a]).revision());
-    assert_ne!(
-        Sources::single("a", "bc").revision(),
-        Sources::single("ab", "c").revision()
-    );
+    assert_ne!(Sources::single("a", "bc").revision(), Sources::single("ab", "c").revision());
     assert!(both.revision().as_str().bytes().all(|b| b.is_ascii_hexdigit()));
 }

@@ -23,28 +23,11 @@ pub use placed::{At, Entries, Entry};
 /// Reads a spec type from a node; none where that failed, which then is among the findings.
 pub(in crate::policy) fn decode<T: DeserializeOwned>(node: &Node, found: &mut Findings<'_>) -> Option<T> {
     let told = RefCell::new(Vec::new());
-    let decoder = Decoder {
-        node,
-        place: node.span,
-        told: &told,
-        secret: false,
-    };
-    let value = T::deserialize(decoder)
-        .map_err(|failed| decoder.tell(failed))
-        .ok();
-    for Fault {
-        at,
-        message,
-        hint,
-        secret,
-    } in told.into_inner()
-    {
+    let decoder = Decoder { node, place: node.span, told: &told, secret: false };
+    let value = T::deserialize(decoder).map_err(|failed| decoder.tell(failed)).ok();
+    for Fault { at, message, hint, secret } in told.into_inner() {
         let at = at.unwrap_or(node.span);
-        let added = if secret {
-            found.error_at_secret(at, message)
-        } else {
-            found.error(at, message)
-        };
+        let added = if secret { found.error_at_secret(at, message) } else { found.error(at, message) };
         added.maybe_hint(hint);
     }
     value
@@ -76,12 +59,7 @@ impl<'n> Decoder<'n> {
     }
 
     fn fault(self, message: String, hint: Option<String>) -> Failed {
-        Failed::Fault(Box::new(Fault {
-            at: Some(self.node.span),
-            message,
-            hint,
-            secret: self.secret,
-        }))
+        Failed::Fault(Box::new(Fault { at: Some(self.node.span), message, hint, secret: self.secret }))
     }
 
     fn expected(self, what: &str) -> Failed {
@@ -151,10 +129,8 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failed> {
         match &self.node.value {
             Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Text(text) => Err(self.fault(
-                format!("{} is not a boolean", quoted(text)),
-                Some("write true or false".to_owned()),
-            )),
+            Value::Text(text) => Err(self
+                .fault(format!("{} is not a boolean", quoted(text)), Some("write true or false".to_owned()))),
             Value::Null | Value::Whole(_) | Value::Fraction(_) | Value::List(_) | Value::Map(_) => {
                 Err(self.expected("true or false"))
             }
@@ -191,10 +167,8 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
             (AT, _) => visitor.visit_seq(PlacedAccess::new(self)),
             (ENTRIES, Value::Map(entries)) => visitor.visit_map(EntriesAccess::new(self, entries)),
             (ENTRIES, _) => Err(self.expected("a map of names")),
-            _ => visitor.visit_newtype_struct(Decoder {
-                secret: self.secret || planned::is_secret(name),
-                ..self
-            }),
+            _ => visitor
+                .visit_newtype_struct(Decoder { secret: self.secret || planned::is_secret(name), ..self }),
         }
     }
 
@@ -233,10 +207,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failed> {
-        let decoder = Decoder {
-            secret: self.secret || planned::is_secret(name),
-            ..self
-        };
+        let decoder = Decoder { secret: self.secret || planned::is_secret(name), ..self };
         decoder.choice(name, variants, visitor)
     }
 
@@ -271,12 +242,7 @@ impl Decoder<'_> {
             }
         };
         let failed = |message, hint| {
-            let fault = Fault {
-                at: Some(at),
-                message,
-                hint,
-                secret: self.secret,
-            };
+            let fault = Fault { at: Some(at), message, hint, secret: self.secret };
             Failed::Fault(Box::new(fault))
         };
         if planned::choice(name, word) {

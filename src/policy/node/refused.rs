@@ -12,18 +12,9 @@ use crate::policy::diagnostic::{Findings, Span, quoted, shown};
     reason = "the parser's enum, and open: what has no words of ours gets the parser's"
 )]
 pub(super) fn report(error: &Error, file: u32, found: &mut Findings<'_>) {
-    let at = error.location().map_or(
-        Span {
-            file,
-            line: 1,
-            column: 1,
-            length: 1,
-        },
-        |location| Span {
-            file,
-            ..span(location)
-        },
-    );
+    let at = error
+        .location()
+        .map_or(Span { file, line: 1, column: 1, length: 1 }, |location| Span { file, ..span(location) });
     let mut cause = error;
     while let Error::AliasError { error, .. } = cause {
         cause = error;
@@ -40,21 +31,18 @@ pub(super) fn report(error: &Error, file: u32, found: &mut Findings<'_>) {
             "merge keys (`<<`) are not part of the policy language".to_owned(),
             Some("write the fields out, or use an alias for a whole value"),
         ),
-        Error::Budget { breach, .. } => (
-            over_budget(breach).to_owned(),
-            Some("split the policy into several files"),
-        ),
+        Error::Budget { breach, .. } => {
+            (over_budget(breach).to_owned(), Some("split the policy into several files"))
+        }
         Error::AliasReplayLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::RecursiveReferencesRequireWeakTypes { .. } => (
-            "aliases make too much of this file".to_owned(),
-            Some("write some of the values out"),
-        ),
-        Error::UnknownAnchor { .. } => (
-            "this alias has no anchor".to_owned(),
-            Some("quote a text that begins with `*`"),
-        ),
+        | Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            ("aliases make too much of this file".to_owned(), Some("write some of the values out"))
+        }
+        Error::UnknownAnchor { .. } => {
+            ("this alias has no anchor".to_owned(), Some("quote a text that begins with `*`"))
+        }
         Error::UnsupportedTag { .. } => ("tags are not part of the policy language".to_owned(), None),
         other => {
             let message = syntax(other);

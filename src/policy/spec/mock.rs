@@ -23,11 +23,7 @@ pub struct Mock {
 
 /// One way to fail.
 #[derive(Debug, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Fault {
     /// Answers properly.
     Ok,

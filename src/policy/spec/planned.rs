@@ -37,18 +37,9 @@ const FIELDS: &[(&str, &[Field])] = &[
     ),
     (
         "Provider",
-        &[
-            decides("keys"),
-            adds("limits"),
-            adds("breaker"),
-            adds("retryBudget"),
-            adds("propagateTrace"),
-        ],
+        &[decides("keys"), adds("limits"), adds("breaker"), adds("retryBudget"), adds("propagateTrace")],
     ),
-    (
-        "Model",
-        &[adds("accepts"), adds("reserveOutput"), adds("estimate")],
-    ),
+    ("Model", &[adds("accepts"), adds("reserveOutput"), adds("estimate")]),
     (
         "Route",
         &[
@@ -108,17 +99,13 @@ pub(in crate::policy) fn field(of: &str, name: &str) -> Option<&'static Field> {
 
 /// Whether it is a choice of that type that is not built yet.
 pub(in crate::policy) fn choice(of: &str, word: &str) -> bool {
-    CHOICES
-        .iter()
-        .any(|(spec, words)| *spec == of && words.contains(&word))
+    CHOICES.iter().any(|(spec, words)| *spec == of && words.contains(&word))
 }
 
 /// Everything that is not built yet.
 #[cfg(test)]
 pub(in crate::policy) fn names() -> impl Iterator<Item = &'static str> {
-    let fields = FIELDS
-        .iter()
-        .flat_map(|(_, fields)| fields.iter().map(|field| field.name));
+    let fields = FIELDS.iter().flat_map(|(_, fields)| fields.iter().map(|field| field.name));
     fields.chain(CHOICES.iter().flat_map(|(_, words)| words.iter().copied()))
 }
 

@@ -29,9 +29,7 @@ impl FromStr for TimeSpan {
             "" => return Err(format!("a time span needs a unit\n{SPAN_HINT}")),
             _ => return Err(format!("this is no time span\n{SPAN_HINT}")),
         };
-        let number: u64 = number
-            .parse()
-            .map_err(|_| format!("this is no time span\n{SPAN_HINT}"))?;
+        let number: u64 = number.parse().map_err(|_| format!("this is no time span\n{SPAN_HINT}"))?;
         let millis = number.checked_mul(millis).ok_or("this time span is too long")?;
         Ok(Self(Duration::from_millis(millis)))
     }
@@ -101,11 +99,7 @@ impl FromStr for KeyHash {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let digit = |byte: u8| {
-            char::from(byte)
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        };
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let mut digest = [0; 32];
         let (pairs, rest) = text.as_bytes().as_chunks::<2>();
         let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
@@ -116,9 +110,7 @@ impl FromStr for KeyHash {
                 return Ok(Self(KeyDigest::from_bytes(digest)));
             }
         }
-        Err(format!(
-            "this is not the SHA-256 of a key, which has 64 hex digits\n{HASH_HINT}"
-        ))
+        Err(format!("this is not the SHA-256 of a key, which has 64 hex digits\n{HASH_HINT}"))
     }
 }
 
@@ -141,17 +133,11 @@ macro_rules! read_from_text {
                     }
 
                     fn visit_u64<E: de::Error>(self, _: u64) -> Result<$type, E> {
-                        Err(E::custom(format!(
-                            "expected {}, found a number\n{}",
-                            $expected, $hint
-                        )))
+                        Err(E::custom(format!("expected {}, found a number\n{}", $expected, $hint)))
                     }
 
                     fn visit_f64<E: de::Error>(self, _: f64) -> Result<$type, E> {
-                        Err(E::custom(format!(
-                            "expected {}, found a number\n{}",
-                            $expected, $hint
-                        )))
+                        Err(E::custom(format!("expected {}, found a number\n{}", $expected, $hint)))
                     }
                 }
                 deserializer.deserialize_newtype_struct(stringify!($type), NewtypeOf(TextVisitor))
@@ -192,18 +178,9 @@ mod tests {
         assert_eq!(span("1m"), Some(60_000));
         assert_eq!(span("2h"), Some(7_200_000));
         assert_eq!(span("1d"), Some(86_400_000));
-        for wrong in [
-            "",
-            "s",
-            "1",
-            "1.5s",
-            "-1s",
-            "1 s",
-            "1S",
-            "1w",
-            "99999999999999999999d",
-            "18446744073709551615d",
-        ] {
+        for wrong in
+            ["", "s", "1", "1.5s", "-1s", "1 s", "1S", "1w", "99999999999999999999d", "18446744073709551615d"]
+        {
             assert_eq!(span(wrong), None, "{wrong}");
         }
     }
@@ -213,18 +190,7 @@ mod tests {
         for right in ["0", "2.00", "0.000000001", "1234567"] {
             assert!(right.parse::<Decimal>().is_ok(), "{right}");
         }
-        for wrong in [
-            "",
-            ".5",
-            "5.",
-            "-1",
-            "1e3",
-            "1,5",
-            "0.0000000001",
-            "12345678",
-            "$2",
-            "٣",
-        ] {
+        for wrong in ["", ".5", "5.", "-1", "1e3", "1,5", "0.0000000001", "12345678", "$2", "٣"] {
             assert!(wrong.parse::<Decimal>().is_err(), "{wrong}");
         }
     }

@@ -127,10 +127,7 @@ mod tests {
     }
 
     fn loaded(revision: &str) -> Result<Loaded, LoadFault> {
-        Ok(Loaded {
-            snapshot: snapshot(revision),
-            warnings: Vec::new(),
-        })
+        Ok(Loaded { snapshot: snapshot(revision), warnings: Vec::new() })
     }
 
     #[tokio::test(start_paused = true)]
@@ -139,16 +136,9 @@ mod tests {
         let tries = Cell::new(0);
         let load = |_: &Path| {
             tries.set(tries.get() + 1);
-            if tries.get() < 4 {
-                Err(LoadFault::Unreadable("permission denied".into()))
-            } else {
-                loaded("a")
-            }
+            if tries.get() < 4 { Err(LoadFault::Unreadable("permission denied".into())) } else { loaded("a") }
         };
-        assert_eq!(
-            reload(&store, Path::new("p"), load, &clock()).await,
-            ReloadResult::Accepted
-        );
+        assert_eq!(reload(&store, Path::new("p"), load, &clock()).await, ReloadResult::Accepted);
         assert_eq!(store.status().counts.rejected, 0);
     }
 
@@ -160,10 +150,7 @@ mod tests {
             tries.set(tries.get() + 1);
             Err(LoadFault::Unreadable("permission denied".into()))
         };
-        assert_eq!(
-            reload(&store, Path::new("p"), load, &clock()).await,
-            ReloadResult::Rejected
-        );
+        assert_eq!(reload(&store, Path::new("p"), load, &clock()).await, ReloadResult::Rejected);
         assert_eq!(tries.get(), TRIES);
         assert_eq!(store.status().fault.as_deref(), Some("permission denied"));
 
@@ -173,9 +160,6 @@ mod tests {
             Err(LoadFault::Bad("line 1".into()))
         };
         reload(&store, Path::new("p"), load, &clock()).await;
-        assert_eq!(
-            (tries.get(), store.status().fault.as_deref()),
-            (1, Some("line 1"))
-        );
+        assert_eq!((tries.get(), store.status().fault.as_deref()), (1, Some("line 1")));
     }
 }

@@ -96,9 +96,7 @@ fn policy_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn is_policy_file(path: &Path) -> bool {
-    let hidden = path
-        .file_name()
-        .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     !hidden && path.extension().is_some_and(|e| e == "yaml" || e == "yml")
 }
 
@@ -179,10 +177,7 @@ mod tests {
     #[test]
     fn what_does_not_exist_depends_on_the_last_directory_that_does() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(
-            folders(&dir.path().join("no/such/policy.yaml")),
-            [real(dir.path())].into()
-        );
+        assert_eq!(folders(&dir.path().join("no/such/policy.yaml")), [real(dir.path())].into());
     }
 
     #[test]
@@ -230,10 +225,7 @@ mod tests {
         assert!(made.success());
         fingerprint(&pipe);
         // Sparse: a terabyte by its size, nothing on disk.
-        fs::File::create(dir.path().join("huge.yaml"))
-            .unwrap()
-            .set_len(1 << 40)
-            .unwrap();
+        fs::File::create(dir.path().join("huge.yaml")).unwrap().set_len(1 << 40).unwrap();
         fingerprint(dir.path());
     }
 }

@@ -27,9 +27,7 @@ impl Place {
 
 /// The next change, which must come by an event, within the two seconds that are promised.
 async fn told(watch: &mut Watch) -> Why {
-    timeout(Duration::from_secs(2), watch.changed())
-        .await
-        .expect("told of the change within two seconds")
+    timeout(Duration::from_secs(2), watch.changed()).await.expect("told of the change within two seconds")
 }
 
 /// Nothing is told of for longer than a burst may take to settle.
@@ -250,13 +248,7 @@ async fn sighup_asks_for_a_reload_though_nothing_changed() {
     place.write("policy.yaml", "a");
     let mut watch = Watch::start(place.at("policy.yaml")).on_hangup().unwrap();
     let pid = std::process::id().to_string();
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-HUP", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(std::process::Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
     assert_eq!(told(&mut watch).await, Why::Hangup);
 }
 
@@ -276,10 +268,7 @@ async fn without_events_a_change_is_found_by_looking_within_two_seconds() {
 fn load(path: &Path) -> Result<Loaded, LoadFault> {
     let text = fs::read_to_string(path).map_err(|error| LoadFault::Unreadable(error.to_string()))?;
     match text.strip_prefix("good ") {
-        Some(revision) => Ok(Loaded {
-            snapshot: snapshot(revision),
-            warnings: Vec::new(),
-        }),
+        Some(revision) => Ok(Loaded { snapshot: snapshot(revision), warnings: Vec::new() }),
         None => Err(LoadFault::Bad(format!("no policy: {text}"))),
     }
 }
@@ -291,21 +280,14 @@ async fn a_bad_policy_keeps_the_last_good_one_until_the_next_good_one() {
     let store = PolicyStore::new(snapshot("a"), Vec::new(), Timestamp::UNIX_EPOCH);
     let clock = Clock::standing(Timestamp::UNIX_EPOCH);
     let mut watch = Watch::start(place.at("policy.yaml"));
-    for (text, in_force, bad) in [
-        ("nonsense", "a", true),
-        ("good b", "b", false),
-        ("", "b", true),
-        ("good b", "b", false),
-    ] {
+    for (text, in_force, bad) in
+        [("nonsense", "a", true), ("good b", "b", false), ("", "b", true), ("good b", "b", false)]
+    {
         place.write("policy.yaml", text);
         told(&mut watch).await;
         reload(&store, watch.path(), load, &clock).await;
         let status = store.status();
-        assert_eq!(
-            status.in_force.unwrap().label.as_deref(),
-            Some(in_force),
-            "after {text:?}"
-        );
+        assert_eq!(status.in_force.unwrap().label.as_deref(), Some(in_force), "after {text:?}");
         assert_eq!(status.fault.is_some(), bad, "after {text:?}");
     }
 }
@@ -346,11 +328,7 @@ async fn a_thousand_good_and_broken_swaps_end_on_the_last_good_one() {
     let [next, policy] = [".next", "policy.yaml"].map(|name| place.at(name));
     let writer = std::thread::spawn(move || {
         for n in 1..=1_000 {
-            let text = if n % 3 == 1 {
-                "broken".to_owned()
-            } else {
-                format!("good {n}")
-            };
+            let text = if n % 3 == 1 { "broken".to_owned() } else { format!("good {n}") };
             let text = if n == 1_000 { "good last" } else { &text };
             fs::write(&next, text).unwrap();
             fs::rename(&next, &policy).unwrap();

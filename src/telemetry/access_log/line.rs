@@ -61,15 +61,7 @@ fn attempts(line: &mut Object<'_>, attempts: &[AttemptRecord]) {
 }
 
 fn parts(mut object: Object<'_>, usage: &Usage) {
-    let Usage {
-        input,
-        cache_read,
-        cache_write,
-        input_audio,
-        output,
-        reasoning,
-        output_audio,
-    } = *usage;
+    let Usage { input, cache_read, cache_write, input_audio, output, reasoning, output_audio } = *usage;
     for (name, tokens) in [
         ("input", input),
         ("cache_read", cache_read),

@@ -31,7 +31,7 @@ fn refused() -> CallRecord {
         first_byte: None,
         bytes_in: 0,
         bytes_out: 120,
-        policy: *b"0123456789ab",
+        policy: Some(*b"0123456789ab"),
         upstream_request_id: None,
     }
 }
@@ -75,7 +75,7 @@ fn answered() -> CallRecord {
         first_byte: Some(Duration::from_micros(450_001)),
         bytes_in: 812,
         bytes_out: 9_001,
-        policy: *b"0123456789ab",
+        policy: Some(*b"0123456789ab"),
         upstream_request_id: Some("req_9".into()),
     }
 }
@@ -124,7 +124,7 @@ impl Write for Page {
 #[test]
 fn the_line_of_a_full_record() {
     let log = AccessLog::new();
-    log.push(answered());
+    log.push(Box::new(answered()));
     let expected = concat!(
         r#"{"timestamp":"2026-11-20T18:42:32.123Z","request_id":"ffffffffffffffffffffffffffffffff","#,
         r#""caller_request_id":"job-7","tenant":"shop","user":"ann","app":"cart","key":"ci","#,
@@ -142,7 +142,7 @@ fn the_line_of_a_full_record() {
 #[test]
 fn what_is_not_known_is_left_out() {
     let log = AccessLog::new();
-    log.push(refused());
+    log.push(Box::new(refused()));
     let expected = concat!(
         r#"{"timestamp":"1970-01-01T00:00:00.000Z","request_id":"000000000000000000000000000000ab","#,
         r#""stream":false,"status":401,"outcome":"refused","refusal":"invalid_api_key","attempts":[],"#,
@@ -159,7 +159,7 @@ fn hostile_names_stay_one_line_and_read_back() {
     let mut record = answered();
     record.caller_id = Some(hostile.into());
     record.user = Some(hostile.into());
-    log.push(record);
+    log.push(Box::new(record));
     let text = lines(&log);
     assert_eq!(text.lines().count(), 1);
     let read: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -172,10 +172,7 @@ fn calls_are_written_once_in_order_and_each_is_json() {
     let log = AccessLog::new();
     for round in 0..3 {
         for n in 0..1_000 {
-            log.push(CallRecord {
-                bytes_in: round * 1_000 + n,
-                ..answered()
-            });
+            log.push(Box::new(CallRecord { bytes_in: round * 1_000 + n, ..answered() }));
         }
         let text = lines(&log);
         let seen = text.lines().map(|line| {
@@ -191,30 +188,23 @@ fn calls_are_written_once_in_order_and_each_is_json() {
 fn a_full_buffer_drops_and_counts_and_is_free_again_after_a_write() {
     let log = AccessLog::new();
     for _ in 0..WAITING_MAX + 10 {
-        log.push(refused());
+        log.push(Box::new(refused()));
     }
     assert_eq!(log.dropped(), 10);
     assert_eq!(lines(&log).lines().count(), WAITING_MAX);
-    log.push(refused());
+    log.push(Box::new(refused()));
     assert_eq!((log.dropped(), lines(&log).lines().count()), (10, 1));
 }
 
 #[test]
 fn a_writer_that_fails_costs_its_lines_and_nothing_else() {
     let log = AccessLog::new();
-    log.push(refused());
-    log.push(refused());
-    assert_eq!(
-        log.drain_to(&mut Broken).unwrap_err().kind(),
-        io::ErrorKind::BrokenPipe
-    );
+    log.push(Box::new(refused()));
+    log.push(Box::new(refused()));
+    assert_eq!(log.drain_to(&mut Broken).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     assert_eq!(log.failed(), 2);
-    log.push(refused());
-    assert_eq!(
-        lines(&log).lines().count(),
-        1,
-        "neither half a line nor an old one is left"
-    );
+    log.push(Box::new(refused()));
+    assert_eq!(lines(&log).lines().count(), 1, "neither half a line nor an old one is left");
 }
 
 #[test]
@@ -222,9 +212,8 @@ fn many_workers_lose_no_call_while_the_log_is_written() {
     let log = AccessLog::new();
     let mut out = Vec::new();
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| (0..2_000).for_each(|_| log.push(refused()))))
-            .collect();
+        let workers: Vec<_> =
+            (0..2).map(|_| scope.spawn(|| (0..2_000).for_each(|_| log.push(Box::new(refused()))))).collect();
         while !workers.iter().all(|worker| worker.is_finished()) {
             log.drain_to(&mut out).unwrap();
         }
@@ -238,10 +227,10 @@ fn many_workers_lose_no_call_while_the_log_is_written() {
 async fn the_calls_of_a_moment_go_out_in_one_write_and_the_last_ones_at_shutdown() {
     let (log, page) = (Arc::new(AccessLog::new()), Page::default());
     let calls = async {
-        log.push(refused());
-        log.push(refused());
+        log.push(Box::new(refused()));
+        log.push(Box::new(refused()));
         page.0.written.notified().await;
-        log.push(refused());
+        log.push(Box::new(refused()));
     };
     Arc::clone(&log).write_to(page.clone(), calls).await;
     let text = page.0.text.lock();
@@ -264,12 +253,10 @@ async fn a_writer_that_hangs_holds_up_neither_calls_nor_the_end() {
     let (let_go, stuck) = std::sync::mpsc::sync_channel(0);
     let log = Arc::new(AccessLog::new());
     for _ in 0..WAITING_MAX + 1 {
-        log.push(refused());
+        log.push(Box::new(refused()));
     }
     // Ends though the write never does.
-    Arc::clone(&log)
-        .write_to(Stuck(stuck), std::future::ready(()))
-        .await;
+    Arc::clone(&log).write_to(Stuck(stuck), std::future::ready(())).await;
     assert_eq!(log.dropped(), 1);
     drop(let_go);
 }

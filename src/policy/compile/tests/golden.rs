@@ -4,9 +4,7 @@ use super::*;
 
 /// What `check` shows for the good policy with one text in place of another.
 fn shown(old: &str, new: &str) -> String {
-    compile(&Sources::single("policy.yaml", with(old, new)))
-        .unwrap_err()
-        .to_string()
+    compile(&Sources::single("policy.yaml", with(old, new))).unwrap_err().to_string()
 }
 
 #[test]
@@ -25,10 +23,7 @@ warning: tenant `app` may not use anything
    |   ^^^
    = help: allow names of routes and models: `access: { allow: [chat, "gpt-*"] }`"#;
     assert_eq!(
-        shown(
-            "plan: pro, access: { allow: [\"*\"] }",
-            "plan: pro, acess: { allow: [\"*\"] }"
-        ),
+        shown("plan: pro, access: { allow: [\"*\"] }", "plan: pro, acess: { allow: [\"*\"] }"),
         expected
     );
 }
@@ -94,10 +89,7 @@ fn a_key_that_looks_like_one() {
 5 |   openai: { key: { ***
   |                    ^
   = help: write `key: { fromEnv: NAME }` or `key: { fromFile: /PATH }`"#;
-    assert_eq!(
-        shown("{ fromEnv: OPENAI_API_KEY }", "{ value: sk-proj-a1b2c3d4e5f6 }"),
-        expected
-    );
+    assert_eq!(shown("{ fromEnv: OPENAI_API_KEY }", "{ value: sk-proj-a1b2c3d4e5f6 }"), expected);
 }
 
 #[test]
@@ -131,10 +123,7 @@ fn a_price_without_quotes() {
   |                                    ^^^^
   = help: write US dollars per million tokens: "2.00", at most nine digits after the point"#;
     assert_eq!(
-        shown(
-            "small: {",
-            "small: { price: [{ inputPerMTok: 2.50, outputPerMTok: \"8\" }],"
-        ),
+        shown("small: {", "small: { price: [{ inputPerMTok: 2.50, outputPerMTok: \"8\" }],"),
         expected
     );
 }
@@ -158,13 +147,7 @@ fn a_target_without_its_field() {
 10 |   chat: { targets: [large, { model: small }] }
    |                     ^^^^^
    = help: write `{ model: NAME }`"#;
-    assert_eq!(
-        shown(
-            "[{ model: large }, { model: small }]",
-            "[large, { model: small }]"
-        ),
-        expected
-    );
+    assert_eq!(shown("[{ model: large }, { model: small }]", "[large, { model: small }]"), expected);
 }
 
 #[test]
@@ -186,10 +169,7 @@ fn an_address_with_a_password() {
 5 |   openai: { baseUrl: "https://**********@example.com", key: { fromEnv: OPENAI_API_KEY } }
   |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   = help: such as https://api.example.com/v1"#;
-    assert_eq!(
-        shown("{ key:", "{ baseUrl: \"https://me:hunter2@example.com\", key:"),
-        expected
-    );
+    assert_eq!(shown("{ key:", "{ baseUrl: \"https://me:hunter2@example.com\", key:"), expected);
 }
 
 #[test]

@@ -22,10 +22,7 @@ fn globs_resolve_against_the_names_of_this_policy() {
 
 #[test]
 fn a_pattern_that_matches_nothing_is_warned_of() {
-    let (_, warnings) = good(&with(
-        "allow: [\"*\"]",
-        "allow: [\"*\", \"gpt-small\"], deny: [chat, \"x*\"]",
-    ));
+    let (_, warnings) = good(&with("allow: [\"*\"]", "allow: [\"*\", \"gpt-small\"], deny: [chat, \"x*\"]"));
     // The provider's own name for a model is no name of the policy, and `deny` names no routes.
     assert_eq!(
         warnings,
@@ -40,10 +37,7 @@ fn a_pattern_that_matches_nothing_is_warned_of() {
 #[test]
 fn a_route_of_which_every_target_is_denied_is_warned_of() {
     let (_, warnings) = good(&with("allow: [\"*\"]", "allow: [chat], deny: [\"*\"]"));
-    assert_eq!(
-        warnings,
-        ["tenant `app` may ask for `chat`, but each of its targets is denied"]
-    );
+    assert_eq!(warnings, ["tenant `app` may ask for `chat`, but each of its targets is denied"]);
 }
 
 #[test]
@@ -51,10 +45,7 @@ fn no_access_and_no_limits_are_warned_of() {
     let (snapshot, warnings) = good(&with("plan: pro, access: { allow: [\"*\"] } }", "}"));
     assert_eq!(
         warnings,
-        [
-            "tenant `app` may not use anything",
-            "tenant `app` has no limits: nothing bounds its use"
-        ]
+        ["tenant `app` may not use anything", "tenant `app` has no limits: nothing bounds its use"]
     );
     assert!(snapshot.tenants["app"].access.allowed.is_empty());
 }
@@ -64,23 +55,14 @@ fn under_the_same_key_the_tenants_limit_stands_whole() {
     let own = "limits: { rpm: { requests: 7, per: 10s }, open: { concurrent: 3, each: model } },";
     let (snapshot, _) = good(&with("plan: pro,", &format!("plan: pro, {own}")));
     let tenant = &snapshot.tenants["app"];
-    let limits: Vec<_> = tenant
-        .limits
-        .iter()
-        .map(|rule| (rule.key.as_str(), rule.quota, rule.each))
-        .collect();
+    let limits: Vec<_> =
+        tenant.limits.iter().map(|rule| (rule.key.as_str(), rule.quota, rule.each)).collect();
     let amount = |n| NonZeroU32::new(n).unwrap();
-    let rpm = Quota::Requests {
-        amount: amount(7),
-        per: Duration::from_secs(10),
-    };
+    let rpm = Quota::Requests { amount: amount(7), per: Duration::from_secs(10) };
     // The plan's `each: user` does not come through.
     assert_eq!(
         limits,
-        [
-            ("open", Quota::Concurrent { amount: amount(3) }, Some(Each::Model)),
-            ("rpm", rpm, None)
-        ]
+        [("open", Quota::Concurrent { amount: amount(3) }, Some(Each::Model)), ("rpm", rpm, None)]
     );
     assert_eq!(tenant.limits[1].place.as_ref(), "policy.yaml:14");
 
@@ -124,21 +106,13 @@ fn two_tenants_that_can_match_the_same_caller_are_an_error_that_names_both_place
 #[test]
 fn a_tenant_that_nobody_can_be_is_warned_of() {
     let (_, warnings) = good(&with("local: true, ", ""));
-    assert_eq!(
-        warnings,
-        ["nobody can be tenant `app`: it has neither `match` nor `local: true`"]
-    );
+    assert_eq!(warnings, ["nobody can be tenant `app`: it has neither `match` nor `local: true`"]);
 }
 
 #[test]
 fn a_key_hash_has_64_hex_digits_and_what_stands_there_is_not_shown() {
-    let text = with(
-        "local: true, ",
-        "match: [{ apiKeySha256: \"hunter2\", name: ci }], ",
-    );
-    let found = compile(&Sources::single("policy.yaml", text))
-        .unwrap_err()
-        .to_string();
+    let text = with("local: true, ", "match: [{ apiKeySha256: \"hunter2\", name: ci }], ");
+    let found = compile(&Sources::single("policy.yaml", text)).unwrap_err().to_string();
     assert!(found.contains("this is not the SHA-256 of a key"), "{found}");
     assert!(!found.contains("hunter2"), "{found}");
 }
@@ -146,31 +120,16 @@ fn a_key_hash_has_64_hex_digits_and_what_stands_there_is_not_shown() {
 #[test]
 fn a_limit_counts_one_thing_and_requests_have_a_window() {
     let limit = |written: &str| fault_of("{ requests: 100, per: 1m, each: user }", written);
-    assert_eq!(
-        limit("{ requests: 100 }"),
-        "limit `rpm` counts requests, but does not say in which time"
-    );
+    assert_eq!(limit("{ requests: 100 }"), "limit `rpm` counts requests, but does not say in which time");
     assert_eq!(limit("{ per: 1m }"), "limit `rpm` does not say what it counts");
-    assert_eq!(
-        limit("{ concurrent: 3, per: 1m }"),
-        "`concurrent` counts calls at once, so it has no window"
-    );
-    assert_eq!(
-        limit("{ concurrent: 3, requests: 3 }"),
-        "limit `rpm` counts two things"
-    );
+    assert_eq!(limit("{ concurrent: 3, per: 1m }"), "`concurrent` counts calls at once, so it has no window");
+    assert_eq!(limit("{ concurrent: 3, requests: 3 }"), "limit `rpm` counts two things");
     assert_eq!(limit("{ requests: 0, per: 1m }"), "zero makes no sense here");
-    assert_eq!(
-        limit("{ requests: 1, per: 500ms }"),
-        "this time span must be from 1s to 31d"
-    );
+    assert_eq!(limit("{ requests: 1, per: 500ms }"), "this time span must be from 1s to 31d");
     assert_eq!(
         limit("{ requests: -1, per: 1s }"),
         "expected a whole number up to 4294967295, found the number -1"
     );
-    assert_eq!(
-        limit("{ requests: 1, per: 1s, each: usr }"),
-        "unknown choice `usr`"
-    );
+    assert_eq!(limit("{ requests: 1, per: 1s, each: usr }"), "unknown choice `usr`");
     assert_eq!(limit("7"), "expected a map, found a number");
 }

@@ -17,10 +17,7 @@ pub(super) struct ItemsAccess<'n> {
 
 impl<'n> ItemsAccess<'n> {
     pub(super) fn new(list: Decoder<'n>, items: &'n [Node]) -> Self {
-        Self {
-            list,
-            items: items.iter(),
-        }
+        Self { list, items: items.iter() }
     }
 }
 
@@ -29,8 +26,7 @@ impl<'de> SeqAccess<'de> for ItemsAccess<'_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failed> {
         let item = self.items.next();
-        item.map(|node| seed.deserialize(self.list.child(node, node.span)))
-            .transpose()
+        item.map(|node| seed.deserialize(self.list.child(node, node.span))).transpose()
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -48,12 +44,7 @@ pub(super) struct FieldsAccess<'n> {
 
 impl<'n> FieldsAccess<'n> {
     pub(super) fn new(of: Decoder<'n>, fields: &'static [&'static str], entries: &'n [(Key, Node)]) -> Self {
-        Self {
-            of,
-            fields,
-            entries: entries.iter(),
-            value: None,
-        }
+        Self { of, fields, entries: entries.iter(), value: None }
     }
 }
 
@@ -85,11 +76,7 @@ pub(super) struct EntriesAccess<'n> {
 
 impl<'n> EntriesAccess<'n> {
     pub(super) fn new(of: Decoder<'n>, entries: &'n [(Key, Node)]) -> Self {
-        Self {
-            of,
-            entries: entries.iter(),
-            value: None,
-        }
+        Self { of, entries: entries.iter(), value: None }
     }
 }
 
@@ -98,9 +85,7 @@ impl<'de> MapAccess<'de> for EntriesAccess<'_> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failed> {
         self.value = self.entries.next();
-        self.value
-            .map(|(key, _)| seed.deserialize(PlacedName(key)))
-            .transpose()
+        self.value.map(|(key, _)| seed.deserialize(PlacedName(key))).transpose()
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failed> {
@@ -124,10 +109,7 @@ impl<'de> Deserializer<'de> for PlacedName<'_> {
     type Error = Failed;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failed> {
-        visitor.visit_seq(PlacedNameAccess {
-            key: self.0,
-            parts: 0,
-        })
+        visitor.visit_seq(PlacedNameAccess { key: self.0, parts: 0 })
     }
 
     forward_to_deserialize_any! {
@@ -148,9 +130,7 @@ impl<'de> SeqAccess<'de> for PlacedNameAccess<'_> {
         self.parts += 1;
         match self.parts {
             1 => seed.deserialize(numbers(self.key.span)).map(Some),
-            2 => seed
-                .deserialize(self.key.text.as_str().into_deserializer())
-                .map(Some),
+            2 => seed.deserialize(self.key.text.as_str().into_deserializer()).map(Some),
             _ => Ok(None),
         }
     }
@@ -217,10 +197,7 @@ impl<'de> VariantAccess<'de> for Arguments<'_> {
     type Error = Failed;
 
     fn unit_variant(self) -> Result<(), Failed> {
-        Err(self.0.fault(
-            "this choice has no arguments".to_owned(),
-            Some("write the word alone".to_owned()),
-        ))
+        Err(self.0.fault("this choice has no arguments".to_owned(), Some("write the word alone".to_owned())))
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failed> {

@@ -53,12 +53,7 @@ impl Failed {
     }
 
     fn new(message: String, hint: Option<String>) -> Self {
-        Self::Fault(Box::new(Fault {
-            at: None,
-            message,
-            hint,
-            secret: false,
-        }))
+        Self::Fault(Box::new(Fault { at: None, message, hint, secret: false }))
     }
 }
 
@@ -73,10 +68,7 @@ impl de::Error for Failed {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(
-            format!("expected {}, found {}", wanted(expected), kind(&unexpected)),
-            None,
-        )
+        Self::new(format!("expected {}, found {}", wanted(expected), kind(&unexpected)), None)
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {

@@ -51,9 +51,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for AtVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<At<T>, A::Error> {
-        let span = parts
-            .next_element()?
-            .ok_or_else(|| de::Error::invalid_length(0, &self))?;
+        let span = parts.next_element()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
         // The access told what was wrong; the value is missing, and its neighbours are read all the same.
         let value = parts.next_element().ok().flatten();
         Ok(At { span, value })
@@ -63,12 +61,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for AtVisitor<T> {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let [file, line, column, length] = Deserialize::deserialize(deserializer)?;
-        Ok(Self {
-            file,
-            line,
-            column,
-            length,
-        })
+        Ok(Self { file, line, column, length })
     }
 }
 

@@ -15,11 +15,7 @@ struct Thing {
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-#[serde(
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 enum Kind {
     Plain,
     With { many: At<u32> },
@@ -34,12 +30,7 @@ fn read(text: &str) -> (Option<Thing>, Vec<String>) {
     let told = found.finish(None::<()>).unwrap_err();
     let place =
         |d: &crate::policy::diagnostic::Diagnostic| d.place.clone().map_or((0, 0), |p| (p.line, p.column));
-    (
-        thing,
-        told.iter()
-            .map(|d| format!("{:?} {}", place(d), d.message))
-            .collect(),
-    )
+    (thing, told.iter().map(|d| format!("{:?} {}", place(d), d.message)).collect())
 }
 
 #[test]
@@ -80,35 +71,15 @@ fn one_fault_does_not_hide_the_next() {
 fn choices_are_words_or_maps_of_one_key() {
     let kind = |text: &str| read(&format!("kind: {text}")).0.unwrap().kind.unwrap().value;
     assert_eq!(kind("plain"), Some(Kind::Plain));
-    assert!(matches!(
-        kind("{ with: { many: 2 } }"),
-        Some(Kind::With {
-            many: At { value: Some(2), .. }
-        })
-    ));
-    assert!(matches!(
-        kind("{ of: x }"),
-        Some(Kind::Of(At { value: Some(_), .. }))
-    ));
+    assert!(matches!(kind("{ with: { many: 2 } }"), Some(Kind::With { many: At { value: Some(2), .. } })));
+    assert!(matches!(kind("{ of: x }"), Some(Kind::Of(At { value: Some(_), .. }))));
     let told = |text: &str| read(&format!("kind: {text}")).1;
     assert_eq!(told("plan"), ["(1, 7) unknown choice `plan`"]);
-    assert_eq!(
-        told("with"),
-        ["(1, 7) expected a choice with arguments, found a choice without arguments"]
-    );
+    assert_eq!(told("with"), ["(1, 7) expected a choice with arguments, found a choice without arguments"]);
     assert_eq!(told("{ plain: {} }"), ["(1, 16) this choice has no arguments"]);
-    assert_eq!(
-        told("{ with: { manny: 2 } }"),
-        ["(1, 9) `many` is missing", "(1, 17) unknown field `manny`"]
-    );
-    assert_eq!(
-        told("{ plain: 1, of: 2 }"),
-        ["(1, 7) expected one of plain, with, of, found a map"]
-    );
-    assert_eq!(
-        told("3"),
-        ["(1, 7) expected one of plain, with, of, found a number"]
-    );
+    assert_eq!(told("{ with: { manny: 2 } }"), ["(1, 9) `many` is missing", "(1, 17) unknown field `manny`"]);
+    assert_eq!(told("{ plain: 1, of: 2 }"), ["(1, 7) expected one of plain, with, of, found a map"]);
+    assert_eq!(told("3"), ["(1, 7) expected one of plain, with, of, found a number"]);
 }
 
 #[test]
