@@ -43,20 +43,15 @@ pub(super) fn refusal(exceeded: &Exceeded) -> Refusal {
         None => format!("`{}` of tenant `{}`", rule.key, rule.tenant),
     };
     let (allowed, wait) = match rule.quota {
-        Quota::Requests { amount, per } => (
-            format!("{amount} requests per {}", spoken(per)),
-            exceeded.wait.unwrap_or(per),
-        ),
+        Quota::Requests { amount, per } => {
+            (format!("{amount} requests per {}", spoken(per)), exceeded.wait.unwrap_or(per))
+        }
         // No time tells when a call ends; a second is the least that an SDK waits for.
-        Quota::Concurrent { amount } => (
-            format!("{amount} calls at once"),
-            exceeded.wait.unwrap_or(Duration::from_secs(1)),
-        ),
+        Quota::Concurrent { amount } => {
+            (format!("{amount} calls at once"), exceeded.wait.unwrap_or(Duration::from_secs(1)))
+        }
     };
-    let message = format!(
-        "Limit {whose} is reached: {allowed}. Try again in {} s.",
-        whole_seconds(wait)
-    );
+    let message = format!("Limit {whose} is reached: {allowed}. Try again in {} s.", whole_seconds(wait));
     let refusal = Refusal::new(Cause::RateLimited, message).retry_after(wait);
     match rule.quota {
         Quota::Requests { amount, per } => {

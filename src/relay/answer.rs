@@ -52,10 +52,9 @@ impl Body for RelayBody {
                 *self = Self::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Self::Relayed(body) => body
-                .as_mut()
-                .poll_next(cx)
-                .map(|next| next.map(|bytes| bytes.map(Frame::data))),
+            Self::Relayed(body) => {
+                body.as_mut().poll_next(cx).map(|next| next.map(|bytes| bytes.map(Frame::data)))
+            }
         }
     }
 
@@ -83,26 +82,13 @@ pub(super) struct Relayed {
 impl Relayed {
     /// An answer found by way of `route`, for a call that began at `started`.
     pub(super) fn new(found: Dispatched, api: Api, route: &Route, started: Instant) -> Self {
-        Self {
-            found,
-            api,
-            timeouts: route.timeouts,
-            deadline: started + route.timeouts.total,
-        }
+        Self { found, api, timeouts: route.timeouts, deadline: started + route.timeouts.total }
     }
 
     /// Hands the answer on; the call ends with it.
     pub(super) fn send(self, mut call: Call, snapshot: &Snapshot) -> Response<RelayBody> {
-        let Dispatched {
-            answer,
-            target,
-            attempts,
-        } = self.found;
-        let attempt::Answer {
-            status,
-            headers: from_provider,
-            body,
-        } = answer;
+        let Dispatched { answer, target, attempts } = self.found;
+        let attempt::Answer { status, headers: from_provider, body } = answer;
         let mut headers = headers::to_caller(&from_provider);
         mark(&mut headers, &call, Some(snapshot));
         headers.insert(MODEL, target.header.clone());
@@ -122,11 +108,7 @@ impl Relayed {
             attempt::AnswerBody::Whole { bytes, usage } => {
                 call.used(usage);
                 call.sends(bytes.len());
-                call.settle(if status.is_success() {
-                    End::Answered
-                } else {
-                    End::Returned
-                });
+                call.settle(if status.is_success() { End::Answered } else { End::Returned });
                 RelayBody::Whole(bytes)
             }
             attempt::AnswerBody::Large { first, rest } => {
@@ -143,19 +125,9 @@ impl Relayed {
             attempt::AnswerBody::Stream { first, rest, reader } => {
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
                 headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-                let kind = Kind::Events {
-                    api: self.api,
-                    reader,
-                };
+                let kind = Kind::Events { api: self.api, reader };
                 let idle = self.timeouts.stream_idle;
-                RelayBody::Relayed(Box::pin(RelayedBody::new(
-                    call,
-                    kind,
-                    first,
-                    rest,
-                    idle,
-                    self.deadline,
-                )))
+                RelayBody::Relayed(Box::pin(RelayedBody::new(call, kind, first, rest, idle, self.deadline)))
             }
         };
         response(status, headers, body)
@@ -174,19 +146,14 @@ pub(super) fn own(mut call: Call, snapshot: &Snapshot, body: Bytes) -> Response<
 }
 
 /// A refusal in the caller's dialect.
-pub(super) fn refuse(
-    mut call: Call,
-    snapshot: Option<&Snapshot>,
-    refusal: &Refusal,
-    attempts: u32,
-) -> Response<RelayBody> {
+pub(super) fn refuse(mut call: Call, snapshot: Option<&Snapshot>, refusal: &Refusal) -> Response<RelayBody> {
     let (status, body) = (refusal.status(Dialect::OpenAi), refusal.body(Dialect::OpenAi));
     let mut headers = HeaderMap::with_capacity(8);
     mark(&mut headers, &call, snapshot);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     refusal.headers(&mut headers);
-    if attempts > 0 {
-        headers.insert(ATTEMPTS, HeaderValue::from(attempts));
+    if refusal.attempts() > 0 {
+        headers.insert(ATTEMPTS, HeaderValue::from(refusal.attempts()));
     }
     call.note(|record| record.status = status.as_u16());
     call.sends(body.len());

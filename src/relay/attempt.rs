@@ -51,11 +51,7 @@ pub(super) enum AnswerBody {
     /// A plain answer too large to be held: its beginning, and the rest as it comes.
     Large { first: Bytes, rest: UpstreamBody },
     /// The first events of a stream, and the rest as it comes.
-    Stream {
-        first: Bytes,
-        rest: UpstreamBody,
-        reader: StreamReader,
-    },
+    Stream { first: Bytes, rest: UpstreamBody, reader: StreamReader },
 }
 
 /// A try that gave nothing to send.
@@ -69,11 +65,7 @@ pub(super) struct Lost {
 
 impl From<Failure> for Lost {
     fn from(failure: Failure) -> Self {
-        Self {
-            failure,
-            retry_after: None,
-            error: None,
-        }
+        Self { failure, retry_after: None, error: None }
     }
 }
 
@@ -83,15 +75,11 @@ impl Attempt<'_> {
     /// Dropped on the way, the connection to the provider is closed (HTTP/1) or the stream reset (HTTP/2).
     pub(super) async fn run(&self) -> Result<Answer, Lost> {
         if self.asked.facts.stream {
-            let response = self
-                .within(Timer::StreamIdle, self.timeouts.stream_idle, self.send())
-                .await??;
+            let response = self.within(Timer::StreamIdle, self.timeouts.stream_idle, self.send()).await??;
             self.stream(response).await
         } else {
-            self.within(Timer::Answer, self.timeouts.answer, async {
-                self.plain(self.send().await?).await
-            })
-            .await?
+            self.within(Timer::Answer, self.timeouts.answer, async { self.plain(self.send().await?).await })
+                .await?
         }
     }
 
@@ -99,11 +87,7 @@ impl Attempt<'_> {
         let shared = &self.relay.shared;
         let request = shape::request(self.asked, self.target, self.from_caller, &shared.secrets)?;
         let endpoint = &self.target.provider.endpoint;
-        let sent = self
-            .relay
-            .upstream
-            .send(endpoint, request, self.timeouts.connect)
-            .await;
+        let sent = self.relay.upstream.send(endpoint, request, self.timeouts.connect).await;
         sent.map_err(|error| Failure::Connection(error.stage).into())
     }
 
@@ -120,28 +104,17 @@ impl Attempt<'_> {
                     AnswerFault::NotJson | AnswerFault::Error => Failure::NoAnswer,
                 })?;
                 let usage = in_answer(self.asked.api, &bytes);
-                Ok(Answer {
-                    status,
-                    headers,
-                    body: AnswerBody::Whole { bytes, usage },
-                })
+                Ok(Answer { status, headers, body: AnswerBody::Whole { bytes, usage } })
             }
-            Prefix::Part { first, rest } => Ok(Answer {
-                status,
-                headers,
-                body: AnswerBody::Large { first, rest },
-            }),
+            Prefix::Part { first, rest } => {
+                Ok(Answer { status, headers, body: AnswerBody::Large { first, rest } })
+            }
         }
     }
 
     async fn stream(&self, response: Response<UpstreamBody>) -> Result<Answer, Lost> {
-        let judged = self
-            .within(
-                Timer::StreamIdle,
-                self.timeouts.stream_idle,
-                self.judged(response),
-            )
-            .await??;
+        let judged =
+            self.within(Timer::StreamIdle, self.timeouts.stream_idle, self.judged(response)).await??;
         let (status, headers, mut rest) = match judged {
             Judged::Returned(answer) => return Ok(answer),
             Judged::Answer(status, headers, body) => (status, headers, body),
@@ -150,9 +123,8 @@ impl Attempt<'_> {
         let hide = shape::hides_usage(self.asked, &self.target.provider);
         let mut reader = StreamReader::new(self.asked.api, hide);
         loop {
-            let chunk = self
-                .within(Timer::StreamIdle, self.timeouts.stream_idle, next_data(&mut rest))
-                .await?;
+            let chunk =
+                self.within(Timer::StreamIdle, self.timeouts.stream_idle, next_data(&mut rest)).await?;
             match chunk {
                 None => return Err(Failure::Empty.into()),
                 Some(Err(_)) => return Err(Failure::Cut.into()),
@@ -179,17 +151,10 @@ impl Attempt<'_> {
             Verdict::Return => Ok(Judged::Returned(error_of(head.status, head.headers, body, budget).await?)),
             Verdict::Next(failure) => {
                 let retry_after = headers::retry_after(&head.headers, self.relay.clock.wall());
-                let error = match failure {
-                    Failure::Status(status) if self.keep_error => {
-                        error_of(status, head.headers, body, budget).await.ok().map(Box::new)
-                    }
-                    _ => None,
-                };
-                Err(Lost {
-                    failure,
-                    retry_after,
-                    error,
-                })
+                let wanted = self.keep_error && matches!(failure, Failure::Status(_));
+                let error =
+                    if wanted { error_of(head.status, head.headers, body, budget).await.ok() } else { None };
+                Err(Lost { failure, retry_after, error: error.map(Box::new) })
             }
         }
     }
@@ -202,14 +167,8 @@ impl Attempt<'_> {
         what: impl Future<Output = T>,
     ) -> Result<T, Failure> {
         let own = self.relay.clock.now() + limit;
-        let (until, timer) = if own < self.deadline {
-            (own, timer)
-        } else {
-            (self.deadline, Timer::Total)
-        };
-        tokio::time::timeout_at(until, what)
-            .await
-            .map_err(|_| Failure::TimedOut(timer))
+        let (until, timer) = if own < self.deadline { (own, timer) } else { (self.deadline, Timer::Total) };
+        tokio::time::timeout_at(until, what).await.map_err(|_| Failure::TimedOut(timer))
     }
 }
 
@@ -240,11 +199,9 @@ async fn error_of(
     budget: &BufferBudget,
 ) -> Result<Answer, Failure> {
     match read_prefix(body, HELD_ERROR, budget).await {
-        Ok(Prefix::Whole(bytes)) => Ok(Answer {
-            status,
-            headers,
-            body: AnswerBody::Whole { bytes, usage: None },
-        }),
+        Ok(Prefix::Whole(bytes)) => {
+            Ok(Answer { status, headers, body: AnswerBody::Whole { bytes, usage: None } })
+        }
         Ok(Prefix::Part { .. }) => Err(Failure::NoAnswer),
         Err(_) => Err(Failure::Cut),
     }
@@ -259,15 +216,6 @@ fn expect_type(headers: &HeaderMap, expected: &[u8]) -> Result<(), Failure> {
     let Some(value) = headers.get(CONTENT_TYPE) else {
         return Ok(());
     };
-    let media_type = value
-        .as_bytes()
-        .split(|byte| *byte == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
-    if media_type.eq_ignore_ascii_case(expected) {
-        Ok(())
-    } else {
-        Err(Failure::WrongType)
-    }
+    let media_type = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if media_type.eq_ignore_ascii_case(expected) { Ok(()) } else { Err(Failure::WrongType) }
 }

@@ -29,11 +29,7 @@ pub(super) fn authenticate(
 ) -> Result<Arc<Principal>, Refusal> {
     match credential(headers) {
         Err(fault) => Err(Refusal::new(Cause::Unauthenticated, fault.to_string())),
-        Ok(Credential::Key(key)) => snapshot
-            .keys
-            .get(&KeyDigest::of(key))
-            .cloned()
-            .ok_or_else(unknown_key),
+        Ok(Credential::Key(key)) => snapshot.keys.get(&KeyDigest::of(key)).cloned().ok_or_else(unknown_key),
         Ok(Credential::None | Credential::Placeholder) => local(snapshot, origin).cloned().ok_or_else(no_key),
     }
 }

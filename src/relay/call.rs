@@ -181,9 +181,7 @@ impl Drop for Call {
 
 /// The caller's own id of the request, where it is short and plain enough for a log.
 fn callers_id(headers: &HeaderMap) -> Option<Box<str>> {
-    let value = headers
-        .get("x-request-id")
-        .or_else(|| headers.get("x-client-request-id"))?;
+    let value = headers.get("x-request-id").or_else(|| headers.get("x-client-request-id"))?;
     let id = value.to_str().ok()?;
     (!id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic())).then(|| id.into())
 }

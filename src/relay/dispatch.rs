@@ -23,7 +23,7 @@ pub(super) struct Dispatched {
     pub(super) attempts: u32,
 }
 
-/// Tries the candidates in order. The refusal comes with the number of tries.
+/// Tries the candidates in order.
 pub(super) async fn dispatch(
     relay: &Relay,
     call: &mut Call,
@@ -31,7 +31,7 @@ pub(super) async fn dispatch(
     asked: &Asked,
     from_caller: &HeaderMap,
     candidates: &Candidates,
-) -> Result<Dispatched, (Refusal, u32)> {
+) -> Result<Dispatched, Refusal> {
     let timeouts = candidates.route.timeouts;
     let deadline = call.started + timeouts.total;
     let only_one = candidates.targets.len() == 1 || asked.facts.stateful;
@@ -47,15 +47,7 @@ pub(super) async fn dispatch(
             walk.exceeded = Some(exceeded);
             continue;
         }
-        let attempt = Attempt {
-            relay,
-            asked,
-            from_caller,
-            target,
-            timeouts,
-            deadline,
-            keep_error: only_one,
-        };
+        let attempt = Attempt { relay, asked, from_caller, target, timeouts, deadline, keep_error: only_one };
         let outcome = attempt.run().await;
         if outcome.as_ref().err().is_none_or(|lost| lost.failure.written())
             && let Some(held) = &mut call.held
@@ -66,11 +58,7 @@ pub(super) async fn dispatch(
         match outcome {
             Ok(answer) => {
                 call.tried(target, now, None, Some(answer.status));
-                return Ok(Dispatched {
-                    answer,
-                    target: Arc::clone(target),
-                    attempts: walk.attempts,
-                });
+                return Ok(Dispatched { answer, target: Arc::clone(target), attempts: walk.attempts });
             }
             Err(lost) => {
                 call.tried(target, now, Some(lost.failure), lost.failure.status());
@@ -111,18 +99,14 @@ impl Walk {
     }
 
     /// No candidate answered: why, in the caller's terms (DESIGN section 7).
-    fn exhausted(self) -> Result<Dispatched, (Refusal, u32)> {
+    fn exhausted(self) -> Result<Dispatched, Refusal> {
         if let Some((answer, target)) = self.error {
-            return Ok(Dispatched {
-                answer: *answer,
-                target,
-                attempts: self.attempts,
-            });
+            return Ok(Dispatched { answer: *answer, target, attempts: self.attempts });
         }
         let Some(last) = self.last else {
             let limit = self.exceeded.as_ref().map(admit::refusal);
             let refusal = limit.or(self.unfit).unwrap_or_else(none_available);
-            return Err((refusal, 0));
+            return Err(refusal);
         };
         let refusal = if !self.any_but_key {
             let message =
@@ -131,10 +115,7 @@ impl Walk {
         } else if last.is_timeout() {
             Refusal::new(Cause::UpstreamTimeout, "The provider did not answer in time.")
         } else if self.attempts == 1 && last.is_nonsense() {
-            Refusal::new(
-                Cause::UpstreamFailed,
-                "The provider's answer broke off or was none.",
-            )
+            Refusal::new(Cause::UpstreamFailed, "The provider's answer broke off or was none.")
         } else {
             none_available()
         };
@@ -144,15 +125,12 @@ impl Walk {
             // We have tried for the caller: its SDK's own retries would multiply ours.
             _ => refusal.never_retry(),
         };
-        Err((refusal, self.attempts))
+        Err(refusal.after(self.attempts))
     }
 }
 
 fn none_available() -> Refusal {
-    Refusal::new(
-        Cause::NoProviderAvailable,
-        "No provider is available for this model now.",
-    )
+    Refusal::new(Cause::NoProviderAvailable, "No provider is available for this model now.")
 }
 
 fn report(target: &Model, lost: &Lost) {

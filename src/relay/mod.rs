@@ -90,13 +90,13 @@ impl Relay {
         let mut call = Call::begin(&self, &request);
         let Some(snapshot) = self.shared.store.load() else {
             let refusal = Refusal::new(Cause::NoProviderAvailable, "egret has no valid policy yet.");
-            return answer::refuse(call, None, &refusal, 0);
+            return answer::refuse(call, None, &refusal);
         };
         call.under(&snapshot);
         match self.answer(&mut call, &snapshot, request, loopback).await {
             Ok(Reply::Own(body)) => answer::own(call, &snapshot, body),
             Ok(Reply::Relayed(relayed)) => relayed.send(call, &snapshot),
-            Err((refusal, attempts)) => answer::refuse(call, Some(&snapshot), &refusal, attempts),
+            Err(refusal) => answer::refuse(call, Some(&snapshot), &refusal),
         }
     }
 
@@ -107,45 +107,34 @@ impl Relay {
         snapshot: &Snapshot,
         request: Request<B>,
         loopback: bool,
-    ) -> Result<Reply, (Refusal, u32)>
+    ) -> Result<Reply, Refusal>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<receive::BoxError>,
     {
         let (head, body) = request.into_parts();
-        let operation = operation::find(&head.method, head.uri.path()).map_err(untried)?;
+        let operation = operation::find(&head.method, head.uri.path())?;
         call.asks_for(operation.name());
-        let origin = Origin {
-            loopback,
-            stamp: self.shared.settings.stamp.as_ref(),
-        };
-        let principal = authenticate::authenticate(snapshot, &head.headers, origin).map_err(untried)?;
+        let origin = Origin { loopback, stamp: self.shared.settings.stamp.as_ref() };
+        let principal = authenticate::authenticate(snapshot, &head.headers, origin)?;
         call.comes_from(&principal);
         let api = match operation {
             Operation::ListModels => return Ok(Reply::Own(models::all(snapshot, &principal))),
             Operation::ShowModel(id) => {
-                return models::show(snapshot, &principal, id)
-                    .map(Reply::Own)
-                    .map_err(untried);
+                return models::show(snapshot, &principal, id).map(Reply::Own);
             }
             Operation::Relay(api) => api,
         };
         let (max_body, budget) = (self.shared.settings.max_body, &self.shared.budget);
-        let asked = receive::receive(api, &head.headers, body, max_body, budget)
-            .await
-            .map_err(untried)?;
+        let asked = receive::receive(api, &head.headers, body, max_body, budget).await?;
         call.note(|record| {
-            (record.stream, record.bytes_in) = (asked.facts.stream, asked.body().len() as u64)
+            record.stream = asked.facts.stream;
+            record.bytes_in = asked.body().len() as u64;
         });
-        let candidates = route::route(snapshot, &principal, &asked.model(), api).map_err(untried)?;
+        let candidates = route::route(snapshot, &principal, &asked.model(), api)?;
         call.note(|record| record.route = Some(candidates.route.id.clone()));
         let found = dispatch::dispatch(self, call, &principal, &asked, &head.headers, &candidates).await?;
-        Ok(Reply::Relayed(Box::new(answer::Relayed::new(
-            found,
-            api,
-            &candidates.route,
-            call.started,
-        ))))
+        Ok(Reply::Relayed(Box::new(answer::Relayed::new(found, api, &candidates.route, call.started))))
     }
 }
 
@@ -155,8 +144,4 @@ enum Reply {
     Own(Bytes),
     /// A provider's.
     Relayed(Box<answer::Relayed>),
-}
-
-fn untried(refusal: Refusal) -> (Refusal, u32) {
-    (refusal, 0)
 }

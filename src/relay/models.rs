@@ -14,10 +14,8 @@ use crate::policy::snapshot::{Principal, Route, Tenant};
 /// All of them, sorted by name.
 pub(super) fn all(snapshot: &Snapshot, principal: &Principal) -> Bytes {
     let tenant = &principal.tenant;
-    let entries: Vec<_> = route::usable(snapshot, tenant)
-        .into_iter()
-        .map(|route| entry(route, tenant))
-        .collect();
+    let entries: Vec<_> =
+        route::usable(snapshot, tenant).into_iter().map(|route| entry(route, tenant)).collect();
     list(&entries)
 }
 
@@ -25,30 +23,17 @@ pub(super) fn all(snapshot: &Snapshot, principal: &Principal) -> Bytes {
 pub(super) fn show(snapshot: &Snapshot, principal: &Principal, id: &str) -> Result<Bytes, Refusal> {
     let tenant = &principal.tenant;
     let id = percent_decoded(id);
-    let route = snapshot
-        .routes
-        .get(&*id)
-        .ok_or_else(|| route::unknown(&id, tenant))?;
+    let route = snapshot.routes.get(&*id).ok_or_else(|| route::unknown(&id, tenant))?;
     let permitted = tenant.access.allowed.contains(&route.id)
-        && route
-            .targets
-            .iter()
-            .any(|target| may_dispatch(&tenant.access, target));
+        && route.targets.iter().any(|target| may_dispatch(&tenant.access, target));
     // To this caller a name that it may not use does not exist, as the provider itself would say.
-    if permitted {
-        Ok(one(&entry(route, tenant)))
-    } else {
-        Err(route::unknown(&id, tenant))
-    }
+    if permitted { Ok(one(&entry(route, tenant))) } else { Err(route::unknown(&id, tenant)) }
 }
 
 /// What is told of a name is what holds for the target tried first.
 fn entry<'a>(route: &'a Arc<Route>, tenant: &Tenant) -> ModelEntry<'a> {
-    let permitted: Vec<_> = route
-        .targets
-        .iter()
-        .filter(|target| may_dispatch(&tenant.access, target))
-        .collect();
+    let permitted: Vec<_> =
+        route.targets.iter().filter(|target| may_dispatch(&tenant.access, target)).collect();
     let first = permitted.first().copied().unwrap_or(&route.targets[0]);
     let own = route.id.as_str() == first.id.as_str() && route.targets.len() == 1;
     ModelEntry {
@@ -73,13 +58,8 @@ fn percent_decoded(text: &str) -> Cow<'_, str> {
     }
     let (bytes, mut decoded, mut i) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
     while i < bytes.len() {
-        let hex = bytes
-            .get(i + 1..i + 3)
-            .and_then(|two| std::str::from_utf8(two).ok());
-        match hex
-            .filter(|_| bytes[i] == b'%')
-            .and_then(|two| u8::from_str_radix(two, 16).ok())
-        {
+        let hex = bytes.get(i + 1..i + 3).and_then(|two| std::str::from_utf8(two).ok());
+        match hex.filter(|_| bytes[i] == b'%').and_then(|two| u8::from_str_radix(two, 16).ok()) {
             Some(byte) => {
                 decoded.push(byte);
                 i += 3;

@@ -49,24 +49,14 @@ fn at_path(path: &str) -> Option<Operation<'_>> {
     }
     match below.strip_prefix("/models")? {
         "" => Some(Operation::ListModels),
-        id => id
-            .strip_prefix('/')
-            .filter(|id| !id.is_empty())
-            .map(Operation::ShowModel),
+        id => id.strip_prefix('/').filter(|id| !id.is_empty()).map(Operation::ShowModel),
     }
 }
 
 fn unknown(path: &str) -> Refusal {
-    let hint = if path.starts_with("/v1/") {
-        ""
-    } else {
-        " The base URL of an OpenAI client ends in /v1."
-    };
+    let hint = if path.starts_with("/v1/") { "" } else { " The base URL of an OpenAI client ends in /v1." };
     let served = "POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses; GET /v1/models";
-    Refusal::new(
-        Cause::UnknownPath,
-        format!("egret does not serve this path.{hint} Served are {served}."),
-    )
+    Refusal::new(Cause::UnknownPath, format!("egret does not serve this path.{hint} Served are {served}."))
 }
 
 #[cfg(test)]
@@ -79,10 +69,7 @@ mod tests {
         assert_eq!(post("/v1/chat/completions"), Some(Operation::Relay(Api::Chat)));
         assert_eq!(post("/v1/responses"), Some(Operation::Relay(Api::Responses)));
         assert_eq!(find(&Method::GET, "/v1/models").ok(), Some(Operation::ListModels));
-        assert_eq!(
-            find(&Method::GET, "/v1/models/a/b").ok(),
-            Some(Operation::ShowModel("a/b"))
-        );
+        assert_eq!(find(&Method::GET, "/v1/models/a/b").ok(), Some(Operation::ShowModel("a/b")));
     }
 
     #[test]

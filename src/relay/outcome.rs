@@ -139,11 +139,7 @@ mod tests {
             assert!(next(code), "{code} goes on to the next candidate");
         }
         for code in [400, 402, 404, 413, 415, 422] {
-            assert_eq!(
-                judge(StatusCode::from_u16(code).unwrap()),
-                Verdict::Return,
-                "{code}"
-            );
+            assert_eq!(judge(StatusCode::from_u16(code).unwrap()), Verdict::Return, "{code}");
         }
         assert_eq!(judge(StatusCode::OK), Verdict::Answer);
     }

@@ -17,21 +17,12 @@ const IETF_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Writes the headers of the tightest limit.
 pub(super) fn write(headers: &mut HeaderMap, key: &LimitKey, standing: &Standing) {
-    let Standing {
-        limit,
-        remaining,
-        reset,
-        per,
-    } = *standing;
+    let Standing { limit, remaining, reset, per } = *standing;
     headers.insert(LIMIT, HeaderValue::from(limit));
     headers.insert(REMAINING, HeaderValue::from(remaining));
     let seconds = if reset.is_zero() { 0 } else { whole_seconds(reset) };
     insert(headers, RESET, format_args!("{}", GoDuration(reset)));
-    insert(
-        headers,
-        IETF_POLICY,
-        format_args!("\"{key}\";q={limit};w={}", whole_seconds(per)),
-    );
+    insert(headers, IETF_POLICY, format_args!("\"{key}\";q={limit};w={}", whole_seconds(per)));
     insert(headers, IETF, format_args!("\"{key}\";r={remaining};t={seconds}"));
 }
 
@@ -73,30 +64,15 @@ mod tests {
     #[test]
     fn durations_are_written_as_openai_writes_them() {
         let text = |millis| GoDuration(Duration::from_millis(millis)).to_string();
-        assert_eq!(
-            [text(0), text(120), text(1_000), text(6_500)],
-            ["0ms", "120ms", "1s", "7s"]
-        );
-        assert_eq!(
-            [text(60_000), text(360_000), text(3_723_000)],
-            ["1m0s", "6m0s", "1h2m3s"]
-        );
+        assert_eq!([text(0), text(120), text(1_000), text(6_500)], ["0ms", "120ms", "1s", "7s"]);
+        assert_eq!([text(60_000), text(360_000), text(3_723_000)], ["1m0s", "6m0s", "1h2m3s"]);
     }
 
     #[test]
     fn the_tightest_limit_is_told_in_both_forms() {
         let mut headers = HeaderMap::new();
         let (reset, per) = (Duration::from_millis(29_001), Duration::from_secs(60));
-        write(
-            &mut headers,
-            &"rpm".into(),
-            &Standing {
-                limit: 60,
-                remaining: 31,
-                reset,
-                per,
-            },
-        );
+        write(&mut headers, &"rpm".into(), &Standing { limit: 60, remaining: 31, reset, per });
         assert_eq!(headers["x-ratelimit-limit-requests"], "60");
         assert_eq!(headers["x-ratelimit-remaining-requests"], "31");
         assert_eq!(headers["x-ratelimit-reset-requests"], "30s");

@@ -56,10 +56,7 @@ where
 {
     expect_json(headers)?;
     let reading = tokio::time::timeout(ARRIVAL, read_capped(body, max_body, budget));
-    let body = reading
-        .await
-        .map_err(|_| too_slow())?
-        .map_err(|error| unreadable(&error, max_body))?;
+    let body = reading.await.map_err(|_| too_slow())?.map_err(|error| unreadable(&error, max_body))?;
     let facts = edit::read(api, body.bytes()).map_err(|fault| unfit(&fault))?;
     Ok(Asked { api, facts, body })
 }
@@ -72,14 +69,8 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Refusal> {
         let message = "Compressed request bodies are not accepted: send the body without Content-Encoding.";
         return Err(Refusal::new(Cause::UnsupportedMediaType, message));
     }
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .map_or(&b""[..], |value| value.as_bytes());
-    let media_type = content_type
-        .split(|byte| *byte == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
+    let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     if media_type.eq_ignore_ascii_case(b"application/json") {
         Ok(())
     } else {
@@ -91,10 +82,7 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Refusal> {
 fn too_slow() -> Refusal {
     Refusal::new(
         Cause::RequestTimeout,
-        format!(
-            "The request's body did not arrive within {} s.",
-            ARRIVAL.as_secs()
-        ),
+        format!("The request's body did not arrive within {} s.", ARRIVAL.as_secs()),
     )
 }
 

@@ -25,7 +25,8 @@ pub(super) struct Refusal {
     message: Cow<'static, str>,
     param: Option<Cow<'static, str>>,
     retry: Retry,
-    standing: Option<(LimitKey, Standing)>,
+    standing: Option<Box<(LimitKey, Standing)>>,
+    attempts: u32,
 }
 
 /// What the caller should do about trying again.
@@ -48,6 +49,7 @@ impl Refusal {
             param: None,
             retry: Retry::AsUsual,
             standing: None,
+            attempts: 0,
         }
     }
 
@@ -59,17 +61,13 @@ impl Refusal {
 
     /// Tells when to try again; too long a wait becomes "do not", the sentence has to name it then.
     pub(super) fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry = if wait <= LONGEST_HINT {
-            Retry::After(wait)
-        } else {
-            Retry::Never
-        };
+        self.retry = if wait <= LONGEST_HINT { Retry::After(wait) } else { Retry::Never };
         self
     }
 
     /// Tells where the caller stands with the limit that refused it.
     pub(super) fn standing(mut self, key: LimitKey, standing: Standing) -> Self {
-        self.standing = Some((key, standing));
+        self.standing = Some(Box::new((key, standing)));
         self
     }
 
@@ -77,6 +75,17 @@ impl Refusal {
     pub(super) fn never_retry(mut self) -> Self {
         self.retry = Retry::Never;
         self
+    }
+
+    /// Tells how many providers were tried before.
+    pub(super) fn after(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// How many providers were tried before.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// What decides status, type and code.
@@ -105,7 +114,8 @@ impl Refusal {
                 headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
             }
         }
-        if let Some((key, standing)) = &self.standing {
+        if let Some(limit) = &self.standing {
+            let (key, standing) = &**limit;
             rate_headers::write(headers, key, standing);
         }
         if self.cause == Cause::Unauthenticated {
@@ -114,11 +124,7 @@ impl Refusal {
     }
 
     fn problem(&self) -> Problem<'_> {
-        Problem {
-            cause: self.cause,
-            message: &self.message,
-            param: self.param.as_deref(),
-        }
+        Problem { cause: self.cause, message: &self.message, param: self.param.as_deref() }
     }
 }
 

@@ -48,10 +48,7 @@ pub(super) fn route(
         let message = format!("No provider behind `{}` offers {api}.", route.id);
         return Err(Refusal::new(Cause::InvalidRequest, message).param("model"));
     }
-    Ok(Candidates {
-        route: Arc::clone(route),
-        targets,
-    })
+    Ok(Candidates { route: Arc::clone(route), targets })
 }
 
 /// Whether a model may be dispatched for a tenant, under whatever name it was reached.
@@ -65,12 +62,7 @@ pub(super) fn usable<'a>(snapshot: &'a Snapshot, tenant: &Tenant) -> Vec<&'a Arc
         .routes
         .values()
         .filter(|route| tenant.access.allowed.contains(&route.id))
-        .filter(|route| {
-            route
-                .targets
-                .iter()
-                .any(|target| may_dispatch(&tenant.access, target))
-        })
+        .filter(|route| route.targets.iter().any(|target| may_dispatch(&tenant.access, target)))
         .collect();
     routes.sort_by(|a, b| a.id.cmp(&b.id));
     routes
@@ -78,21 +70,14 @@ pub(super) fn usable<'a>(snapshot: &'a Snapshot, tenant: &Tenant) -> Vec<&'a Arc
 
 pub(super) fn unknown(name: &str, tenant: &Tenant) -> Refusal {
     // The name is the caller's own; a long or strange one is not worth repeating.
-    let shown = if name.len() <= 100 && name.chars().all(|c| c.is_ascii_graphic()) {
-        name
-    } else {
-        "asked for"
-    };
+    let shown =
+        if name.len() <= 100 && name.chars().all(|c| c.is_ascii_graphic()) { name } else { "asked for" };
     let message = format!("The model `{shown}` does not exist. {}", choices(tenant));
     Refusal::new(Cause::ModelNotFound, message).param("model")
 }
 
 pub(super) fn not_allowed(tenant: &Tenant) -> Refusal {
-    let message = format!(
-        "Tenant `{}` may not use this model. {}",
-        tenant.id,
-        choices(tenant)
-    );
+    let message = format!("Tenant `{}` may not use this model. {}", tenant.id, choices(tenant));
     Refusal::new(Cause::ModelNotAllowed, message).param("model")
 }
 

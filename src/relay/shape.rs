@@ -21,12 +21,7 @@ static USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("egret/", env!
 /// Refuses body fields that would let the caller choose what only policy chooses, where `target` does not forward them.
 pub(super) fn check_fields(asked: &Asked, target: &Model) -> Result<(), Refusal> {
     let forward = &target.provider.forward;
-    match asked
-        .facts
-        .guarded
-        .iter()
-        .find(|field| !forward.iter().any(|name| &**name == **field))
-    {
+    match asked.facts.guarded.iter().find(|field| !forward.iter().any(|name| &**name == **field)) {
         None => Ok(()),
         Some(field) => {
             let message = format!(

@@ -116,13 +116,7 @@ impl RelayedBody {
         };
         let end = match end {
             None if merged.is_empty() => {
-                match poll_timer(
-                    this.timer.as_mut(),
-                    *this.last_bytes,
-                    *this.idle,
-                    *this.deadline,
-                    cx,
-                ) {
+                match poll_timer(this.timer.as_mut(), *this.last_bytes, *this.idle, *this.deadline, cx) {
                     Poll::Ready(timer) => Err(Failure::TimedOut(timer)),
                     Poll::Pending => return Poll::Pending,
                 }
@@ -166,11 +160,7 @@ impl Call {
     /// Settles an answer that came to its own end.
     fn settle_answer(&mut self, kind: &Kind) {
         self.used(kind.usage());
-        self.settle(if kind.seen_error() {
-            End::ErrorEvent
-        } else {
-            End::Answered
-        });
+        self.settle(if kind.seen_error() { End::ErrorEvent } else { End::Answered });
     }
 }
 
@@ -227,16 +217,19 @@ impl Kind {
             Failure::TimedOut(Timer::Total) => "The call took longer than its policy allows.",
             Failure::TimedOut(_) => "The provider fell silent in the middle of its answer.",
             Failure::Empty => "The provider ended its answer without a word.",
-            _ => "The provider's answer broke off.",
+            Failure::KeyMissing
+            | Failure::Connection(_)
+            | Failure::KeyRefused(_)
+            | Failure::Status(_)
+            | Failure::StrangeStatus(_)
+            | Failure::WrongType
+            | Failure::NoAnswer
+            | Failure::Cut => "The provider's answer broke off.",
         };
         match self {
             Self::Bytes => None,
             Self::Events { api, .. } => {
-                let problem = Problem {
-                    cause: Cause::StreamInterrupted,
-                    message,
-                    param: None,
-                };
+                let problem = Problem { cause: Cause::StreamInterrupted, message, param: None };
                 Some(stream_event(Dialect::OpenAi, *api, &problem))
             }
         }
@@ -275,7 +268,7 @@ struct Merged {
 
 impl Merged {
     fn push(&mut self, bytes: Bytes) {
-        if self.len() == 0 {
+        if self.is_empty() {
             self.one = bytes;
         } else if !bytes.is_empty() {
             if self.many.is_empty() {
@@ -287,11 +280,7 @@ impl Merged {
     }
 
     fn len(&self) -> usize {
-        if self.many.is_empty() {
-            self.one.len()
-        } else {
-            self.many.len()
-        }
+        if self.many.is_empty() { self.one.len() } else { self.many.len() }
     }
 
     fn is_empty(&self) -> bool {
@@ -299,10 +288,6 @@ impl Merged {
     }
 
     fn freeze(self) -> Bytes {
-        if self.many.is_empty() {
-            self.one
-        } else {
-            self.many.freeze()
-        }
+        if self.many.is_empty() { self.one } else { self.many.freeze() }
     }
 }
