@@ -80,7 +80,8 @@ fn serve_operators(state: &Arc<State>, listeners: Listeners) -> Result<(), Start
         let service = move |request: Request<Incoming>, _: Peer| {
             std::future::ready(admin::answer(&request, face, &*sight))
         };
-        let serving = server::serve(listener, service, Settings::default(), serving.clone(), state.tasks.clone());
+        let serving =
+            server::serve(listener, service, Settings::default(), serving.clone(), state.tasks.clone());
         state.tasks.spawn(name, serving);
         Ok::<_, std::io::Error>(())
     };

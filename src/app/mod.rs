@@ -87,19 +87,27 @@ impl StartError {
 
 /// Runs until drained. Start order: policy, certificates, sockets, workers, the ready line; everything that can
 /// fail fails before the first call is accepted.
-pub fn run(options: Options, environment: &Environment) -> Result<(), StartError> {
+pub fn run(options: &Options, environment: &Environment) -> Result<(), StartError> {
     let clock = Clock::system();
     let settings = relay::Settings { max_body: options.max_body, stamp: options.stamp.clone() };
-    let state = Arc::new(State::new(environment, clock, settings, options.max_buffered, options.extra_ca.as_deref())?);
+    let state = Arc::new(State::new(
+        environment,
+        clock,
+        settings,
+        options.max_buffered,
+        options.extra_ca.as_deref(),
+    )?);
     match load_policy(&options.policy) {
         Ok(loaded) => state.begin(loaded),
-        Err(LoadFault::Bad(text) | LoadFault::Unreadable(text)) if options.await_policy => state.await_first(text),
+        Err(LoadFault::Bad(text) | LoadFault::Unreadable(text)) if options.await_policy => {
+            state.await_first(text);
+        }
         Err(LoadFault::Bad(text) | LoadFault::Unreadable(text)) => return Err(StartError::Policy(text)),
     }
     let socket = server::bind(options.listen)?;
-    let listeners = control::Listeners::bind(&options, &socket)?;
-    let workers = worker::start(&state, &options, &socket)?;
-    let drained = control::run(&state, &options, listeners);
+    let listeners = control::Listeners::bind(options, &socket)?;
+    let workers = worker::start(&state, options, &socket)?;
+    let drained = control::run(&state, options, listeners);
     state.tasks.stop();
     for worker in workers {
         // A worker that panicked has said so; the others' calls were served all the same.

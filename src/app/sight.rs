@@ -56,7 +56,12 @@ impl Sight for ProcessSight {
         if let Some(policy) = &status.in_force {
             sample(text, "egret_policy_info", &[("revision", policy.revision.as_str())], 1);
         }
-        family(text, "egret_policy_faulty", Kind::Gauge, "1 while the policy's files are not what is in force.");
+        family(
+            text,
+            "egret_policy_faulty",
+            Kind::Gauge,
+            "1 while the policy's files are not what is in force.",
+        );
         sample(text, "egret_policy_faulty", &[], u64::from(status.fault.is_some()));
         family(text, "egret_policy_reloads_total", Kind::Counter, "Loads of the policy, by result.");
         let counts = [
@@ -67,9 +72,19 @@ impl Sight for ProcessSight {
         for (result, count) in counts {
             sample(text, "egret_policy_reloads_total", &[("result", result)], count);
         }
-        family(text, "egret_calls_in_flight", Kind::Gauge, "Calls from their head to the end of their answer.");
+        family(
+            text,
+            "egret_calls_in_flight",
+            Kind::Gauge,
+            "Calls from their head to the end of their answer.",
+        );
         sample(text, "egret_calls_in_flight", &[], self.0.drain.calls() as u64);
-        family(text, "egret_request_bytes_held", Kind::Gauge, "Bytes of request bodies held, of --max-buffered.");
+        family(
+            text,
+            "egret_request_bytes_held",
+            Kind::Gauge,
+            "Bytes of request bodies held, of --max-buffered.",
+        );
         sample(text, "egret_request_bytes_held", &[], self.0.shared.budget.used() as u64);
         family(text, "egret_access_log_lost_total", Kind::Counter, "Access-log lines that were not written.");
         sample(text, "egret_access_log_lost_total", &[("reason", "full")], log.dropped());

@@ -37,7 +37,8 @@ async fn serve(state: &State, socket: TcpListener, settings: Settings) {
         }
     };
     let relay = state.relay(Random::from_os());
-    let service = move |request: Request<Incoming>, peer: Peer| Arc::clone(&relay).handle(request, peer.is_loopback());
+    let service =
+        move |request: Request<Incoming>, peer: Peer| Arc::clone(&relay).handle(request, peer.is_loopback());
     server::serve(listener, service, settings, state.drain.clone(), state.tasks.clone()).await;
     // Connections may run on after the listener has closed.
     state.tasks.stopping().await;

@@ -78,11 +78,8 @@ fn check(path: &Path, deny_warnings: bool, out: &mut impl Write) -> io::Result<V
         Err(found) => {
             writeln!(out, "{found}\n")?;
             let (errors, warnings) = found.counts();
-            let warnings = if warnings > 0 {
-                format!(", {}", counted(warnings, "warning"))
-            } else {
-                String::new()
-            };
+            let warnings =
+                if warnings > 0 { format!(", {}", counted(warnings, "warning")) } else { String::new() };
             writeln!(out, "{at}: not good: {}{warnings}", counted(errors, "error"))?;
             Ok(Verdict::Faulty)
         }
@@ -128,10 +125,7 @@ mod tests {
         let mut out = Vec::new();
         let verdict = check(folder.path(), deny_warnings, &mut out).unwrap();
         let shown = String::from_utf8(out).unwrap();
-        (
-            verdict,
-            shown.replace(&folder.path().display().to_string(), "policies"),
-        )
+        (verdict, shown.replace(&folder.path().display().to_string(), "policies"))
     }
 
     const GOOD: &str = include_str!("../../policies/quickstart.yaml");
@@ -142,24 +136,16 @@ mod tests {
         assert_eq!(verdict, Verdict::Good, "{shown}");
         assert_eq!(shown.lines().count(), 1);
         assert!(shown.starts_with("policies: good, revision "), "{shown}");
-        assert!(
-            shown.ends_with(": 1 provider, 2 models, 3 names to ask for, 1 tenant\n"),
-            "{shown}"
-        );
+        assert!(shown.ends_with(": 1 provider, 2 models, 3 names to ask for, 1 tenant\n"), "{shown}");
     }
 
     #[test]
     fn a_faulty_policy_shows_its_findings_and_counts_them() {
-        let (verdict, shown) = checked(
-            &[("policy.yaml", &GOOD.replace("local: true", "lokal: true"))],
-            false,
-        );
+        let (verdict, shown) =
+            checked(&[("policy.yaml", &GOOD.replace("local: true", "lokal: true"))], false);
         assert_eq!(verdict, Verdict::Faulty);
         assert!(shown.contains("error: unknown field `lokal`\n"), "{shown}");
-        assert!(
-            shown.contains("policies: not good: 1 error, 1 warning\n"),
-            "{shown}"
-        );
+        assert!(shown.contains("policies: not good: 1 error, 1 warning\n"), "{shown}");
     }
 
     #[test]
@@ -175,9 +161,6 @@ mod tests {
         let verdict = check(Path::new("nowhere/policy.yaml"), false, &mut out).unwrap();
         let shown = String::from_utf8(out).unwrap();
         assert_eq!(verdict, Verdict::Unreadable);
-        assert!(
-            shown.starts_with("error: cannot read nowhere/policy.yaml: "),
-            "{shown}"
-        );
+        assert!(shown.starts_with("error: cannot read nowhere/policy.yaml: "), "{shown}");
     }
 }

@@ -48,10 +48,7 @@ pub fn run(args: &Args, input: &mut impl Read, out: &mut impl Write) -> anyhow::
 
 fn given(input: &mut impl Read) -> anyhow::Result<KeyDigest> {
     let mut text = String::new();
-    input
-        .take(KEY_BYTES_MAX)
-        .read_to_string(&mut text)
-        .context("no key on standard input")?;
+    input.take(KEY_BYTES_MAX).read_to_string(&mut text).context("no key on standard input")?;
     let key = SecretString::from(text.trim());
     if key.expose_secret().is_empty() {
         bail!("no key on standard input");
@@ -68,10 +65,7 @@ fn entry(digest: KeyDigest, name: Option<&str>) -> String {
     let hex = digest.hex();
     match name {
         // JSON's strings are YAML's double-quoted ones: no name can break out of the line.
-        Some(name) => format!(
-            "{{ apiKeySha256: \"{hex}\", name: {} }}",
-            serde_json::Value::from(name)
-        ),
+        Some(name) => format!("{{ apiKeySha256: \"{hex}\", name: {} }}", serde_json::Value::from(name)),
         None => format!("{{ apiKeySha256: \"{hex}\" }}"),
     }
 }
@@ -93,14 +87,7 @@ mod tests {
 
     #[test]
     fn a_new_key_comes_with_its_digest_and_a_line_to_paste() {
-        let text = printed(
-            &Args {
-                name: Some("ci".into()),
-                of: None,
-            },
-            "",
-        )
-        .unwrap();
+        let text = printed(&Args { name: Some("ci".into()), of: None }, "").unwrap();
         let key = text.lines().next().unwrap().strip_prefix("key:    ").unwrap();
         let hex = KeyDigest::of(key).hex();
         assert!(text.contains(&format!("sha256: {hex}\n")));
@@ -109,41 +96,17 @@ mod tests {
 
     #[test]
     fn a_given_key_is_hashed_without_its_line_break_and_not_shown() {
-        let text = printed(
-            &Args {
-                name: None,
-                of: Some("-".into()),
-            },
-            "abc\n",
-        )
-        .unwrap();
+        let text = printed(&Args { name: None, of: Some("-".into()) }, "abc\n").unwrap();
         assert!(text.contains(&KeyDigest::of("abc").hex()));
         assert!(!text.contains("key:"));
     }
 
     #[test]
     fn keys_are_not_taken_from_the_command_line_nor_from_nothing() {
-        let refused = printed(
-            &Args {
-                name: None,
-                of: Some("sk-hush".into()),
-            },
-            "",
-        )
-        .unwrap_err();
+        let refused = printed(&Args { name: None, of: Some("sk-hush".into()) }, "").unwrap_err();
         assert!(!format!("{refused:?}").contains("hush"));
         for input in ["", " \n", "two words", "schlüssel"] {
-            assert!(
-                printed(
-                    &Args {
-                        name: None,
-                        of: Some("-".into())
-                    },
-                    input
-                )
-                .is_err(),
-                "{input:?}"
-            );
+            assert!(printed(&Args { name: None, of: Some("-".into()) }, input).is_err(), "{input:?}");
         }
     }
 

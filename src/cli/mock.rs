@@ -21,12 +21,7 @@ use crate::tasks::Tasks;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Address to serve on; port 0 picks one, and the first line printed names it.
-    #[arg(
-        long,
-        value_name = "ADDR",
-        default_value = "127.0.0.1:4199",
-        env = "EGRET_MOCK_LISTEN"
-    )]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4199", env = "EGRET_MOCK_LISTEN")]
     pub listen: SocketAddr,
     /// Time until the head of an answer is sent.
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = time, env = "EGRET_MOCK_LATENCY")]
@@ -41,12 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT", env = "EGRET_MOCK_SAYS")]
     pub says: Option<String>,
     /// A fault, in the words of `x-mock-fault`; given several times, one per request in turn (`none`: no fault).
-    #[arg(
-        long = "fault",
-        value_name = "FAULT",
-        env = "EGRET_MOCK_FAULT",
-        value_delimiter = ','
-    )]
+    #[arg(long = "fault", value_name = "FAULT", env = "EGRET_MOCK_FAULT", value_delimiter = ',')]
     pub faults: Vec<Fault>,
 }
 
@@ -62,6 +52,20 @@ impl Args {
     }
 }
 
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When the process cannot listen for signals, the address cannot be bound or `out` not written.
+pub(super) fn main(args: Args, out: &mut impl Write) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let tasks = Tasks::new();
+        run(args, &tasks, signalled()?, out).await?;
+        tasks.wait().await;
+        Ok(())
+    })
+}
+
 /// Serves until `stop` resolves, having told `out` in one line where.
 ///
 /// # Errors
@@ -72,9 +76,8 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     out: &mut (impl Write + ?Sized),
 ) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
     writeln!(out, "mock provider at http://{address}/v1").context("cannot say where it listens")?;
     out.flush().context("cannot say where it listens")?;

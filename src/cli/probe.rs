@@ -18,12 +18,7 @@ const ANSWER_BYTES_MAX: usize = 512;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where egret's admin port is.
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "EGRET_ADMIN",
-        default_value = "127.0.0.1:4101"
-    )]
+    #[arg(long, value_name = "ADDR", env = "EGRET_ADMIN", default_value = "127.0.0.1:4101")]
     admin: String,
     /// How long to wait for the whole answer.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 1_000)]
@@ -88,22 +83,15 @@ fn ask(args: &Args) -> anyhow::Result<u16> {
         .with_context(|| format!("no connection to {address}"))?;
     stream.set_write_timeout(Some(left(until)?))?;
     let path = args.question.path();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )
-    .with_context(|| format!("{address} takes no request"))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+        .with_context(|| format!("{address} takes no request"))?;
     status(&mut stream, until).with_context(|| format!("no answer from {address}"))
 }
 
 /// The first address of a name; an address that means all of them is asked by loopback.
 fn resolve(admin: &str) -> anyhow::Result<SocketAddr> {
-    let mut addresses = admin
-        .to_socket_addrs()
-        .with_context(|| format!("`{admin}` is no address"))?;
-    let mut address = addresses
-        .next()
-        .with_context(|| format!("`{admin}` has no address"))?;
+    let mut addresses = admin.to_socket_addrs().with_context(|| format!("`{admin}` is no address"))?;
+    let mut address = addresses.next().with_context(|| format!("`{admin}` has no address"))?;
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -170,15 +158,7 @@ mod tests {
         });
         let mut out = Vec::new();
         let timeout_ms = if hold { 100 } else { 5_000 };
-        let code = run(
-            &Args {
-                admin,
-                timeout_ms,
-                question,
-            },
-            &mut out,
-        )
-        .unwrap();
+        let code = run(&Args { admin, timeout_ms, question }, &mut out).unwrap();
         let yes = format!("{code:?}") == format!("{:?}", ExitCode::SUCCESS);
         (server.join().unwrap(), String::from_utf8(out).unwrap(), yes)
     }
@@ -186,10 +166,7 @@ mod tests {
     #[test]
     fn a_200_is_yes_and_the_path_is_that_of_the_question() {
         let (asked, said, yes) = probe(Question::Live, b"HTTP/1.1 200 OK\r\n\r\n", false);
-        assert!(
-            asked.starts_with("GET /livez HTTP/1.1\r\nHost: 127.0.0.1:"),
-            "{asked}"
-        );
+        assert!(asked.starts_with("GET /livez HTTP/1.1\r\nHost: 127.0.0.1:"), "{asked}");
         assert_eq!((said.as_str(), yes), ("live\n", true));
         let (asked, _, _) = probe(Question::Ready, b"HTTP/1.1 200 OK\r\n\r\n", false);
         assert!(asked.starts_with("GET /readyz "));
@@ -197,15 +174,8 @@ mod tests {
 
     #[test]
     fn any_other_answer_is_no_and_says_why() {
-        let (_, said, yes) = probe(
-            Question::Ready,
-            b"HTTP/1.1 503 Service Unavailable\r\n\r\n",
-            false,
-        );
-        assert!(
-            said.starts_with("not ready: ") && said.ends_with("answered 503\n"),
-            "{said}"
-        );
+        let (_, said, yes) = probe(Question::Ready, b"HTTP/1.1 503 Service Unavailable\r\n\r\n", false);
+        assert!(said.starts_with("not ready: ") && said.ends_with("answered 503\n"), "{said}");
         assert!(!yes);
         for answer in [b"".as_slice(), b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 2"] {
             let (_, said, yes) = probe(Question::Live, answer, false);
@@ -217,26 +187,10 @@ mod tests {
     fn silence_is_no_after_the_timeout_and_so_is_a_closed_port() {
         let (_, said, yes) = probe(Question::Ready, b"HTTP", true);
         assert!(said.starts_with("not ready: no answer from ") && !yes, "{said}");
-        let admin = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .to_string();
+        let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let mut out = Vec::new();
-        run(
-            &Args {
-                admin,
-                timeout_ms: 1_000,
-                question: Question::Live,
-            },
-            &mut out,
-        )
-        .unwrap();
-        assert!(
-            String::from_utf8(out)
-                .unwrap()
-                .starts_with("not live: no connection to ")
-        );
+        run(&Args { admin, timeout_ms: 1_000, question: Question::Live }, &mut out).unwrap();
+        assert!(String::from_utf8(out).unwrap().starts_with("not live: no connection to "));
     }
 
     #[test]

@@ -13,7 +13,9 @@ use crate::server::Mode;
 /// Exit codes: 0 after a drain; 1 a fault of the process (an address in use, a broken CA file); 2 no good policy, or
 /// wrong usage.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes:\n  0  drained after SIGTERM or SIGINT\n  1  could not start: an address in use, an unreadable CA file, ..\n  2  no good policy (its diagnostics are printed), or wrong usage\n\nSignals:\n  SIGTERM, SIGINT  drain; a second one ends at once\n  SIGHUP           load the policy again")]
+#[command(
+    after_help = "Exit codes:\n  0  drained after SIGTERM or SIGINT\n  1  could not start: an address in use, an unreadable CA file, ..\n  2  no good policy (its diagnostics are printed), or wrong usage\n\nSignals:\n  SIGTERM, SIGINT  drain; a second one ends at once\n  SIGHUP           load the policy again"
+)]
 pub struct Args {
     /// The policy: a YAML file, or a directory of them; watched for changes
     #[arg(long, env = "EGRET_POLICY", value_name = "PATH")]
@@ -94,7 +96,7 @@ pub(super) fn run(args: Args, environment: &Environment) -> ExitCode {
         }
         return ExitCode::from(2);
     }
-    let outcome = app::run(options(args), environment);
+    let outcome = app::run(&options(args), environment);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -133,7 +135,11 @@ fn options(args: Args) -> Options {
 /// Diagnostics go to standard error, so that standard output is the access log alone.
 fn start_log(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
     let filter: tracing_subscriber::EnvFilter = filter.parse()?;
-    let started = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
     if started.is_err() {
         tracing::debug!("a log is running already");
     }

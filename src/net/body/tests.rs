@@ -17,13 +17,8 @@ struct Script {
 
 impl Script {
     fn of<const N: usize>(chunks: [&'static str; N]) -> Self {
-        let frames = chunks
-            .into_iter()
-            .map(|chunk| Ok(Frame::data(Bytes::from_static(chunk.as_bytes()))));
-        Self {
-            frames: frames.collect(),
-            declared: 0,
-        }
+        let frames = chunks.into_iter().map(|chunk| Ok(Frame::data(Bytes::from_static(chunk.as_bytes()))));
+        Self { frames: frames.collect(), declared: 0 }
     }
 }
 
@@ -58,16 +53,10 @@ async fn a_body_of_one_frame_is_not_copied() {
 
 #[tokio::test]
 async fn a_declared_length_over_the_cap_is_refused_before_the_first_poll() {
-    let body = Script {
-        declared: 11,
-        ..Script::of([])
-    };
+    let body = Script { declared: 11, ..Script::of([]) };
     let error = read_capped(body, 10, &BufferBudget::new(100)).await.unwrap_err();
     assert!(matches!(error, ReadError::TooLarge { cap: 10 }));
-    let body = Script {
-        declared: 11,
-        ..Script::of([])
-    };
+    let body = Script { declared: 11, ..Script::of([]) };
     let error = read_capped(body, 20, &BufferBudget::new(10)).await.unwrap_err();
     assert!(matches!(error, ReadError::OverBudget));
 }
@@ -75,9 +64,7 @@ async fn a_declared_length_over_the_cap_is_refused_before_the_first_poll() {
 #[tokio::test]
 async fn an_undeclared_body_is_cut_at_the_cap_and_gives_its_bytes_back() {
     let budget = BufferBudget::new(100);
-    let error = read_capped(Script::of(["12345", "123456"]), 10, &budget)
-        .await
-        .unwrap_err();
+    let error = read_capped(Script::of(["12345", "123456"]), 10, &budget).await.unwrap_err();
     assert!(matches!(error, ReadError::TooLarge { cap: 10 }));
     assert_eq!(budget.used(), 0);
 }
@@ -85,9 +72,7 @@ async fn an_undeclared_body_is_cut_at_the_cap_and_gives_its_bytes_back() {
 #[tokio::test]
 async fn bodies_share_one_budget() {
     let budget = BufferBudget::new(10);
-    let first = read_capped(Script::of(["123", "456"]), 10, &budget)
-        .await
-        .unwrap();
+    let first = read_capped(Script::of(["123", "456"]), 10, &budget).await.unwrap();
     assert_eq!(&first.bytes()[..], b"123456");
     let error = read_capped(Script::of(["12345"]), 10, &budget).await.unwrap_err();
     assert!(matches!(error, ReadError::OverBudget));
@@ -108,9 +93,7 @@ async fn a_body_that_breaks_off_is_an_error_with_its_cause() {
 
 #[tokio::test]
 async fn what_is_printed_shows_no_content() {
-    let read = read_capped(Script::of(["secret"]), 10, &BufferBudget::new(10))
-        .await
-        .unwrap();
+    let read = read_capped(Script::of(["secret"]), 10, &BufferBudget::new(10)).await.unwrap();
     assert_eq!(format!("{read:?}"), "Buffered { len: 6, .. }");
 }
 
