@@ -147,8 +147,11 @@ mod tests {
         let admin = listener.local_addr().unwrap().to_string();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 256];
-            let n = stream.read(&mut request).unwrap();
+            // To its end: closing with bytes unread would reset the connection instead.
+            let (mut request, mut n) = ([0; 256], 0);
+            while !request[..n].ends_with(b"\r\n\r\n") {
+                n += stream.read(&mut request[n..]).unwrap();
+            }
             stream.write_all(answer).unwrap();
             if hold {
                 // Until the probe gives up.
