@@ -1,7 +1,8 @@
 //! The main thread: signals, reloads, operators' handlers, the access log, and how the process ends.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::Request;
@@ -13,64 +14,77 @@ use super::{Options, StartError, State, load_policy};
 use crate::admin::{self, Face};
 use crate::policy::watch::{Watch, follow};
 use crate::server::{self, Drain, Drained, Peer, Settings, Timing, drain};
+use crate::tasks::Tasks;
 
 /// How often files that hold keys are looked at.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the process waits at its end for a thread that hangs, such as one that writes into a full pipe.
+const LAST: Duration = Duration::from_millis(1_500);
+
 /// The operators' sockets, bound before anything is served.
-pub(super) struct Listeners {
-    listen: SocketAddr,
-    admin: TcpListener,
-    metrics: Option<TcpListener>,
+pub(super) struct Operators {
+    pub(super) admin: TcpListener,
+    pub(super) metrics: Option<TcpListener>,
 }
 
-impl Listeners {
-    pub(super) fn bind(options: &Options, calls: &TcpListener) -> Result<Self, StartError> {
-        Ok(Self {
-            listen: calls.local_addr()?,
-            admin: server::bind(options.admin)?,
-            metrics: options.metrics.map(server::bind).transpose()?,
-        })
+impl Operators {
+    pub(super) fn bind(options: &Options) -> Result<Self, StartError> {
+        let metrics = options.metrics.map(server::bind).transpose()?;
+        Ok(Self { admin: server::bind(options.admin)?, metrics })
     }
 }
 
-/// Serves operators and follows the policy until a signal, then drains.
-pub(super) fn run(state: &Arc<State>, options: &Options, listeners: Listeners) -> Result<(), StartError> {
+/// Serves operators and follows the policy until a signal; then drains, and ends the workers and the log.
+pub(super) fn run(
+    state: &Arc<State>,
+    options: &Options,
+    watch: Watch,
+    operators: Operators,
+    workers: Vec<JoinHandle<()>>,
+    say: impl FnOnce(&Operators),
+) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let watch = Watch::start(&options.policy).on_hangup()?;
-        let ready = ready_line(state, &listeners)?;
-        serve_operators(state, listeners)?;
-        state.tasks.spawn("policy", follow_policy(Arc::clone(state), watch));
-        let log = Arc::clone(&state.shared.access_log);
-        state.tasks.spawn("access log", log.write_to(std::io::stdout(), state.tasks.stopping()));
-        state.tasks.spawn("keys", refresh_keys(Arc::clone(state)));
-        tracing::info!("{ready}");
-        signalled(&mut term, &mut int).await;
-        let Drained { calls_cut } = end(state, options, &mut term, &mut int).await;
-        if calls_cut > 0 {
-            tracing::warn!(calls_cut, "calls were in flight at the drain's deadline, and were cut");
-        }
-        tracing::info!("egret has drained");
-        Ok(())
-    })
+    let log = Tasks::new();
+    let served = runtime.block_on(serve(state, options, watch, operators, &log, say));
+    state.tasks.stop();
+    for worker in workers {
+        // A worker that panicked has said so; the others' calls were served all the same.
+        let _ = worker.join();
+    }
+    // Last: every call has settled now.
+    log.stop();
+    let _ = runtime.block_on(async { tokio::time::timeout(LAST, log.wait()).await });
+    runtime.shutdown_background();
+    served
 }
 
-/// What scripts wait for: the addresses as bound, so that port 0 can be used.
-fn ready_line(state: &State, listeners: &Listeners) -> Result<String, StartError> {
-    let (listen, admin) = (listeners.listen, listeners.admin.local_addr()?);
-    let metrics = match &listeners.metrics {
-        Some(metrics) => format!(" metrics={}", metrics.local_addr()?),
-        None => String::new(),
-    };
-    let policy = state.shared.store.load();
-    let policy = policy.as_ref().map_or("none", |snapshot| snapshot.revision.as_str());
-    let word = if policy == "none" { "waiting for a policy" } else { "ready" };
-    Ok(format!("egret is {word}: listen={listen} admin={admin}{metrics} policy={policy}"))
+async fn serve(
+    state: &Arc<State>,
+    options: &Options,
+    watch: Watch,
+    operators: Operators,
+    log: &Tasks,
+    say: impl FnOnce(&Operators),
+) -> Result<(), StartError> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let watch = watch.on_hangup()?;
+    let access_log = Arc::clone(&state.shared.access_log);
+    log.spawn("access log", access_log.write_to(std::io::stdout(), log.stopping()));
+    state.tasks.spawn("policy", follow_policy(Arc::clone(state), watch));
+    state.tasks.spawn("keys", refresh_keys(Arc::clone(state)));
+    say(&operators);
+    serve_operators(state, operators)?;
+    signalled(&mut term, &mut int).await;
+    let Drained { calls_cut } = end(state, options, &mut term, &mut int).await;
+    if calls_cut > 0 {
+        tracing::warn!(calls_cut, "calls were in flight at the drain's deadline, and were cut");
+    }
+    tracing::info!("egret has drained");
+    Ok(())
 }
 
-fn serve_operators(state: &Arc<State>, listeners: Listeners) -> Result<(), StartError> {
+fn serve_operators(state: &Arc<State>, operators: Operators) -> Result<(), StartError> {
     let sight = Arc::new(ProcessSight::new(Arc::clone(state)));
     // Operators look on while calls drain: their listeners end with the process, and their scrapes are no calls.
     let serving = Drain::new();
@@ -85,8 +99,8 @@ fn serve_operators(state: &Arc<State>, listeners: Listeners) -> Result<(), Start
         state.tasks.spawn(name, serving);
         Ok::<_, std::io::Error>(())
     };
-    serve("admin", listeners.admin, Face::Full)?;
-    if let Some(metrics) = listeners.metrics {
+    serve("admin", operators.admin, Face::Full)?;
+    if let Some(metrics) = operators.metrics {
         serve("metrics", metrics, Face::Probes)?;
     }
     Ok(())
@@ -94,8 +108,8 @@ fn serve_operators(state: &Arc<State>, listeners: Listeners) -> Result<(), Start
 
 async fn follow_policy(state: Arc<State>, watch: Watch) {
     let load = |path: &std::path::Path| {
-        let loaded = load_policy(path)?;
-        state.prepare(&loaded.snapshot);
+        let mut loaded = load_policy(path)?;
+        state.prepare(&mut loaded);
         Ok(loaded)
     };
     tokio::select! {

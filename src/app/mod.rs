@@ -8,7 +8,7 @@ mod sight;
 mod state;
 mod worker;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::ids::TenantId;
 use crate::net::tls::TlsError;
-use crate::policy::watch::{LoadFault, Loaded};
+use crate::policy::watch::{LoadFault, Loaded, Watch};
 use crate::policy::{compile, load};
 use crate::relay;
 use crate::server::{self, BindError, Mode};
@@ -85,18 +85,17 @@ impl StartError {
     }
 }
 
-/// Runs until drained. Start order: policy, certificates, sockets, workers, the ready line; everything that can
-/// fail fails before the first call is accepted.
-pub fn run(options: &Options, environment: &Environment) -> Result<(), StartError> {
-    let clock = Clock::system();
+/// Runs until drained; `say` gets the one line that tells that calls are served, and where.
+///
+/// Start order: policy, certificates, sockets, workers, operators' pages, that line. Whatever can fail fails before
+/// the first call is accepted.
+pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str)) -> Result<(), StartError> {
     let settings = relay::Settings { max_body: options.max_body, stamp: options.stamp.clone() };
-    let state = Arc::new(State::new(
-        environment,
-        clock,
-        settings,
-        options.max_buffered,
-        options.extra_ca.as_deref(),
-    )?);
+    let extra_ca = options.extra_ca.as_deref();
+    let state = State::new(environment, Clock::system(), settings, options.max_buffered, extra_ca)?;
+    let state = Arc::new(state);
+    // Before the first load: a change in between is then noticed.
+    let watch = Watch::start(&options.policy);
     match load_policy(&options.policy) {
         Ok(loaded) => state.begin(loaded),
         Err(LoadFault::Bad(text) | LoadFault::Unreadable(text)) if options.await_policy => {
@@ -104,26 +103,43 @@ pub fn run(options: &Options, environment: &Environment) -> Result<(), StartErro
         }
         Err(LoadFault::Bad(text) | LoadFault::Unreadable(text)) => return Err(StartError::Policy(text)),
     }
-    let socket = server::bind(options.listen)?;
-    let listeners = control::Listeners::bind(options, &socket)?;
-    let workers = worker::start(&state, options, &socket)?;
-    let drained = control::run(&state, options, listeners);
-    state.tasks.stop();
-    for worker in workers {
-        // A worker that panicked has said so; the others' calls were served all the same.
-        let _ = worker.join();
-    }
-    state.flush();
-    drained
+    let calls = server::bind(options.listen)?;
+    let operators = control::Operators::bind(options)?;
+    let workers = worker::start(&state, options, &calls)?;
+    control::run(&state, options, watch, operators, workers, |admin| say(&ready_line(&state, &calls, admin)))
+}
+
+/// The addresses as bound, so that port 0 can be used.
+fn ready_line(state: &State, calls: &TcpListener, operators: &control::Operators) -> String {
+    let address = |socket: &TcpListener| socket.local_addr().map_or_else(|_| "?".into(), |at| at.to_string());
+    let (listen, admin) = (address(calls), address(&operators.admin));
+    let metrics =
+        operators.metrics.as_ref().map_or_else(String::new, |at| format!(" metrics={}", address(at)));
+    let (word, policy) = match state.shared.store.load() {
+        Some(snapshot) => ("ready", snapshot.revision.to_string()),
+        None => ("waiting for a policy", "none".to_owned()),
+    };
+    format!("egret is {word}: listen={listen} admin={admin}{metrics} policy={policy}")
 }
 
 /// Reads and compiles a policy: what `check` does, and every reload.
 pub fn load_policy(path: &std::path::Path) -> Result<Loaded, LoadFault> {
-    let sources = load::read(path).map_err(|error| LoadFault::Unreadable(error.to_string()))?;
+    let sources = load::read(path).map_err(|error| LoadFault::Unreadable(chain(&error)))?;
     match compile::compile(&sources) {
         Ok((snapshot, warnings)) => {
             Ok(Loaded { snapshot, warnings: warnings.iter().map(ToString::to_string).collect() })
         }
         Err(diagnostics) => Err(LoadFault::Bad(diagnostics.to_string())),
     }
+}
+
+/// An error with its causes: each level's own text names no other.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -17,7 +17,6 @@ use crate::net::endpoint::Endpoint;
 use crate::net::memory::MemoryNet;
 use crate::net::tls::LazyTls;
 use crate::net::upstream::{self, Upstream};
-use crate::policy::Snapshot;
 use crate::policy::store::PolicyStore;
 use crate::policy::watch::Loaded;
 use crate::random::Random;
@@ -71,8 +70,8 @@ impl State {
     }
 
     /// Brings the first policy into force.
-    pub fn begin(&self, loaded: Loaded) {
-        self.prepare(&loaded.snapshot);
+    pub fn begin(&self, mut loaded: Loaded) {
+        self.prepare(&mut loaded);
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
@@ -85,11 +84,21 @@ impl State {
         self.shared.store.reject(diagnostics, self.clock.wall());
     }
 
-    /// Gets ready what a policy needs from outside it, before it comes into force: keys and scripted providers.
-    pub fn prepare(&self, snapshot: &Snapshot) {
+    /// Gets ready what a policy needs from outside it, before it comes into force: keys, trust, scripted providers.
+    /// What is missing there becomes a warning: it may come later, and the other providers serve meanwhile.
+    pub fn prepare(&self, loaded: &mut Loaded) {
+        let Loaded { snapshot, warnings } = loaded;
         let keys = snapshot.providers.values().filter_map(|provider| provider.key.as_ref());
-        for missing in self.shared.secrets.adopt(keys) {
-            tracing::error!("{missing}");
+        warnings.extend(self.shared.secrets.adopt(keys).iter().map(ToString::to_string));
+        if let Some(tenant) = &self.shared.settings.stamp
+            && !snapshot.tenants.contains_key(tenant)
+        {
+            warnings.push(format!(
+                "--tenant {tenant}: the policy has no such tenant; callers without a key get a 401"
+            ));
+        }
+        if snapshot.providers.values().any(|provider| provider.endpoint.is_tls()) {
+            self.warm_tls();
         }
         for provider in snapshot.providers.values() {
             if let (Endpoint::Memory(name), Some(_)) = (&provider.endpoint, &provider.mock) {
@@ -114,10 +123,17 @@ impl State {
         self.mocks.lock().get(provider).cloned()
     }
 
-    /// Writes what the access log holds to standard output.
-    pub fn flush(&self) {
-        // A reader that went away is no fault of ours; the log has counted what was lost.
-        let _ = self.shared.access_log.drain_to(&mut std::io::stdout().lock());
+    /// Reads the system's trust store on a thread of its own, so that no worker has to with the first call.
+    fn warm_tls(&self) {
+        let tls = self.tls.clone();
+        let read = move || {
+            if let Err(error) = tls.config() {
+                tracing::error!(%error, "no provider can be reached over TLS");
+            }
+        };
+        if std::thread::Builder::new().name("egret-trust".to_owned()).spawn(read).is_err() {
+            tracing::debug!("no thread to read the trust store: the first call does");
+        }
     }
 
     /// A scripted provider keeps its place in its faults over a reload; what it does is the policy's in force.

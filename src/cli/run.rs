@@ -1,5 +1,6 @@
 //! `egret run`: relay calls under a policy.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -90,23 +91,23 @@ enum DrainMode {
 /// Runs until drained.
 pub(super) fn run(args: Args, environment: &Environment) -> ExitCode {
     if let Err(error) = start_log(&args.log) {
-        #[expect(clippy::print_stderr, reason = "the log that would take it is what failed")]
-        {
-            eprintln!("egret: --log {}: {error}", args.log);
-        }
+        print(&format!("egret: --log {}: {error}", args.log));
         return ExitCode::from(2);
     }
-    let outcome = app::run(&options(args), environment);
-    match outcome {
+    // Said whatever the log's filter: scripts wait for it, and read the addresses from it.
+    let say = |line: &str| print(line);
+    match app::run(&options(args), environment, say) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "why the process ends, for whoever started it")]
-            {
-                eprintln!("egret: {error}");
-            }
+            print(&format!("egret: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// To standard error; where that is closed, nobody listens.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn options(args: Args) -> Options {

@@ -79,6 +79,14 @@ impl Endpoint {
         })))
     }
 
+    /// Whether TLS is spoken there.
+    pub fn is_tls(&self) -> bool {
+        match self {
+            Self::Http(http) => http.tls,
+            Self::Memory(_) => false,
+        }
+    }
+
     /// The path of an operation, for the request line.
     pub fn path(&self, operation: &'static str) -> PathAndQuery {
         match self {

@@ -15,7 +15,7 @@ use crate::dialect::openai::stream::StreamReader;
 use crate::dialect::openai::usage::{AnswerFault, in_answer, judge_answer};
 use crate::net::body::{BufferBudget, Prefix, read_prefix};
 use crate::net::headers;
-use crate::net::upstream::UpstreamBody;
+use crate::net::upstream::{SendError, UpstreamBody};
 use crate::policy::snapshot::{Model, Timeouts};
 use crate::usage::Usage;
 
@@ -61,11 +61,13 @@ pub(super) struct Lost {
     pub(super) retry_after: Option<Duration>,
     /// The provider's own error, where it was wanted.
     pub(super) error: Option<Box<Answer>>,
+    /// What the connection said, for the log.
+    pub(super) cause: Option<SendError>,
 }
 
 impl From<Failure> for Lost {
     fn from(failure: Failure) -> Self {
-        Self { failure, retry_after: None, error: None }
+        Self { failure, retry_after: None, error: None, cause: None }
     }
 }
 
@@ -88,7 +90,10 @@ impl Attempt<'_> {
         let request = shape::request(self.asked, self.target, self.from_caller, &shared.secrets)?;
         let endpoint = &self.target.provider.endpoint;
         let sent = self.relay.upstream.send(endpoint, request, self.timeouts.connect).await;
-        sent.map_err(|error| Failure::Connection(error.stage).into())
+        sent.map_err(|error| {
+            let lost = Lost::from(Failure::Connection(error.stage));
+            Lost { cause: Some(error), ..lost }
+        })
     }
 
     async fn plain(&self, response: Response<UpstreamBody>) -> Result<Answer, Lost> {
@@ -154,7 +159,7 @@ impl Attempt<'_> {
                 let wanted = self.keep_error && matches!(failure, Failure::Status(_));
                 let error =
                     if wanted { error_of(head.status, head.headers, body, budget).await.ok() } else { None };
-                Err(Lost { failure, retry_after, error: error.map(Box::new) })
+                Err(Lost { failure, retry_after, error: error.map(Box::new), cause: None })
             }
         }
     }

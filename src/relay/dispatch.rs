@@ -1,5 +1,6 @@
 //! The walk over the candidates: each gets room, then a try, until one answers.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,6 +139,8 @@ fn report(target: &Model, lost: &Lost) {
     let status = lost.failure.status().map(|status| status.as_u16());
     if lost.failure.is_our_key() {
         tracing::error!(%provider, %model, outcome, status, "a provider does not accept our key");
+    } else if let Some(cause) = &lost.cause {
+        tracing::warn!(%provider, %model, outcome, error = cause as &dyn Error, "an attempt got no answer");
     } else {
         let retry_after_ms = lost.retry_after.map(|wait| wait.as_millis() as u64);
         tracing::warn!(%provider, %model, outcome, status, retry_after_ms, "an attempt failed");
