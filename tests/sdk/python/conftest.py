@@ -22,14 +22,14 @@ CANARY = "canary-8f1b2c"
 class Egret:
     """A running egret and what it wrote."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, policy=ROOT / "tests/sdk/policy.yaml"):
         self.access_log = directory / "access.log"
         self.lines = []
         self.ready = threading.Event()
         self.base_url = None
         with self.access_log.open("wb") as access_log:
             self.process = subprocess.Popen(
-                [BINARY, "run", "--policy", str(ROOT / "tests/sdk/policy.yaml"),
+                [BINARY, "run", "--policy", str(policy),
                  "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
                 stdout=access_log, stderr=subprocess.PIPE, text=True,
             )
