@@ -29,6 +29,9 @@ pub(super) struct Call {
     pub(super) principal: Option<Arc<Principal>>,
     /// What the call holds of its limits.
     pub(super) held: Option<Reservation>,
+    /// Whether a provider is being tried. A caller that leaves now has made its request: it is counted, be it that the
+    /// connection was still being made, else leaving early would be a way around every rate.
+    pub(super) in_flight: bool,
     record: Option<Box<CallRecord>>,
 }
 
@@ -60,6 +63,7 @@ impl Call {
             started: relay.clock.now(),
             principal: None,
             held: None,
+            in_flight: false,
             record: Some(Box::new(record)),
         }
     }
@@ -140,6 +144,11 @@ impl Call {
         let Some(mut record) = self.record.take() else {
             return;
         };
+        if self.in_flight
+            && let Some(held) = &mut self.held
+        {
+            held.used(self.relay.clock.now());
+        }
         // Before the record: a caller that sees the end may call again at once, and must find room.
         self.held = None;
         record.outcome = end.name();

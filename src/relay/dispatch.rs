@@ -35,9 +35,10 @@ pub(super) async fn dispatch(
 ) -> Result<Dispatched, Refusal> {
     let timeouts = candidates.route.timeouts;
     let deadline = call.started + timeouts.total;
-    let only_one = candidates.targets.len() == 1 || asked.facts.stateful;
+    // An id made by one provider means nothing to another.
+    let reach = if asked.facts.stateful { 1 } else { candidates.targets.len() };
     let mut walk = Walk::default();
-    for target in &candidates.targets {
+    for target in &candidates.targets[..reach] {
         if let Err(refusal) = shape::check_fields(asked, target) {
             walk.unfit.get_or_insert(refusal);
             continue;
@@ -48,8 +49,11 @@ pub(super) async fn dispatch(
             walk.exceeded = Some(exceeded);
             continue;
         }
-        let attempt = Attempt { relay, asked, from_caller, target, timeouts, deadline, keep_error: only_one };
+        let attempt =
+            Attempt { relay, asked, from_caller, target, timeouts, deadline, keep_error: reach == 1 };
+        call.in_flight = true;
         let outcome = attempt.run().await;
+        call.in_flight = false;
         if outcome.as_ref().err().is_none_or(|lost| lost.failure.written())
             && let Some(held) = &mut call.held
         {
@@ -67,8 +71,7 @@ pub(super) async fn dispatch(
                 walk.lost(lost, target);
             }
         }
-        // An id made by this provider means nothing to another; a call that is over is not tried again.
-        if asked.facts.stateful || relay.clock.now() >= deadline {
+        if relay.clock.now() >= deadline {
             break;
         }
     }

@@ -72,7 +72,8 @@ impl RelayedBody {
             last_bytes,
             deadline,
         };
-        body.call.sends(0);
+        let length = body.first.as_ref().map_or(0, Bytes::len);
+        body.call.sends(length);
         if body.kind.is_over() {
             body.call.settle_answer(&body.kind);
         }
@@ -86,7 +87,6 @@ impl RelayedBody {
     ) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         let mut this = self.project();
         if let Some(first) = this.first.take() {
-            this.call.sends(first.len());
             return Poll::Ready(Some(Ok(first)));
         }
         let Some(upstream) = this.upstream.as_mut() else {
@@ -123,11 +123,11 @@ impl RelayedBody {
             }
             None => {
                 *this.last_bytes = this.call.relay.clock.now();
+                let bytes = merged.freeze();
+                this.call.sends(bytes.len());
                 if this.kind.is_over() {
                     this.call.settle_answer(this.kind);
                 }
-                let bytes = merged.freeze();
-                this.call.sends(bytes.len());
                 return Poll::Ready(Some(Ok(bytes)));
             }
             Some(end) => end,
