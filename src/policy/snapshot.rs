@@ -111,6 +111,14 @@ pub struct Model {
     pub prices: Vec<Price>,
 }
 
+impl Model {
+    /// The price that holds on a day, written as `2026-01-01`: of those that have begun, the latest.
+    pub fn price_on(&self, day: &str) -> Option<&Price> {
+        let begun = |price: &&Price| price.effective_from.as_deref().is_none_or(|from| from <= day);
+        self.prices.iter().filter(begun).max_by_key(|price| price.effective_from.as_deref())
+    }
+}
+
 /// A model's price from a date on: US dollars per million tokens, decimal strings as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Price {

@@ -119,9 +119,11 @@ impl Relay {
         let principal = authenticate::authenticate(snapshot, &head.headers, origin)?;
         call.comes_from(&principal);
         let api = match operation {
-            Operation::ListModels => return Ok(Reply::Own(models::all(snapshot, &principal))),
+            Operation::ListModels => {
+                return Ok(Reply::Own(models::all(snapshot, &principal, self.clock.wall())));
+            }
             Operation::ShowModel(id) => {
-                return models::show(snapshot, &principal, id).map(Reply::Own);
+                return models::show(snapshot, &principal, id, self.clock.wall()).map(Reply::Own);
             }
             Operation::Relay(api) => api,
         };

@@ -7,35 +7,44 @@ use bytes::Bytes;
 
 use super::refusal::Refusal;
 use super::route::{self, may_dispatch};
+use crate::clock::Timestamp;
 use crate::dialect::openai::models::{ModelEntry, PriceEntry, list, one};
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{Principal, Route, Tenant};
 
 /// All of them, sorted by name.
-pub(super) fn all(snapshot: &Snapshot, principal: &Principal) -> Bytes {
+pub(super) fn all(snapshot: &Snapshot, principal: &Principal, now: Timestamp) -> Bytes {
     let tenant = &principal.tenant;
     let entries: Vec<_> =
-        route::usable(snapshot, tenant).into_iter().map(|route| entry(route, tenant)).collect();
+        route::usable(snapshot, tenant).into_iter().map(|route| entry(route, tenant, now)).collect();
     list(&entries)
 }
 
 /// One of them, by its name as it stands in the path.
-pub(super) fn show(snapshot: &Snapshot, principal: &Principal, id: &str) -> Result<Bytes, Refusal> {
+pub(super) fn show(
+    snapshot: &Snapshot,
+    principal: &Principal,
+    id: &str,
+    now: Timestamp,
+) -> Result<Bytes, Refusal> {
     let tenant = &principal.tenant;
     let id = percent_decoded(id);
     let route = snapshot.routes.get(&*id).ok_or_else(|| route::unknown(&id, tenant))?;
     let permitted = tenant.access.allowed.contains(&route.id)
         && route.targets.iter().any(|target| may_dispatch(&tenant.access, target));
     // To this caller a name that it may not use does not exist, as the provider itself would say.
-    if permitted { Ok(one(&entry(route, tenant))) } else { Err(route::unknown(&id, tenant)) }
+    if permitted { Ok(one(&entry(route, tenant, now))) } else { Err(route::unknown(&id, tenant)) }
 }
 
 /// What is told of a name is what holds for the target tried first.
-fn entry<'a>(route: &'a Arc<Route>, tenant: &Tenant) -> ModelEntry<'a> {
+fn entry<'a>(route: &'a Arc<Route>, tenant: &Tenant, now: Timestamp) -> ModelEntry<'a> {
     let permitted: Vec<_> =
         route.targets.iter().filter(|target| may_dispatch(&tenant.access, target)).collect();
     let first = permitted.first().copied().unwrap_or(&route.targets[0]);
     let own = route.id.as_str() == first.id.as_str() && route.targets.len() == 1;
+    // Dates in a policy are days in UTC.
+    let day = now.to_string();
+    let day = day.get(..10).unwrap_or(&day);
     ModelEntry {
         id: route.id.as_str(),
         created: 0,
@@ -43,7 +52,7 @@ fn entry<'a>(route: &'a Arc<Route>, tenant: &Tenant) -> ModelEntry<'a> {
         context_window: first.context_tokens,
         max_output_tokens: first.max_output_tokens,
         skills: &first.skills,
-        price: first.prices.first().map(|price| PriceEntry {
+        price: first.price_on(day).map(|price| PriceEntry {
             input_per_mtok: &price.input,
             output_per_mtok: &price.output,
             cache_read_per_mtok: price.cache_read.as_deref(),

@@ -274,6 +274,11 @@ fn prices_are_put_in_the_order_of_their_days() {
 
     let twice = format!("small: {{ price: [{}, {}],", price(""), price(""));
     assert_eq!(fault_of("small: {", &twice), "two prices hold from the same day on");
+    let model = &snapshot.models["small"];
+    let from = |day| model.price_on(day).map(|price| price.effective_from.as_deref());
+    assert_eq!(from("2025-12-31"), Some(None));
+    assert_eq!(from("2026-01-01"), Some(Some("2026-01-01")));
+    assert_eq!(from("2027-01-01"), Some(Some("2026-07-01")));
 }
 
 #[test]
