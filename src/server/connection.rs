@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::checks::{check, strip_upgrade};
 use super::counted::{Content, Counted, InFlight};
 use super::drain::{Drain, Phase};
+use super::stall::unless_stalled;
 use super::timeouts::{Activity, Limits, Observed, Patience};
 use crate::tasks::Tasks;
 
@@ -66,13 +67,21 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// How long a connection without a call stays open.
     pub idle_timeout: Duration,
+    /// How long a caller may take nothing of what is written for it: its connection is closed then, or its HTTP/2
+    /// stream reset, and the call dropped. What counts is what the system's buffer, or the stream's window, lets go.
+    pub write_stall: Duration,
 }
 
 impl Default for Settings {
     /// HTTP/1.1 only. The idle timeout outlasts the pools of common clients (Go and reqwest keep 90 s): where the
     /// server closes first, a POST sent at that moment is lost.
     fn default() -> Self {
-        Self { h2c: false, head_timeout: Duration::from_secs(10), idle_timeout: Duration::from_secs(600) }
+        Self {
+            h2c: false,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(600),
+            write_stall: Duration::from_secs(60),
+        }
     }
 }
 
@@ -133,14 +142,14 @@ impl<S: Service> Connection<S> {
     {
         let _open = self.drain.open();
         let activity = Arc::new(Activity::default());
-        let limits = Limits { head: self.settings.head_timeout, idle: self.settings.idle_timeout };
+        let Settings { h2c, head_timeout, idle_timeout, write_stall } = self.settings;
+        let limits = Limits { head: head_timeout, idle: idle_timeout, write: write_stall };
         let io = TokioIo::new(Observed::new(io, Arc::clone(&activity)));
         let patience = Patience::new(limits, Arc::clone(&activity));
-        let (h2c, last, drain, tasks) =
-            (self.settings.h2c, self.last, self.drain.clone(), self.tasks.clone());
+        let (last, drain, tasks) = (self.last, self.drain.clone(), self.tasks.clone());
         let service = service_fn(move |request| self.respond(request, &activity));
         if h2c {
-            let builder = either_version(StreamTasks { tasks, drain: drain.clone() }, !last);
+            let builder = either_version(StreamTasks { tasks, drain: drain.clone(), write_stall }, !last);
             let connection = builder.serve_connection(io, service).into_owned();
             follow(connection, |c| c.graceful_shutdown(), patience, &drain, last).await;
         } else {
@@ -168,10 +177,12 @@ impl<S: Service> Connection<S> {
             if version == Version::HTTP_2 {
                 // HTTP/2 says it by GOAWAY; the header would be malformed there (RFC 9113 8.2.2).
                 response.headers_mut().remove(CONNECTION);
-            } else if drain.phase() >= Phase::Leaving {
+                return Ok(response.map(|content| Counted::in_pieces(content, in_flight)));
+            }
+            if drain.phase() >= Phase::Leaving {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response.map(|content| Counted::new(content, in_flight)))
+            Ok(response.map(|content| Counted::whole(content, in_flight)))
         }
     }
 }
@@ -246,11 +257,12 @@ async fn follow<C, E>(
     .await;
 }
 
-/// Starts the tasks that hyper makes of HTTP/2 streams; each ends at the cut.
+/// Starts the tasks that hyper makes of HTTP/2 streams; each ends at the cut, or when its caller takes nothing.
 #[derive(Clone)]
 struct StreamTasks {
     tasks: Tasks,
     drain: Drain,
+    write_stall: Duration,
 }
 
 impl<F> hyper::rt::Executor<F> for StreamTasks
@@ -258,10 +270,10 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let drain = self.drain.clone();
+        let (drain, write_stall) = (self.drain.clone(), self.write_stall);
         self.tasks.spawn("h2 stream", async move {
             tokio::select! {
-                () = stream => {}
+                () = unless_stalled(stream, write_stall) => {}
                 () = drain.reached(Phase::Cut) => {}
             }
         });

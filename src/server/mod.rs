@@ -10,6 +10,7 @@ mod connection;
 mod counted;
 mod drain;
 mod socket;
+mod stall;
 mod timeouts;
 
 pub use accept::{Listen, serve};

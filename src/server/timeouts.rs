@@ -1,4 +1,5 @@
-//! How long a connection is waited for: one whose head is slow to come, or that lies idle, is closed.
+//! How long a connection is waited for: one whose head is slow to come, that lies idle, or whose caller takes
+//! nothing of what is written, is closed.
 //!
 //! hyper's own header timer counts from the end of the last answer: it would close every kept-alive connection
 //! after the few seconds that a head may take, under the hands of callers whose pools keep it for minutes; and it
@@ -25,6 +26,10 @@ pub(super) struct Activity {
     /// nothing is slow, not idle.
     head_after_call: AtomicU32,
     multiplexed: AtomicBool,
+    /// The last write found no room; no body is polled until one does.
+    blocked: AtomicBool,
+    /// Writes that found room after one that did not; tells one wait for room from the next.
+    unblocked: AtomicU32,
 }
 
 impl Activity {
@@ -42,16 +47,34 @@ impl Activity {
         self.head_after_call.store(self.calls_begun.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    fn waits_for(&self) -> Wait {
-        let after_call = self.calls_begun.load(Ordering::Relaxed);
-        if self.head_after_call.load(Ordering::Relaxed) == after_call {
-            Wait::Head { after_call }
-        } else {
-            Wait::Idle { after_call }
+    /// A write found room, or did not. While callers keep up, this costs a look at a flag.
+    fn write(&self, found_room: bool) {
+        let was_blocked = self.blocked.load(Ordering::Relaxed);
+        if was_blocked && found_room {
+            self.unblocked.fetch_add(1, Ordering::Relaxed);
+        }
+        if was_blocked == found_room {
+            self.blocked.store(!found_room, Ordering::Relaxed);
         }
     }
 
-    /// No timer of ours runs during a call, nor after HTTP/2's first: bytes between its calls are no head, and
+    /// What is waited for; none during a call whose caller keeps up.
+    fn waits_for(&self) -> Option<Wait> {
+        if self.blocked.load(Ordering::Relaxed) {
+            return Some(Wait::Room { unblocked: self.unblocked.load(Ordering::Relaxed) });
+        }
+        if self.untimed() {
+            return None;
+        }
+        let after_call = self.calls_begun.load(Ordering::Relaxed);
+        if self.head_after_call.load(Ordering::Relaxed) == after_call {
+            Some(Wait::Head { after_call })
+        } else {
+            Some(Wait::Idle { after_call })
+        }
+    }
+
+    /// Nothing is waited to come during a call, nor after HTTP/2's first: bytes between its calls are no head, and
     /// its pings find dead peers.
     fn untimed(&self) -> bool {
         self.calls.load(Ordering::Relaxed) > 0 || self.multiplexed.load(Ordering::Relaxed)
@@ -75,13 +98,16 @@ pub(super) struct Limits {
     pub(super) head: Duration,
     /// Between two calls.
     pub(super) idle: Duration,
+    /// Between two writes of which the peer takes something.
+    pub(super) write: Duration,
 }
 
-/// What a connection without a call waits for. The count of calls tells one wait from the next.
+/// What a connection waits for. The counts tell one wait from the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
     Head { after_call: u32 },
     Idle { after_call: u32 },
+    Room { unblocked: u32 },
 }
 
 /// Watches over one connection, polled by its task whenever that has nothing else to do.
@@ -99,15 +125,15 @@ impl Patience {
 
     /// Ready when what the connection waits for has taken too long.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.activity.untimed() {
+        let Some(wait) = self.activity.waits_for() else {
             self.armed = None;
             return Poll::Pending;
-        }
-        let wait = self.activity.waits_for();
+        };
         if self.armed != Some(wait) {
             let limit = match wait {
                 Wait::Head { .. } => self.limits.head,
                 Wait::Idle { .. } => self.limits.idle,
+                Wait::Room { .. } => self.limits.write,
             };
             self.arm(Instant::now() + limit);
             self.armed = Some(wait);
@@ -126,7 +152,8 @@ impl Patience {
     }
 }
 
-/// A connection's bytes; tells its activity when some come outside of a call: then a head has begun.
+/// A connection's bytes; tells its activity when some come outside of a call, since then a head has begun, and
+/// whether written ones find room.
 pub(super) struct Observed<I> {
     io: I,
     activity: Arc<Activity>,
@@ -155,7 +182,9 @@ impl<I: AsyncRead + Unpin> AsyncRead for Observed<I> {
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Observed<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.activity.write(written.is_ready());
+        written
     }
 
     fn poll_write_vectored(
@@ -163,7 +192,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Observed<I> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.activity.write(written.is_ready());
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

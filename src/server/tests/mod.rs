@@ -19,7 +19,9 @@ use super::{Drain, Peer, Service, Settings, serve_io};
 use crate::tasks::Tasks;
 
 mod draining;
+mod http2;
 mod malformed;
+mod stalls;
 mod tcp;
 mod waiting;
 
