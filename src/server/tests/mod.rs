@@ -19,6 +19,7 @@ use super::{Drain, Peer, Service, Settings, serve_io};
 use crate::tasks::Tasks;
 
 mod draining;
+mod floods;
 mod http2;
 mod malformed;
 mod stalls;
