@@ -8,6 +8,9 @@ mod sight;
 mod state;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

@@ -37,7 +37,7 @@ pub struct State {
     /// Tells the time.
     pub clock: Clock,
     tls: LazyTls,
-    memory: MemoryNet,
+    pub(super) memory: MemoryNet,
     mocks: Mutex<HashMap<ProviderId, Mock>>,
 }
 

@@ -135,6 +135,10 @@ impl Attempt<'_> {
                 Some(Err(_)) => return Err(Failure::Cut.into()),
                 Some(Ok(bytes)) => {
                     let first = reader.push(bytes).map_err(|_| Failure::NoAnswer)?;
+                    let seen = reader.seen();
+                    if seen.ended && !seen.any_event {
+                        return Err(Failure::Empty.into());
+                    }
                     if !first.is_empty() {
                         return Ok(Answer {
                             status,

@@ -93,10 +93,12 @@ impl RelayedBody {
             return Poll::Ready(None);
         };
         let mut merged = Merged::default();
+        let mut came = false;
         let end = loop {
             match Pin::new(&mut *upstream).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(bytes) = frame.into_data() else { continue };
+                    came = true;
                     match this.kind.pass(bytes) {
                         Ok(bytes) => merged.push(bytes),
                         Err(failure) => break Some(Err(failure)),
@@ -114,7 +116,13 @@ impl RelayedBody {
                 Poll::Pending => break None,
             }
         };
+        if came {
+            // Also what is held back or hidden: the provider is not silent.
+            *this.last_bytes = this.call.relay.clock.now();
+        }
         let end = match end {
+            // A caller that reads slowly finds bytes whenever it looks, and never asks the timer.
+            None if came && *this.last_bytes >= *this.deadline => Err(Failure::TimedOut(Timer::Total)),
             None if merged.is_empty() => {
                 match poll_timer(this.timer.as_mut(), *this.last_bytes, *this.idle, *this.deadline, cx) {
                     Poll::Ready(timer) => Err(Failure::TimedOut(timer)),
@@ -122,7 +130,6 @@ impl RelayedBody {
                 }
             }
             None => {
-                *this.last_bytes = this.call.relay.clock.now();
                 let bytes = merged.freeze();
                 this.call.sends(bytes.len());
                 if this.kind.is_over() {
@@ -132,6 +139,8 @@ impl RelayedBody {
             }
             Some(end) => end,
         };
+        // After its last event an answer is whole, however its provider then closes.
+        let end = if this.kind.is_over() { Ok(()) } else { end };
         // Dropped here, so that a broken connection is closed and a good one is back in its pool before the end shows.
         *this.upstream = None;
         if let Err(failure) = end {
@@ -192,7 +201,7 @@ impl Kind {
     /// Whether the last event of an answer has passed: a caller may stop reading here and call again.
     fn is_over(&self) -> bool {
         match self {
-            Self::Events { reader, .. } => reader.seen().ended,
+            Self::Events { reader, .. } => reader.seen().ended && reader.seen().any_event,
             Self::Bytes => false,
         }
     }
