@@ -49,6 +49,11 @@ enum UsageSpot {
     Asked,
 }
 
+/// The fields that a policy may let through, as policies name them. A stored prompt is named by `prompt.id`.
+pub fn guarded_fields() -> impl Iterator<Item = &'static str> {
+    fields::guarded()
+}
+
 /// What policy changes in a body.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Edits<'a> {

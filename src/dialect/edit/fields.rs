@@ -78,6 +78,12 @@ fn folded(key: &str) -> Cow<'_, str> {
     Cow::Owned(key.replace('\u{17f}', "S").replace('\u{212a}', "K"))
 }
 
+/// The names of all guarded fields.
+pub(super) fn guarded() -> impl Iterator<Item = &'static str> {
+    let guarded = |field: &&Field| field.role == Role::Guarded;
+    FIELDS.iter().chain(&RESPONSES_FIELDS).filter(guarded).map(|field| field.name)
+}
+
 const fn field(place: u8, name: &'static str, role: Role) -> Field {
     Field { name, role, place }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::documents::Section;
 use super::mock;
 use super::names::Known;
+use crate::dialect::edit::guarded_fields;
 use crate::dialect::provider::{self as presets, AuthHeader, PRESETS, Preset, StreamUsage};
 use crate::dialect::{Api, ApiSet, Dialect};
 use crate::ids::ProviderId;
@@ -201,13 +202,17 @@ impl One<'_> {
         };
         let mut fields = Vec::new();
         for field in written.value.as_ref()? {
-            let name = field.value.as_deref()?;
-            let fits =
-                !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-            if !fits {
+            // The field is the whole `prompt`; what matters in it is which stored prompt it names.
+            let name = match field.value.as_deref()? {
+                "prompt.id" => "prompt",
+                name => name,
+            };
+            if !guarded_fields().any(|guarded| guarded == name) {
+                let hint = did_you_mean(name, guarded_fields())
+                    .unwrap_or_else(|| format!("one of {}", guarded_fields().collect::<Vec<_>>().join(", ")));
                 found
-                    .error(field.span, format!("{} is no field of a request", quoted(name)))
-                    .hint("name fields of the body, such as `models` or `prompt.id`");
+                    .error(field.span, format!("{} is no field that would be refused", quoted(name)))
+                    .hint(hint);
             }
             fields.push(Box::from(name));
         }

@@ -245,6 +245,16 @@ fn a_key_in_place_of_its_variables_name_is_refused_and_not_shown() {
 }
 
 #[test]
+fn only_fields_that_would_be_refused_are_forwarded() {
+    let key = "fromEnv: OPENAI_API_KEY }";
+    let (snapshot, _) = good(&with(key, &format!("{key}, forward: [prompt.id, models]")));
+    let forward: Vec<_> = snapshot.providers["openai"].forward.iter().map(|name| &**name).collect();
+    assert_eq!(forward, ["models", "prompt"]);
+    let fault = fault_of(key, &format!("{key}, forward: [modells]"));
+    assert_eq!(fault, "`modells` is no field that would be refused");
+}
+
+#[test]
 fn prices_and_days_are_quoted() {
     let price = |written: &str| fault_of("small: {", &format!("small: {{ price: [{{ {written} }}], "));
     assert_eq!(
