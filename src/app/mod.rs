@@ -93,7 +93,11 @@ impl StartError {
 /// Start order: policy, certificates, sockets, workers, operators' pages, that line. Whatever can fail fails before
 /// the first call is accepted.
 pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str)) -> Result<(), StartError> {
-    let settings = relay::Settings { max_body: options.max_body, stamp: options.stamp.clone() };
+    // A body that never fits is too large for good; "try again shortly" would be no help.
+    let settings = relay::Settings {
+        max_body: options.max_body.min(options.max_buffered),
+        stamp: options.stamp.clone(),
+    };
     let extra_ca = options.extra_ca.as_deref();
     let state = State::new(environment, Clock::system(), settings, options.max_buffered, extra_ca)?;
     let state = Arc::new(state);

@@ -70,6 +70,10 @@ impl Endpoint {
         if host.is_empty() {
             return Err(EndpointError::NotAUrl);
         }
+        // A port that is none is not the default one: `:99999`.
+        if authority.port().is_none() && !authority.as_str().ends_with(authority.host()) {
+            return Err(EndpointError::NotAUrl);
+        }
         Ok(Self::Http(Arc::new(HttpEndpoint {
             tls,
             host: host.into(),
@@ -144,5 +148,7 @@ mod tests {
         assert_eq!(Endpoint::parse("https://example.com/v1#x"), Err(EndpointError::Query));
         assert_eq!(Endpoint::parse("ftp://example.com"), Err(EndpointError::Scheme));
         assert_eq!(Endpoint::parse("example.com/v1"), Err(EndpointError::NotAUrl));
+        assert_eq!(Endpoint::parse("https://example.com:99999/v1"), Err(EndpointError::NotAUrl));
+        assert_eq!(Endpoint::parse("https://example.com:/v1"), Err(EndpointError::NotAUrl));
     }
 }

@@ -67,7 +67,8 @@ fn percent_decoded(text: &str) -> Cow<'_, str> {
     }
     let (bytes, mut decoded, mut i) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
     while i < bytes.len() {
-        let hex = bytes.get(i + 1..i + 3).and_then(|two| std::str::from_utf8(two).ok());
+        let two = bytes.get(i + 1..i + 3).filter(|two| two.iter().all(u8::is_ascii_hexdigit));
+        let hex = two.and_then(|two| std::str::from_utf8(two).ok());
         match hex.filter(|_| bytes[i] == b'%').and_then(|two| u8::from_str_radix(two, 16).ok()) {
             Some(byte) => {
                 decoded.push(byte);
@@ -91,6 +92,6 @@ mod tests {
         assert_eq!(percent_decoded("gpt-4.1"), "gpt-4.1");
         assert_eq!(percent_decoded("org%2Fname%20x"), "org/name x");
         assert_eq!(percent_decoded("50%"), "50%");
-        assert_eq!(percent_decoded("%zz%4"), "%zz%4");
+        assert_eq!(percent_decoded("%zz%4%+5"), "%zz%4%+5");
     }
 }

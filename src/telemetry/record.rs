@@ -97,7 +97,7 @@ pub struct AttemptRecord {
     pub provider: ProviderId,
     /// The target.
     pub model: ModelId,
-    /// How it ended: `answered`, `http_503`, `connect`, `timeout`, ..
+    /// How it ended: `answered`, `error_status`, `connect`, `answer_timeout`, ..
     pub outcome: &'static str,
     /// The provider's status, where one came.
     pub status: Option<u16>,
