@@ -1,0 +1,189 @@
+//! A proxy in this process: the policy compiled, connections in memory, scripted providers, time that stands still
+//! until everybody waits. Tests are written in its words.
+
+mod answer;
+mod ask;
+mod raw;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use egret::app::State;
+use egret::clock::{Clock, Timestamp};
+use egret::environment::Environment;
+use egret::ids::TenantId;
+use egret::mock::Seen;
+use egret::policy::load::Sources;
+use egret::policy::store::ReloadResult;
+use egret::policy::watch::Loaded;
+use egret::policy::{Snapshot, compile};
+use egret::random::Random;
+use egret::relay::{Relay, Settings};
+use egret::server::{self, Peer, serve_io};
+use egret::tasks::Tasks;
+use http::Request;
+use hyper::body::Incoming;
+use serde_json::Value;
+use tokio::io::DuplexStream;
+
+pub(crate) use answer::{Answer, content};
+pub(crate) use ask::{Ask, Opened};
+pub(crate) use raw::{Raw, canned};
+
+/// What stands before every policy of a test.
+const HEAD: &str = "apiVersion: egret.dev/v1alpha1\nkind: Policy\nallowMock: true\n";
+
+/// What a pipe between caller and proxy holds: little, so that a slow reader is felt.
+const PIPE: usize = 16 * 1024;
+
+/// An egret without a process.
+pub(crate) struct Proxy {
+    pub(crate) state: Arc<State>,
+    relay: Arc<Relay>,
+    /// The connections of callers; those to providers are the state's tasks.
+    pub(crate) callers: Tasks,
+}
+
+/// How an egret is started, beside its policy.
+pub(crate) struct Start {
+    pub(crate) environment: Environment,
+    pub(crate) stamp: Option<TenantId>,
+    pub(crate) max_body: usize,
+    pub(crate) max_buffered: usize,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        let (max_body, max_buffered) = (32 << 20, 48 << 20);
+        Self { environment: Environment::given([]), stamp: None, max_body, max_buffered }
+    }
+}
+
+/// A proxy under a policy, of which the first lines need not be written.
+pub(crate) fn proxy(policy: &str) -> Proxy {
+    Start::default().proxy(policy)
+}
+
+impl Start {
+    pub(crate) fn proxy(self, policy: &str) -> Proxy {
+        let at: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        let settings = Settings { max_body: self.max_body, stamp: self.stamp };
+        let state =
+            State::new(&self.environment, Clock::standing(at), settings, self.max_buffered, None).unwrap();
+        state.begin(Loaded { snapshot: compiled(policy), warnings: Vec::new() });
+        let relay = state.relay(Random::seeded(7));
+        Proxy { state: Arc::new(state), relay, callers: Tasks::new() }
+    }
+}
+
+/// A policy with a route `chat` through one provider after the other, each with one fault as a policy writes it: the
+/// first is provider `p1` with model `m1`. Everyone on loopback may ask for everything.
+pub(crate) fn chain(faults: &[&str]) -> String {
+    let (mut providers, mut models, mut targets) = (String::new(), String::new(), Vec::new());
+    for (at, fault) in (1..).zip(faults) {
+        providers += &format!("  p{at}: {{ mock: {{ says: \"hello from p{at}\", faults: [{fault}] }} }}\n");
+        models += &format!("  m{at}: {{ provider: p{at} }}\n");
+        targets.push(format!("{{ model: m{at} }}"));
+    }
+    let targets = targets.join(", ");
+    format!("providers:\n{providers}models:\n{models}routes: {{ chat: {{ targets: [{targets}] }} }}\n{ANYONE}")
+}
+
+/// A tenant for everyone on loopback, with every name and no limit.
+pub(crate) const ANYONE: &str = "tenants: { app: { local: true, access: { allow: [\"*\"] } } }\n";
+
+impl Proxy {
+    /// Asks for a chat.
+    pub(crate) fn chat(&self, model: &str) -> Ask<'_> {
+        let body = serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] });
+        self.post("/v1/chat/completions", body.to_string())
+    }
+
+    /// Asks for a chat as a stream.
+    pub(crate) fn stream(&self, model: &str) -> Ask<'_> {
+        let messages = serde_json::json!([{ "role": "user", "content": "hi" }]);
+        let body = serde_json::json!({ "model": model, "stream": true, "messages": messages });
+        self.post("/v1/chat/completions", body.to_string())
+    }
+
+    /// Sends JSON.
+    pub(crate) fn post(&self, path: &str, body: impl Into<Bytes>) -> Ask<'_> {
+        Ask::new(self, Request::post(path).header("content-type", "application/json"), body.into())
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Ask<'_> {
+        Ask::new(self, Request::get(path), Bytes::new())
+    }
+
+    /// What a scripted provider was asked.
+    pub(crate) fn seen(&self, provider: &str) -> Vec<Seen> {
+        self.state.mock(provider).expect("a scripted provider of this name").seen()
+    }
+
+    /// The lines of the access log since the last time it was asked.
+    pub(crate) fn log_text(&self) -> String {
+        let mut text = Vec::new();
+        self.state.shared.access_log.drain_to(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// The access log since the last time it was asked.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        self.log_text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The only record since the last time the log was asked.
+    pub(crate) fn record(&self) -> Value {
+        let mut records = self.records();
+        assert_eq!(records.len(), 1, "{records:#?}");
+        records.remove(0)
+    }
+
+    /// Puts another policy into force, as a changed file does.
+    pub(crate) fn reload(&self, policy: &str) {
+        let next = compiled(policy);
+        self.state.prepare(&next);
+        let result = self.state.shared.store.accept(next, Vec::new(), self.state.clock.wall());
+        assert_eq!(result, ReloadResult::Accepted);
+    }
+
+    /// Of every cell of the ledger: limit, what it counts by, used, reserved.
+    pub(crate) fn cells(&self) -> Vec<(String, Option<String>, u64, u64)> {
+        let mut cells: Vec<_> = self.state.shared.ledger.usage(self.state.clock.now()).into_iter().collect();
+        cells.sort_by_key(|cell| (cell.key.to_string(), cell.value.clone()));
+        let row = |cell: egret::limits::ledger::CellUse| {
+            let value = cell.value.map(|value| value.to_string());
+            (cell.key.to_string(), value, cell.settled, u64::from(cell.reserved))
+        };
+        cells.into_iter().map(row).collect()
+    }
+
+    /// A connection of a caller.
+    fn connect(&self, peer: SocketAddr) -> DuplexStream {
+        let (caller, server) = tokio::io::duplex(PIPE);
+        let relay = Arc::clone(&self.relay);
+        let service =
+            move |request: Request<Incoming>, peer: Peer| Arc::clone(&relay).handle(request, peer.is_loopback());
+        let (drain, tasks) = (self.state.drain.clone(), self.callers.clone());
+        let settings = server::Settings::default();
+        self.callers.spawn("caller", serve_io(server, Peer::new(peer), service, settings, drain, tasks));
+        caller
+    }
+}
+
+/// The policy, which has to be good.
+pub(crate) fn compiled(policy: &str) -> Snapshot {
+    let sources = Sources::single("policy.yaml", format!("{HEAD}{policy}"));
+    compile::compile(&sources).unwrap_or_else(|faults| panic!("{faults}")).0
+}
+
+/// Under a paused clock this returns when everybody else waits.
+pub(crate) async fn quiet() {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+}
+
+pub(crate) fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
