@@ -5,3 +5,4 @@
 mod failover;
 mod layering;
 mod support;
+mod timers;

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::io::DuplexStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Answer, Proxy};
@@ -23,12 +24,13 @@ pub(crate) struct Ask<'p> {
     head: request::Builder,
     body: Bytes,
     peer: SocketAddr,
+    pipe: Option<DuplexStream>,
 }
 
 impl<'p> Ask<'p> {
     pub(super) fn new(proxy: &'p Proxy, head: request::Builder, body: Bytes) -> Self {
         let head = head.header("host", "127.0.0.1:4100");
-        Self { proxy, head, body, peer: SocketAddr::from(([127, 0, 0, 1], 50_000)) }
+        Self { proxy, head, body, peer: SocketAddr::from(([127, 0, 0, 1], 50_000)), pipe: None }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -52,6 +54,12 @@ impl<'p> Ask<'p> {
         self
     }
 
+    /// Over this connection, wherever it leads.
+    pub(super) fn over(mut self, pipe: DuplexStream) -> Self {
+        self.pipe = Some(pipe);
+        self
+    }
+
     /// Gives another body.
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
@@ -70,7 +78,8 @@ impl<'p> Ask<'p> {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: std::error::Error + Send + Sync,
     {
-        let io = TokioIo::new(self.proxy.connect(self.peer));
+        let pipe = self.pipe.unwrap_or_else(|| self.proxy.connect(self.peer));
+        let io = TokioIo::new(pipe);
         let (mut sender, connection): (SendRequest<B>, _) = http1::handshake(io).await.unwrap();
         let stay = CancellationToken::new();
         let left = stay.clone();

@@ -117,6 +117,14 @@ impl Proxy {
         Ask::new(self, Request::get(path), Bytes::new())
     }
 
+    /// What a scripted provider answers to a chat, not by way of egret.
+    pub(crate) async fn asked_directly(&self, provider: &str, fault: &str) -> Answer {
+        let mock = self.state.mock(provider).expect("a scripted provider of this name");
+        let (caller, server) = tokio::io::duplex(PIPE);
+        self.callers.spawn("provider", async move { mock.serve(server).await });
+        self.chat("m").fault(fault).over(caller).await
+    }
+
     /// What a scripted provider was asked.
     pub(crate) fn seen(&self, provider: &str) -> Vec<Seen> {
         self.state.mock(provider).expect("a scripted provider of this name").seen()
@@ -143,9 +151,10 @@ impl Proxy {
 
     /// Puts another policy into force, as a changed file does.
     pub(crate) fn reload(&self, policy: &str) {
-        let next = compiled(policy);
-        self.state.prepare(&next);
-        let result = self.state.shared.store.accept(next, Vec::new(), self.state.clock.wall());
+        let mut loaded = Loaded { snapshot: compiled(policy), warnings: Vec::new() };
+        self.state.prepare(&mut loaded);
+        let Loaded { snapshot, warnings } = loaded;
+        let result = self.state.shared.store.accept(snapshot, warnings, self.state.clock.wall());
         assert_eq!(result, ReloadResult::Accepted);
     }
 
