@@ -25,7 +25,11 @@ async fn peer_bug_12_every_failure_before_the_answer_goes_on_to_the_next_target(
             let proxy = proxy(&chain(&[fault, "ok"]));
             let answer = if stream { proxy.stream("chat").await } else { proxy.chat("chat").await };
 
-            assert_eq!((answer.status, answer.text().as_str()), (200, "hello from p2"), "{fault} stream: {stream}");
+            assert_eq!(
+                (answer.status, answer.text().as_str()),
+                (200, "hello from p2"),
+                "{fault} stream: {stream}"
+            );
             assert_eq!(answer.header("x-egret-attempts"), Some("2"), "{fault}");
             assert_eq!(answer.header("x-egret-provider"), Some("p2"), "{fault}");
             assert_eq!(answer.header("x-egret-model"), Some("m2"), "{fault}");
@@ -111,7 +115,8 @@ async fn the_only_providers_own_error_is_returned_and_its_own_hint() {
 #[tokio::test(start_paused = true)]
 async fn several_providers_that_fail_are_no_provider_available_and_not_to_be_retried() {
     for stream in [false, true] {
-        let proxy = proxy(&chain(&["{ status: { code: 500 } }", "{ status: { code: 429, retryAfter: 7s } }"]));
+        let proxy =
+            proxy(&chain(&["{ status: { code: 500 } }", "{ status: { code: 429, retryAfter: 7s } }"]));
         let ask = if stream { proxy.stream("chat") } else { proxy.chat("chat") };
         let answer = ask.await;
         assert_eq!(answer.refused(), (503, "no_provider_available".into()));
@@ -203,7 +208,11 @@ async fn peer_bug_14_a_name_without_address_and_a_port_without_listener_go_on_to
         assert_eq!(proxy.record()["attempts"][0]["outcome"], outcome, "{url}");
         let alone = proxy.chat("m1").await;
         assert_eq!(alone.refused(), (503, "no_provider_available".into()), "{url}");
-        assert!(!alone.raw().contains("nobody.invalid") && !alone.raw().contains("127.0.0.1"), "{}", alone.raw());
+        assert!(
+            !alone.raw().contains("nobody.invalid") && !alone.raw().contains("127.0.0.1"),
+            "{}",
+            alone.raw()
+        );
     }
 }
 

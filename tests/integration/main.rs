@@ -4,5 +4,6 @@
 
 mod failover;
 mod layering;
+mod limits;
 mod support;
 mod timers;

@@ -33,7 +33,10 @@ async fn peer_bug_18_a_silent_provider_is_left_when_its_time_is_up() {
             assert_eq!(answer.text(), "hello from p2", "{fault} stream: {stream}");
             assert_eq!(proxy.record()["attempts"][0]["outcome"], outcome);
             quiet().await;
-            assert!(proxy.seen("p1")[0].left() || fault.contains("slow"), "{fault}: it may stop working on it");
+            assert!(
+                proxy.seen("p1")[0].left() || fault.contains("slow"),
+                "{fault}: it may stop working on it"
+            );
         }
     }
 }

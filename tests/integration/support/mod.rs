@@ -7,10 +7,12 @@ mod raw;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use egret::app::State;
+use egret::auth::api_key::KeyDigest;
 use egret::clock::{Clock, Timestamp};
 use egret::environment::Environment;
 use egret::ids::TenantId;
@@ -88,7 +90,9 @@ pub(crate) fn chain(faults: &[&str]) -> String {
         targets.push(format!("{{ model: m{at} }}"));
     }
     let targets = targets.join(", ");
-    format!("providers:\n{providers}models:\n{models}routes: {{ chat: {{ targets: [{targets}] }} }}\n{ANYONE}")
+    format!(
+        "providers:\n{providers}models:\n{models}routes: {{ chat: {{ targets: [{targets}] }} }}\n{ANYONE}"
+    )
 }
 
 /// A tenant for everyone on loopback, with every name and no limit.
@@ -173,8 +177,9 @@ impl Proxy {
     fn connect(&self, peer: SocketAddr) -> DuplexStream {
         let (caller, server) = tokio::io::duplex(PIPE);
         let relay = Arc::clone(&self.relay);
-        let service =
-            move |request: Request<Incoming>, peer: Peer| Arc::clone(&relay).handle(request, peer.is_loopback());
+        let service = move |request: Request<Incoming>, peer: Peer| {
+            Arc::clone(&relay).handle(request, peer.is_loopback())
+        };
         let (drain, tasks) = (self.state.drain.clone(), self.callers.clone());
         let settings = server::Settings::default();
         self.callers.spawn("caller", serve_io(server, Peer::new(peer), service, settings, drain, tasks));
@@ -195,4 +200,24 @@ pub(crate) async fn quiet() {
 
 pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// All of them at once, in the order in which they were given.
+pub(crate) async fn all<F: IntoFuture>(asked: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = asked.into_iter().map(|one| (Box::pin(one.into_future()), None)).collect();
+    std::future::poll_fn(|cx| {
+        for (future, output) in running.iter_mut().filter(|(_, output)| output.is_none()) {
+            if let Poll::Ready(ready) = future.as_mut().poll(cx) {
+                *output = Some(ready);
+            }
+        }
+        if running.iter().all(|(_, output)| output.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+/// What a policy holds of a caller's key.
+pub(crate) fn hash(key: &str) -> String {
+    KeyDigest::of(key).hex()
 }
