@@ -155,9 +155,13 @@ pub(super) fn refuse(mut call: Call, snapshot: Option<&Snapshot>, refusal: &Refu
     if refusal.attempts() > 0 {
         headers.insert(ATTEMPTS, HeaderValue::from(refusal.attempts()));
     }
-    call.note(|record| record.status = status.as_u16());
-    call.sends(body.len());
-    call.settle(End::Refused(refusal.cause()));
+    if refusal.is_unheard() {
+        call.settle(End::ClientGone);
+    } else {
+        call.note(|record| record.status = status.as_u16());
+        call.sends(body.len());
+        call.settle(End::Refused(refusal.cause()));
+    }
     response(status, headers, RelayBody::Whole(body))
 }
 

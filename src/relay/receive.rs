@@ -1,6 +1,7 @@
 //! The request's body: read under its caps, scanned once, kept until the commit point.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -97,8 +98,19 @@ fn unreadable(error: &ReadError, max_body: usize) -> Refusal {
                 "egret holds as many request bytes as it may (`--max-buffered`). Try again shortly.";
             Refusal::new(Cause::Overloaded, message).retry_after(Duration::from_secs(1))
         }
-        ReadError::Broken(_) => Refusal::new(Cause::InvalidRequest, "The request's body broke off."),
+        ReadError::Broken(cause) => {
+            let refusal = Refusal::new(Cause::InvalidRequest, "The request's body broke off.");
+            if is_malformed(&**cause) { refusal } else { refusal.unheard() }
+        }
     }
+}
+
+/// Whether the caller is still there, and sent what is no body (chunks of no length); else it has left.
+fn is_malformed(error: &(dyn std::error::Error + 'static)) -> bool {
+    let kinds = std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind);
+    kinds.into_iter().any(|kind| matches!(kind, ErrorKind::InvalidInput | ErrorKind::InvalidData))
 }
 
 fn unfit(fault: &BodyFault) -> Refusal {

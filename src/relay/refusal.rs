@@ -27,6 +27,7 @@ pub(super) struct Refusal {
     retry: Retry,
     standing: Option<Box<(LimitKey, Standing)>>,
     attempts: u32,
+    unheard: bool,
 }
 
 /// What the caller should do about trying again.
@@ -50,6 +51,7 @@ impl Refusal {
             retry: Retry::AsUsual,
             standing: None,
             attempts: 0,
+            unheard: false,
         }
     }
 
@@ -81,6 +83,17 @@ impl Refusal {
     pub(super) fn after(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
+    }
+
+    /// Nobody will hear it: the caller has left.
+    pub(super) fn unheard(mut self) -> Self {
+        self.unheard = true;
+        self
+    }
+
+    /// Whether the caller has left.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.unheard
     }
 
     /// How many providers were tried before.
