@@ -28,7 +28,7 @@ use egret::tasks::Tasks;
 use http::Request;
 use hyper::body::Incoming;
 use serde_json::Value;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 pub(crate) use answer::{Answer, content};
 pub(crate) use ask::{Ask, Opened};
@@ -171,6 +171,20 @@ impl Proxy {
             (cell.key.to_string(), value, cell.settled, u64::from(cell.reserved))
         };
         cells.into_iter().map(row).collect()
+    }
+
+    /// How many connections to providers stand idle.
+    pub(crate) fn idle(&self) -> usize {
+        self.relay.upstream.idle()
+    }
+
+    /// What a fresh connection answers to these bytes, until it closes or says nothing more.
+    pub(crate) async fn exchange(&self, bytes: &[u8]) -> String {
+        let mut caller = self.connect(SocketAddr::from(([127, 0, 0, 1], 50_000)));
+        caller.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(secs(5), caller.read_to_end(&mut answer)).await;
+        String::from_utf8(answer).unwrap()
     }
 
     /// A connection of a caller.
