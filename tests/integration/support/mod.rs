@@ -117,6 +117,11 @@ impl Proxy {
         Ask::new(self, Request::post(path).header("content-type", "application/json"), body.into())
     }
 
+    /// Sends bytes without saying of what type they are.
+    pub(crate) fn untyped(&self, path: &str) -> Ask<'_> {
+        Ask::new(self, Request::post(path), Bytes::new())
+    }
+
     pub(crate) fn get(&self, path: &str) -> Ask<'_> {
         Ask::new(self, Request::get(path), Bytes::new())
     }
