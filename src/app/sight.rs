@@ -19,6 +19,13 @@ impl ProcessSight {
     }
 }
 
+impl State {
+    /// What operators see of it.
+    pub fn sight(self: &Arc<Self>) -> impl Sight + use<> {
+        ProcessSight::new(Arc::clone(self))
+    }
+}
+
 impl Sight for ProcessSight {
     fn ready(&self) -> Result<(), &'static str> {
         if !self.0.drain.ready() {
