@@ -35,7 +35,7 @@ pub(crate) use ask::{Ask, Opened};
 pub(crate) use raw::{Raw, canned};
 
 /// What stands before every policy of a test.
-const HEAD: &str = "apiVersion: egret.dev/v1alpha1\nkind: Policy\nallowMock: true\n";
+pub(crate) const HEAD: &str = "apiVersion: egret.dev/v1alpha1\nkind: Policy\nallowMock: true\n";
 
 /// What a pipe between caller and proxy holds: little, so that a slow reader is felt.
 const PIPE: usize = 16 * 1024;
