@@ -181,13 +181,13 @@ async fn a_wrong_key_never_becomes_the_local_tenant() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_from_afar_needs_a_key() {
+async fn a_caller_afar_needs_a_key() {
     let proxy = proxy(&tenants("local: true,"));
-    assert_eq!(proxy.chat("chat").from_afar().await.refused(), (401, "invalid_api_key".into()));
-    assert_eq!(proxy.chat("chat").key("egret-local").from_afar().await.status, 401);
+    assert_eq!(proxy.chat("chat").afar().await.refused(), (401, "invalid_api_key".into()));
+    assert_eq!(proxy.chat("chat").key("egret-local").afar().await.status, 401);
     // What a header says of where it comes from is nobody's proof.
-    assert_eq!(proxy.chat("chat").header("x-forwarded-for", "127.0.0.1").from_afar().await.status, 401);
-    assert_eq!(proxy.chat("m1").key("red-key").from_afar().await.status, 200);
+    assert_eq!(proxy.chat("chat").header("x-forwarded-for", "127.0.0.1").afar().await.status, 401);
+    assert_eq!(proxy.chat("m1").key("red-key").afar().await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,7 +213,7 @@ async fn without_a_local_tenant_the_stamp_of_the_process_says_who_has_no_key() {
 
     let stamped = Start { stamp: Some("pod".into()), ..Start::default() }.proxy(&tenants(""));
     assert_eq!(stamped.chat("chat").await.status, 200);
-    assert_eq!(stamped.chat("chat").from_afar().await.status, 401);
+    assert_eq!(stamped.chat("chat").afar().await.status, 401);
     assert_eq!(stamped.chat("chat").key("wrong").await.status, 401);
     assert_eq!(stamped.chat("m1").key("red-key").await.status, 200, "a key is judged all the same");
 

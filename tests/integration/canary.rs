@@ -161,7 +161,7 @@ async fn peer_bug_26_no_refusal_tells_what_was_asked_or_held() {
         ("a wrong key", chat().key(WRONG_KEY), 401),
         ("two keys", chat().key(CALLER_KEY).header("x-api-key", WRONG_KEY), 401),
         ("another scheme", chat().header("authorization", &format!("Basic {WRONG_KEY}")), 401),
-        ("no key from afar", chat().from_afar(), 401),
+        ("no key from afar", chat().afar(), 401),
         (
             "an unknown model",
             proxy

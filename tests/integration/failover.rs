@@ -194,10 +194,11 @@ async fn a_key_that_is_not_there_is_passed_over_before_anything_is_sent() {
 #[tokio::test]
 async fn peer_bug_14_a_name_without_address_and_a_port_without_listener_go_on_to_the_next_target() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    for (url, outcome) in [
-        (format!("http://127.0.0.1:{closed}/v1"), "connect"),
-        ("http://nobody.invalid/v1".to_owned(), "resolve"),
-    ] {
+    // No label is that long: the resolver knows without asking anybody.
+    let nobody = format!("{}.invalid", "nobody".repeat(11));
+    for (url, outcome) in
+        [(format!("http://127.0.0.1:{closed}/v1"), "connect"), (format!("http://{nobody}/v1"), "resolve")]
+    {
         let policy = format!(
             "providers:\n  p1: {{ dialect: openai, baseUrl: \"{url}\" }}\n  p2: {{ mock: {{ says: hello }} }}\n\
              models: {{ m1: {{ provider: p1 }}, m2: {{ provider: p2 }} }}\n\
@@ -208,11 +209,7 @@ async fn peer_bug_14_a_name_without_address_and_a_port_without_listener_go_on_to
         assert_eq!(proxy.record()["attempts"][0]["outcome"], outcome, "{url}");
         let alone = proxy.chat("m1").await;
         assert_eq!(alone.refused(), (503, "no_provider_available".into()), "{url}");
-        assert!(
-            !alone.raw().contains("nobody.invalid") && !alone.raw().contains("127.0.0.1"),
-            "{}",
-            alone.raw()
-        );
+        assert!(!alone.raw().contains("nobody") && !alone.raw().contains("127.0.0.1"), "{}", alone.raw());
     }
 }
 

@@ -73,6 +73,6 @@ impl Answer {
 }
 
 /// What one event of a chat adds to the text.
-pub(crate) fn content(event: &Value) -> String {
+fn content(event: &Value) -> String {
     event["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned()
 }

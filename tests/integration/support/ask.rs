@@ -49,7 +49,7 @@ impl<'p> Ask<'p> {
     }
 
     /// From another address than loopback.
-    pub(crate) fn from_afar(mut self) -> Self {
+    pub(crate) fn afar(mut self) -> Self {
         self.peer = SocketAddr::from(([10, 0, 0, 7], 50_000));
         self
     }

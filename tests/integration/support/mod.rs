@@ -30,8 +30,8 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-pub(crate) use answer::{Answer, content};
-pub(crate) use ask::{Ask, Opened};
+pub(crate) use answer::Answer;
+pub(crate) use ask::Ask;
 pub(crate) use raw::{Raw, canned};
 
 /// What stands before every policy of a test.
@@ -172,8 +172,7 @@ impl Proxy {
         let mut cells: Vec<_> = self.state.shared.ledger.usage(self.state.clock.now()).into_iter().collect();
         cells.sort_by_key(|cell| (cell.key.to_string(), cell.value.clone()));
         let row = |cell: egret::limits::ledger::CellUse| {
-            let value = cell.value.map(|value| value.to_string());
-            (cell.key.to_string(), value, cell.settled, u64::from(cell.reserved))
+            (cell.key.to_string(), cell.value, cell.settled, u64::from(cell.reserved))
         };
         cells.into_iter().map(row).collect()
     }
