@@ -26,6 +26,7 @@ mod failover;
 mod layering;
 mod leaving;
 mod limits;
+mod process;
 mod reload;
 mod support;
 mod timers;

@@ -1,0 +1,11 @@
+//! The `egret` binary as a process: its signals, sockets, files, standard streams and exit codes.
+
+mod client;
+mod drain;
+mod http;
+mod policy;
+mod provider;
+mod reload;
+mod start;
+mod support;
+mod tls;
