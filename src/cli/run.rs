@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+
 use crate::app::{self, Options};
 use crate::environment::Environment;
 use crate::ids::TenantId;
@@ -35,7 +37,7 @@ pub struct Args {
     metrics: Option<SocketAddr>,
 
     /// The tenant of callers on loopback that send no key, instead of the one with `local: true`
-    #[arg(long, env = "EGRET_TENANT", value_name = "NAME")]
+    #[arg(long, env = "EGRET_TENANT", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     tenant: Option<String>,
 
     /// What SIGTERM means: a sidecar serves on until its app is idle, a gateway stops accepting
@@ -51,7 +53,7 @@ pub struct Args {
     drain_grace: Duration,
 
     /// Without a good policy at start, stay live but not ready and wait for one
-    #[arg(long, env = "EGRET_AWAIT_POLICY")]
+    #[arg(long, env = "EGRET_AWAIT_POLICY", value_parser = BoolishValueParser::new())]
     await_policy: bool,
 
     /// Worker threads; one serves some ten thousand calls a second
@@ -71,7 +73,7 @@ pub struct Args {
     extra_ca: Option<PathBuf>,
 
     /// Accept HTTP/2 without TLS as well; no official SDK needs it
-    #[arg(long, env = "EGRET_H2C")]
+    #[arg(long, env = "EGRET_H2C", value_parser = BoolishValueParser::new())]
     h2c: bool,
 
     /// Diagnostics to standard error: error, warn, info, debug, or a filter as in `egret=debug,warn`
