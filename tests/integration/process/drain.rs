@@ -10,8 +10,8 @@ use super::policy;
 use super::provider::Provider;
 use super::support::{Egret, PolicyFile, eventually};
 
-/// Words of a stream, and words a second: 800 ms.
-const PACED: (u32, u32) = (16, 20);
+/// Words of a stream, and words a second: 1.2 s.
+const PACED: (u32, u32) = (24, 20);
 
 #[test]
 fn a_gateway_ends_a_hundred_streams_in_full_and_then_itself() {
@@ -54,7 +54,7 @@ fn a_sidecar_ends_a_hundred_streams_in_full_and_answers_new_calls_until_it_is_id
 fn a_gateway_closes_kept_connections_and_accepts_none_when_its_grace_is_over() {
     let provider = paced();
     let file = PolicyFile::new(&policy::one_provider(provider.address));
-    let egret = Egret::run(&file.path, &["--drain", "gateway", "--drain-grace", "300ms"]);
+    let egret = Egret::run(&file.path, &["--drain", "gateway", "--drain-grace", "3s"]);
     let mut kept = Connection::open(egret.listen);
     assert_eq!(kept.ask(&chat("small")).header("connection"), None);
 

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use egret::mock::Script;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -120,6 +122,72 @@ fn a_broken_edit_is_told_everywhere_once_and_changes_nothing() {
     file.write(&policy::scripted());
     eventually("the fault is over", || egret.metric("egret_policy_faulty") == 0);
     assert!(egret.json("/policy")["fault"].is_null());
+}
+
+#[test]
+fn a_policy_that_vanishes_stays_in_force_until_the_next_good_one() {
+    let file = PolicyFile::new(&policy::scripted());
+    let egret = Egret::run(&file.path, &[]);
+    fs::remove_file(&file.path).unwrap();
+    eventually("the fault shows", || egret.metric("egret_policy_faulty") == 1);
+    assert_eq!(ask(egret.listen, &chat("small")).status, 200);
+    assert_eq!(egret.page("/readyz").status, 200);
+
+    file.write(&policy::with("{ mock: {} }", "[large]", "{}"));
+    within(Duration::from_secs(2), "the next is in force", || {
+        ask(egret.listen, &chat("large")).status == 200
+    });
+}
+
+#[test]
+fn files_come_and_go_in_a_folder_of_policies() {
+    let file = PolicyFile::new(&policy::scripted());
+    let egret = Egret::run(file.path.parent().unwrap(), &[]);
+    let more = file.beside("more.yaml");
+    let text =
+        "apiVersion: egret.dev/v1alpha1\nkind: Policy\nroutes: { chat: { targets: [{ model: small }] } }\n";
+    let chat_is = |status| move |listen| ask(listen, &chat("chat")).status == status;
+
+    file.write(&policy::with("{ mock: {} }", "[small, \"ch*\"]", "{}"));
+    fs::write(&more, text).unwrap();
+    within(Duration::from_secs(2), "the route is there", || chat_is(200)(egret.listen));
+    fs::write(file.beside("notes.txt"), "no policy").unwrap();
+    fs::remove_file(&more).unwrap();
+    within(Duration::from_secs(2), "the route is gone", || chat_is(404)(egret.listen));
+}
+
+#[test]
+fn a_stream_in_flight_ends_under_the_policy_it_began_with() {
+    let provider = Provider::plain(Script {
+        tokens: NonZeroU32::new(60).unwrap(),
+        tokens_per_second: NonZeroU32::new(20),
+        ..Script::default()
+    });
+    let one_at_a_time = |allow| {
+        let at = format!("{{ dialect: openai, baseUrl: \"http://{}/v1\" }}", provider.address);
+        policy::with(&at, allow, "{ open: { concurrent: 1 } }")
+    };
+    let file = PolicyFile::new(&one_at_a_time("[small]"));
+    let egret = Egret::run(&file.path, &[]);
+    let mut connection = Connection::open(egret.listen);
+    connection.send(&stream("small"));
+    let mut answer = connection.head().unwrap();
+
+    file.replace(&one_at_a_time("[large]"));
+    within(Duration::from_secs(2), "the edit is in force", || {
+        ask(egret.listen, &chat("small")).status == 403
+    });
+    assert_eq!(ask(egret.listen, &chat("large")).status, 429, "its place is still taken");
+
+    connection.body(&mut answer).unwrap();
+    assert!(answer.body.ends_with("data: [DONE]\n\n"), "{answer:?}");
+    assert_eq!(ask(egret.listen, &chat("large")).status, 200);
+    let log = {
+        egret.signal("TERM");
+        egret.left().calls
+    };
+    let streamed = log.iter().find(|call| call["stream"] == true).unwrap();
+    assert_eq!(streamed["policy"].as_str(), answer.header("x-egret-policy"));
 }
 
 /// Good and broken texts.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use egret::auth::api_key::KeyDigest;
 
-use super::client::{ask, chat, get, post};
+use super::client::{Connection, ask, chat, get, post};
 use super::provider::Provider;
-use super::support::{Egret, PolicyFile, egret, eventually, output, within};
+use super::support::{Egret, PolicyFile, egret, eventually, output, signal, within};
 use super::{client, policy};
 
 #[test]
@@ -116,8 +116,9 @@ fn a_key_that_is_missing_is_told_by_its_name_and_taken_up_when_its_file_appears(
     );
     file.write(&policy::with(&says, "[small]", "{}"));
     let egret = Egret::run(&file.path, &[]);
-    let told = egret.diagnostics().into_iter().find(|line| line.contains("ERROR")).expect("an error");
+    let told = egret.diagnostics().into_iter().find(|line| line.contains("WARN")).expect("a warning");
     assert!(told.contains(key.to_str().unwrap()), "{told}");
+    assert!(egret.json("/policy")["warnings"].to_string().contains(key.to_str().unwrap()));
     let refused = ask(egret.listen, &chat("small"));
     assert_eq!((refused.status, refused.code().as_str()), (502, "upstream_auth_failed"));
     assert!(provider.seen().is_empty());
@@ -189,8 +190,23 @@ fn flags_are_environment_variables_and_unknown_ones_are_ignored() {
     assert_eq!(ask(metrics, &get("/readyz")).status, 200);
     assert_eq!(ask(metrics, &get("/policy")).status, 404);
 
-    let wrong = output(egret_run(&file).env("EGRET_WORKERS", "none"));
-    assert_eq!(wrong.status.code(), Some(2));
+    for (name, value) in [("EGRET_WORKERS", "none"), ("EGRET_TENANT", ""), ("EGRET_H2C", "maybe")] {
+        let wrong = output(egret_run(&file).env(name, value));
+        assert_eq!(wrong.status.code(), Some(2), "{name}={value}");
+    }
+}
+
+#[test]
+fn a_switch_is_set_by_a_variable_in_the_words_that_people_use() {
+    let file = PolicyFile::new("kind: nonsense\n");
+    for yes in ["1", "true", "yes", "on"] {
+        let egret = Egret::start(egret_run(&file).env("EGRET_AWAIT_POLICY", yes));
+        assert_eq!(egret.page("/livez").status, 200, "{yes}");
+    }
+    for no in ["0", "false", "no", "off"] {
+        let ended = output(egret_run(&file).env("EGRET_AWAIT_POLICY", no));
+        assert!(stderr(&ended).contains("nonsense"), "{no}: {}", stderr(&ended));
+    }
 }
 
 #[test]
@@ -247,6 +263,44 @@ fn standard_output_is_the_access_log_alone() {
 }
 
 #[test]
+fn whoever_does_not_read_the_access_log_holds_up_neither_calls_nor_the_end() {
+    let file = PolicyFile::new(&policy::scripted());
+    let mut egret = Egret::unread(&file.path, &[]);
+    let mut connection = Connection::open(egret.listen);
+    // More lines than a pipe holds.
+    for _ in 0..500 {
+        assert_eq!(connection.ask(&chat("small")).status, 200);
+    }
+    assert_eq!(egret.page("/readyz").status, 200);
+    egret.stop_reading();
+    for _ in 0..50 {
+        assert_eq!(connection.ask(&chat("small")).status, 200);
+    }
+    eventually("what is lost is counted", || {
+        egret.metric("egret_access_log_lost_total{reason=\"write\"}") > 0
+    });
+    egret.signal("TERM");
+    assert_eq!(egret.left().code, Some(0));
+
+    let egret = Egret::unread(&file.path, &[]);
+    for _ in 0..500 {
+        ask(egret.listen, &chat("small"));
+    }
+    egret.signal("TERM");
+    assert_eq!(egret.left().code, Some(0), "also where the pipe stays full");
+}
+
+#[test]
+fn the_ready_line_is_said_however_quiet_the_log_is() {
+    let file = PolicyFile::new(&policy::scripted());
+    let egret = Egret::run(&file.path, &["--log", "error"]);
+    let said = egret.diagnostics();
+    assert_eq!(said.len(), 1, "{said:?}");
+    let revision = egret.json("/policy")["revision"].as_str().unwrap().to_owned();
+    assert!(said[0].ends_with(&format!("policy={revision}")), "{said:?}");
+}
+
+#[test]
 fn the_mock_verb_is_a_provider_on_a_port() {
     let mut mock = egret("mock");
     mock.args(["--listen", "127.0.0.1:0", "--says", "Hello from a port."])
@@ -261,8 +315,8 @@ fn the_mock_verb_is_a_provider_on_a_port() {
     let egret = Egret::run(&file.path, &[]);
 
     let answer = ask(egret.listen, &chat("small"));
-    child.kill().unwrap();
-    child.wait().unwrap();
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 
     assert_eq!(answer.status, 200);
     assert!(answer.body.contains("Hello from a port."), "{answer:?}");

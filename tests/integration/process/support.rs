@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -70,6 +70,13 @@ fn ended(child: &mut Child, limit: Duration) -> ExitStatus {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Sends a signal, by its name without `SIG`.
+pub(super) fn signal(to: &Child, name: &str) {
+    let pid = to.id().to_string();
+    let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status().unwrap();
+    assert!(sent.success());
 }
 
 /// A folder with a policy file in it.
@@ -140,7 +147,7 @@ pub(super) struct Egret {
     child: Child,
     pub(super) listen: SocketAddr,
     pub(super) admin: SocketAddr,
-    stdout: Lines,
+    stdout: Result<Lines, Option<ChildStdout>>,
     stderr: Lines,
 }
 
@@ -160,9 +167,24 @@ impl Egret {
 
     /// Starts a `run` on ports of its own and waits for the line that names them.
     pub(super) fn start(command: &mut Command) -> Self {
+        Self::spawn(command, true)
+    }
+
+    /// Runs under a policy with a standard output that nobody reads.
+    pub(super) fn unread(policy: &Path, flags: &[&str]) -> Self {
+        Self::spawn(egret("run").arg("--policy").arg(policy).args(flags), false)
+    }
+
+    /// Closes a standard output that nobody reads.
+    pub(super) fn stop_reading(&mut self) {
+        self.stdout = Err(None);
+    }
+
+    fn spawn(command: &mut Command, read: bool) -> Self {
         command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = Lines::of(child.stdout.take().unwrap());
+        let stdout =
+            if read { Ok(Lines::of(child.stdout.take().unwrap())) } else { Err(child.stdout.take()) };
         let stderr = Lines::of(child.stderr.take().unwrap());
         let mut ready = None;
         eventually("egret says that it runs", || {
@@ -195,9 +217,7 @@ impl Egret {
 
     /// Sends a signal, by its name without `SIG`.
     pub(super) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status().unwrap();
-        assert!(sent.success());
+        signal(&self.child, name);
     }
 
     /// The lines on standard error so far.
@@ -213,7 +233,7 @@ impl Egret {
     /// Waits for its end, not longer than this.
     pub(super) fn left_within(mut self, limit: Duration) -> Left {
         let code = ended(&mut self.child, limit).code();
-        let lines = self.stdout.rest();
+        let lines = self.stdout.as_mut().map_or_else(|_| Vec::new(), Lines::rest);
         let calls = lines.iter().map(|line| serde_json::from_str(line).expect(line)).collect();
         Left { code, calls, stderr: self.stderr.rest() }
     }
