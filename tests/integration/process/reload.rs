@@ -26,7 +26,7 @@ fn five_hundred_edits_of_a_file_lose_no_call_and_no_count() {
     let provider = Provider::prompt();
     let variants = Variants::of(provider.address);
     let file = PolicyFile::new(&variants.good[0]);
-    let egret = Egret::run(&file.path, &[]);
+    let egret = Egret::run(&file.path, &["--workers", "2"]);
 
     let calls = under_load(&egret, &variants.revisions(), || {
         for edit in 0..500 {
@@ -55,7 +55,7 @@ fn five_hundred_updates_of_a_config_map_lose_no_call_and_no_count() {
     let provider = Provider::prompt();
     let variants = Variants::of(provider.address);
     let map = ConfigMap::new(&variants.good[0]);
-    let egret = Egret::run(map.folder.path(), &[]);
+    let egret = Egret::run(map.folder.path(), &["--workers", "2"]);
 
     let calls = under_load(&egret, &variants.revisions(), || {
         for update in 0..500 {
