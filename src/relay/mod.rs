@@ -16,9 +16,11 @@ mod route;
 mod shape;
 mod stream;
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 
@@ -93,10 +95,15 @@ impl Relay {
             return answer::refuse(call, None, &refusal);
         };
         call.under(&snapshot);
-        match self.answer(&mut call, &snapshot, request, loopback).await {
+        let (head, body) = request.into_parts();
+        let mut body = pin!(body);
+        match self.answer(&mut call, &snapshot, &head, body.as_mut(), loopback).await {
             Ok(Reply::Own(body)) => answer::own(call, &snapshot, body),
             Ok(Reply::Relayed(relayed)) => relayed.send(call, &snapshot),
-            Err(refusal) => answer::refuse(call, Some(&snapshot), &refusal),
+            Err(refusal) => {
+                receive::discard(&head, body).await;
+                answer::refuse(call, Some(&snapshot), &refusal)
+            }
         }
     }
 
@@ -105,14 +112,14 @@ impl Relay {
         &self,
         call: &mut Call,
         snapshot: &Snapshot,
-        request: Request<B>,
+        head: &Parts,
+        body: Pin<&mut B>,
         loopback: bool,
     ) -> Result<Reply, Refusal>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<receive::BoxError>,
     {
-        let (head, body) = request.into_parts();
         let operation = operation::find(&head.method, head.uri.path())?;
         call.asks_for(operation.name());
         let origin = Origin { loopback, stamp: self.shared.settings.stamp.as_ref() };

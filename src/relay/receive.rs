@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
+use http::request::Parts;
+use http::{HeaderMap, Version};
 use http_body::Body;
+use http_body_util::BodyExt;
 
 use super::refusal::Refusal;
 use crate::dialect::Api;
@@ -17,6 +20,10 @@ use crate::net::body::{BufferBudget, Buffered, ReadError, read_capped};
 
 /// A body that takes longer than this to arrive is not waited for.
 const ARRIVAL: Duration = Duration::from_secs(60);
+
+/// How much of a refused request's body is read on, and for how long.
+const DISCARDED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const DISCARDED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Any error of a request's body.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -60,6 +67,35 @@ where
     let body = reading.await.map_err(|_| too_slow())?.map_err(|error| unreadable(&error, max_body))?;
     let facts = edit::read(api, body.bytes()).map_err(|fault| unfit(&fault))?;
     Ok(Asked { api, facts, body })
+}
+
+/// Reads what is left of a refused request's body and drops it, within bounds.
+///
+/// A connection that is closed while its caller still sends breaks the caller's write, and Node's client then reports
+/// EPIPE instead of the refusal. A caller that waits for `100 Continue` is not kept waiting: reading would tell it to
+/// send. HTTP/2 resets the stream without harm.
+pub(super) async fn discard<B>(head: &Parts, mut body: Pin<&mut B>)
+where
+    B: Body<Data = Bytes>,
+{
+    let too_long = body.size_hint().lower() > DISCARDED_BYTES_MAX;
+    if body.is_end_stream()
+        || too_long
+        || head.version == Version::HTTP_2
+        || head.headers.contains_key(EXPECT)
+    {
+        return;
+    }
+    let reading = async {
+        let mut left = DISCARDED_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+            let Some(rest) = left.checked_sub(bytes) else { return };
+            left = rest;
+        }
+    };
+    // Out of time, the connection closes with bytes unread: the caller had its chance.
+    let _ = tokio::time::timeout(DISCARDED_WITHIN, reading).await;
 }
 
 /// Checked before the body is polled: a caller that waits for `100 Continue` need not send it.

@@ -28,7 +28,12 @@ impl Connection {
 
     /// Sends bytes as they are; a server that has closed already is seen when its answer is read.
     pub(super) fn send(&mut self, text: &str) {
-        let _ = self.0.get_mut().write_all(text.as_bytes());
+        self.sends(text);
+    }
+
+    /// Sends bytes as they are; whether the server let it.
+    pub(super) fn sends(&mut self, text: &str) -> bool {
+        self.0.get_mut().write_all(text.as_bytes()).is_ok()
     }
 
     /// Sends a request and reads its answer.

@@ -230,7 +230,7 @@ fn a_refusal_arrives_where_its_caller_is_still_sending() {
         [(401, "authorization: Bearer sk-wrong\r\n"), (413, ""), (415, "content-encoding: br\r\n")]
     {
         let mut connection = site.connect();
-        connection.send(&post(headers, &large));
+        assert!(connection.sends(&post(headers, &large)), "{status}: cut off while sending");
         let answer = connection.answer().unwrap_or_else(|error| panic!("{status}: {error}"));
         assert_eq!(answer.status, status);
     }
