@@ -101,7 +101,10 @@ impl Relay {
             Ok(Reply::Own(body)) => answer::own(call, &snapshot, body),
             Ok(Reply::Relayed(relayed)) => relayed.send(call, &snapshot),
             Err(refusal) => {
-                receive::discard(&head, body).await;
+                // A body that was not waited for any longer is not waited for again.
+                if refusal.cause() != Cause::RequestTimeout {
+                    receive::discard(&head, body).await;
+                }
                 answer::refuse(call, Some(&snapshot), &refusal)
             }
         }
