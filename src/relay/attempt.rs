@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
 
@@ -11,6 +11,8 @@ use super::outcome::{Failure, Timer, Verdict, judge};
 use super::receive::Asked;
 use super::{Relay, shape};
 use crate::clock::Instant;
+use crate::dialect::Dialect;
+use crate::dialect::error::{self, Cause, Problem};
 use crate::dialect::openai::stream::StreamReader;
 use crate::dialect::openai::usage::{AnswerFault, in_answer, judge_answer};
 use crate::net::body::{BufferBudget, Prefix, read_prefix};
@@ -200,7 +202,8 @@ enum Judged {
     Returned(Answer),
 }
 
-/// A provider's error as an answer: its own status and words.
+/// A provider's error as an answer: its own status, and its own words where they are an error of its dialect. An HTML
+/// page of something in between would reach the caller's SDK as nonsense.
 async fn error_of(
     status: StatusCode,
     headers: HeaderMap,
@@ -209,11 +212,30 @@ async fn error_of(
 ) -> Result<Answer, Failure> {
     match read_prefix(body, HELD_ERROR, budget).await {
         Ok(Prefix::Whole(bytes)) => {
+            let (headers, bytes) = if is_error(&headers, &bytes) { (headers, bytes) } else { worded(status) };
             Ok(Answer { status, headers, body: AnswerBody::Whole { bytes, usage: None } })
         }
         Ok(Prefix::Part { .. }) => Err(Failure::NoAnswer),
         Err(_) => Err(Failure::Cut),
     }
+}
+
+fn is_error(headers: &HeaderMap, body: &[u8]) -> bool {
+    expect_type(headers, b"application/json").is_ok()
+        && match judge_answer(body) {
+            Ok(()) | Err(AnswerFault::Error) => true,
+            Err(AnswerFault::Empty | AnswerFault::NotJson) => false,
+        }
+}
+
+/// An error in the place of one that said nothing.
+fn worded(status: StatusCode) -> (HeaderMap, Bytes) {
+    let message =
+        format!("The provider answered with status {} and without an error of its own.", status.as_u16());
+    let problem = Problem { cause: Cause::UpstreamFailed, message: &message, param: None };
+    let mut headers = HeaderMap::with_capacity(1);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    (headers, error::body(Dialect::OpenAi, &problem))
 }
 
 /// A missing content type is let pass: some servers of this dialect send none, and the body is judged anyway. What is

@@ -29,11 +29,11 @@ pub(super) fn show(
 ) -> Result<Bytes, Refusal> {
     let tenant = &principal.tenant;
     let id = percent_decoded(id);
-    let route = snapshot.routes.get(&*id).ok_or_else(|| route::unknown(&id, tenant))?;
+    let route = snapshot.routes.get(&*id).ok_or_else(|| route::unknown(&id, snapshot, tenant))?;
     let permitted = tenant.access.allowed.contains(&route.id)
         && route.targets.iter().any(|target| may_dispatch(&tenant.access, target));
     // To this caller a name that it may not use does not exist, as the provider itself would say.
-    if permitted { Ok(one(&entry(route, tenant, now))) } else { Err(route::unknown(&id, tenant)) }
+    if permitted { Ok(one(&entry(route, tenant, now))) } else { Err(route::unknown(&id, snapshot, tenant)) }
 }
 
 /// What is told of a name is what holds for the target tried first.

@@ -27,9 +27,9 @@ pub(super) fn route(
     api: Api,
 ) -> Result<Candidates, Refusal> {
     let tenant = &principal.tenant;
-    let route = snapshot.routes.get(name).ok_or_else(|| unknown(name, tenant))?;
+    let route = snapshot.routes.get(name).ok_or_else(|| unknown(name, snapshot, tenant))?;
     if !tenant.access.allowed.contains(&route.id) {
-        return Err(not_allowed(tenant));
+        return Err(not_allowed(snapshot, tenant));
     }
     let mut targets = SmallVec::new();
     let mut any_permitted = false;
@@ -42,7 +42,7 @@ pub(super) fn route(
         }
     }
     if !any_permitted {
-        return Err(not_allowed(tenant));
+        return Err(not_allowed(snapshot, tenant));
     }
     if targets.is_empty() {
         let message = format!("No provider behind `{}` offers {api}.", route.id);
@@ -68,24 +68,23 @@ pub(super) fn usable<'a>(snapshot: &'a Snapshot, tenant: &Tenant) -> Vec<&'a Arc
     routes
 }
 
-pub(super) fn unknown(name: &str, tenant: &Tenant) -> Refusal {
+pub(super) fn unknown(name: &str, snapshot: &Snapshot, tenant: &Tenant) -> Refusal {
     // The name is the caller's own; a long or strange one is not worth repeating.
     let shown =
         if name.len() <= 100 && name.chars().all(|c| c.is_ascii_graphic()) { name } else { "asked for" };
-    let message = format!("The model `{shown}` does not exist. {}", choices(tenant));
+    let message = format!("The model `{shown}` does not exist. {}", choices(snapshot, tenant));
     Refusal::new(Cause::ModelNotFound, message).param("model")
 }
 
-pub(super) fn not_allowed(tenant: &Tenant) -> Refusal {
-    let message = format!("Tenant `{}` may not use this model. {}", tenant.id, choices(tenant));
+pub(super) fn not_allowed(snapshot: &Snapshot, tenant: &Tenant) -> Refusal {
+    let message = format!("Tenant `{}` may not use this model. {}", tenant.id, choices(snapshot, tenant));
     Refusal::new(Cause::ModelNotAllowed, message).param("model")
 }
 
 /// Up to 20 names that the caller may use instead.
-fn choices(tenant: &Tenant) -> String {
+fn choices(snapshot: &Snapshot, tenant: &Tenant) -> String {
     const SHOWN: usize = 20;
-    let mut names: Vec<_> = tenant.access.allowed.iter().map(|id| id.as_str()).collect();
-    names.sort_unstable();
+    let mut names: Vec<_> = usable(snapshot, tenant).into_iter().map(|route| route.id.as_str()).collect();
     let more = names.len().saturating_sub(SHOWN);
     names.truncate(SHOWN);
     match (names.is_empty(), more) {

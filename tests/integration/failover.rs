@@ -247,3 +247,31 @@ async fn a_target_whose_provider_lacks_the_operation_is_passed_over() {
     assert_eq!(alone.refused(), (400, "invalid_request".into()));
     assert_eq!(proxy.seen("p1").len(), 0);
 }
+
+#[tokio::test]
+async fn an_error_page_of_something_in_between_reaches_the_caller_as_an_error_of_its_dialect() {
+    for (status, headers, body) in [
+        ("404 Not Found", "content-type: text/html\r\n", "<html>nothing here</html>"),
+        ("503 Service Unavailable", "content-type: application/json\r\n", "upstream connect error"),
+        ("400 Bad Request", "", ""),
+        ("500 Oops", "content-type: application/json\r\ncontent-encoding: gzip\r\n", "{\"error\":{}}"),
+    ] {
+        let page = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
+        let raw = Raw::answers(page).await;
+        let proxy = proxy(&raw.policy(""));
+        let answer = proxy.chat("m").await;
+        assert_eq!(answer.status, status[..3].parse::<u16>().unwrap());
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{status}");
+        assert_eq!(answer.header("content-encoding"), None, "{status}");
+        assert_eq!(answer.json()["error"]["code"], "upstream_failed", "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_connection_of_a_provider_that_answers_errors_is_used_again() {
+    let proxy = proxy(&chain(&["{ status: { code: 503 } }", "ok"]));
+    for _ in 0..3 {
+        assert_eq!(proxy.chat("chat").await.text(), "hello from p2");
+    }
+    assert_eq!(proxy.idle(), 2, "one to each provider");
+}
