@@ -35,6 +35,15 @@ pin_project_lite::pin_project! {
         last_bytes: Instant,
         deadline: Instant,
     }
+
+    impl PinnedDrop for RelayedBody {
+        /// Left by its caller, the call has cost what its provider reported so far.
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            let usage = this.kind.usage();
+            this.call.note(|record| record.usage = usage);
+        }
+    }
 }
 
 /// What is being passed on.
@@ -82,87 +91,81 @@ impl RelayedBody {
 
     /// The next bytes for the caller; none when the answer is over.
     pub(super) fn poll_next(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BrokenOff>>> {
-        let mut this = self.project();
+        let this = self.as_mut().project();
         if let Some(first) = this.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
         let Some(upstream) = this.upstream.as_mut() else {
             return Poll::Ready(None);
         };
-        let mut merged = Merged::default();
-        let mut came = false;
-        let end = loop {
-            match Pin::new(&mut *upstream).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    let Ok(bytes) = frame.into_data() else { continue };
-                    came = true;
-                    match this.kind.pass(bytes) {
-                        Ok(bytes) => merged.push(bytes),
-                        Err(failure) => break Some(Err(failure)),
-                    }
-                    if merged.len() >= MERGED {
-                        break None;
-                    }
-                }
-                Poll::Ready(Some(Err(_))) => break Some(Err(Failure::Cut)),
-                Poll::Ready(None) => {
-                    let (bytes, end) = this.kind.finish();
-                    merged.push(bytes);
-                    break Some(end);
-                }
-                Poll::Pending => break None,
-            }
-        };
-        if came {
+        let pulled = this.kind.pull(upstream, cx);
+        if pulled.came {
             // Also what is held back or hidden: the provider is not silent.
             *this.last_bytes = this.call.relay.clock.now();
         }
-        let end = match end {
+        match pulled.end {
+            Some(end) => Poll::Ready(self.end(pulled.bytes, end)),
             // A caller that reads slowly finds bytes whenever it looks, and never asks the timer.
-            None if came && *this.last_bytes >= *this.deadline => Err(Failure::TimedOut(Timer::Total)),
-            None if merged.is_empty() => {
-                match poll_timer(this.timer.as_mut(), *this.last_bytes, *this.idle, *this.deadline, cx) {
-                    Poll::Ready(timer) => Err(Failure::TimedOut(timer)),
-                    Poll::Pending => return Poll::Pending,
-                }
+            None if pulled.came && *this.last_bytes >= *this.deadline => {
+                Poll::Ready(self.end(pulled.bytes, Err(Failure::TimedOut(Timer::Total))))
+            }
+            None if pulled.bytes.is_empty() => {
+                let rung = poll_timer(this.timer, *this.last_bytes, *this.idle, *this.deadline, cx);
+                rung.map(|timer| self.end(pulled.bytes, Err(Failure::TimedOut(timer))))
             }
             None => {
-                let bytes = merged.freeze();
+                let bytes = pulled.bytes.freeze();
                 this.call.sends(bytes.len());
                 if this.kind.is_over() {
                     this.call.settle_answer(this.kind);
                 }
-                return Poll::Ready(Some(Ok(bytes)));
-            }
-            Some(end) => end,
-        };
-        // After its last event an answer is whole, however its provider then closes.
-        let end = if this.kind.is_over() { Ok(()) } else { end };
-        // Dropped here, so that a broken connection is closed and a good one is back in its pool before the end shows.
-        *this.upstream = None;
-        if let Err(failure) = end {
-            match this.kind.broken(failure) {
-                Some(event) => merged.push(event),
-                None => {
-                    this.call.settle(End::Interrupted(failure));
-                    return Poll::Ready(Some(Err(BrokenOff)));
-                }
+                Poll::Ready(Some(Ok(bytes)))
             }
         }
-        let bytes = merged.freeze();
+    }
+
+    /// Settles the call and gives the last bytes: what came at the end, and where it broke the event that tells so.
+    fn end(
+        self: Pin<&mut Self>,
+        mut last: Merged,
+        end: Result<(), Failure>,
+    ) -> Option<Result<Bytes, BrokenOff>> {
+        let this = self.project();
+        // Dropped first: a broken connection is closed and a good one back in its pool before the end shows.
+        *this.upstream = None;
+        // After its last event an answer is whole, however its provider then closes.
+        let failure = end.err().filter(|_| !this.kind.is_over());
+        if let Some(failure) = failure {
+            let Some(event) = this.kind.broken(failure) else {
+                this.call.settle(End::Interrupted(failure));
+                return Some(Err(BrokenOff));
+            };
+            last.push(event);
+        }
+        let bytes = last.freeze();
         this.call.sends(bytes.len());
-        match end {
-            Ok(()) => this.call.settle_answer(this.kind),
-            Err(failure) => {
+        match failure {
+            None => this.call.settle_answer(this.kind),
+            Some(failure) => {
                 this.call.used(this.kind.usage());
                 this.call.settle(End::Interrupted(failure));
             }
         }
-        Poll::Ready((!bytes.is_empty()).then_some(Ok(bytes)))
+        (!bytes.is_empty()).then_some(Ok(bytes))
     }
+}
+
+/// What one look at the provider gave.
+struct Pulled {
+    /// What may go on.
+    bytes: Merged,
+    /// Whether anything came at all.
+    came: bool,
+    /// How the answer ended, if it has.
+    end: Option<Result<(), Failure>>,
 }
 
 impl Call {
@@ -174,6 +177,31 @@ impl Call {
 }
 
 impl Kind {
+    /// Takes whatever is there already, up to about [`MERGED`] bytes.
+    fn pull(&mut self, upstream: &mut UpstreamBody, cx: &mut Context<'_>) -> Pulled {
+        let mut pulled = Pulled { bytes: Merged::default(), came: false, end: None };
+        while pulled.end.is_none() && pulled.bytes.len() < MERGED {
+            match Pin::new(&mut *upstream).poll_frame(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Some(Ok(frame))) => {
+                    let Ok(bytes) = frame.into_data() else { continue };
+                    pulled.came = true;
+                    match self.pass(bytes) {
+                        Ok(bytes) => pulled.bytes.push(bytes),
+                        Err(failure) => pulled.end = Some(Err(failure)),
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => pulled.end = Some(Err(Failure::Cut)),
+                Poll::Ready(None) => {
+                    let (bytes, end) = self.finish();
+                    pulled.bytes.push(bytes);
+                    pulled.end = Some(end);
+                }
+            }
+        }
+        pulled
+    }
+
     /// What may go on of bytes that came.
     fn pass(&mut self, bytes: Bytes) -> Result<Bytes, Failure> {
         match self {
