@@ -1,11 +1,15 @@
 //! One try at one target, up to the point where its answer may go to the caller.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
+use pin_project_lite::pin_project;
+use tokio::time::{Timeout, timeout_at};
 
 use super::outcome::{Failure, Timer, Verdict, judge};
 use super::receive::Asked;
@@ -171,15 +175,28 @@ impl Attempt<'_> {
     }
 
     /// Gives `what` its time: `limit`, but not beyond the call's own deadline.
-    async fn within<T>(
-        &self,
-        timer: Timer,
-        limit: Duration,
-        what: impl Future<Output = T>,
-    ) -> Result<T, Failure> {
+    fn within<F: Future>(&self, timer: Timer, limit: Duration, what: F) -> Within<F> {
         let own = self.relay.clock.now() + limit;
         let (until, timer) = if own < self.deadline { (own, timer) } else { (self.deadline, Timer::Total) };
-        tokio::time::timeout_at(until, what).await.map_err(|_| Failure::TimedOut(timer))
+        Within { what: timeout_at(until, what), timer }
+    }
+}
+
+pin_project! {
+    /// A step and its timer. Written out because an `async fn` would hold the step twice, as argument and as awaited.
+    struct Within<F> {
+        #[pin]
+        what: Timeout<F>,
+        timer: Timer,
+    }
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = Result<F::Output, Failure>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.what.poll(cx).map_err(|_| Failure::TimedOut(*this.timer))
     }
 }
 

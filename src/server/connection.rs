@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,9 +17,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::checks::{check, strip_upgrade};
+use super::checks::{Malformed, check, strip_upgrade};
 use super::counted::{Content, Counted, InFlight};
 use super::drain::{Drain, Phase};
 use super::stall::unless_stalled;
@@ -167,23 +168,60 @@ impl<S: Service> Connection<S> {
         let in_flight = InFlight { _call: self.drain.call(), _busy: activity.begin(version) };
         let checked = check(&request);
         strip_upgrade(request.headers_mut());
-        let answer = checked.map(|()| self.service.answer(request, self.peer));
-        let drain = self.drain.clone();
-        async move {
-            let mut response = match answer {
-                Ok(answer) => answer.await.map(|body| Content::Service { body }),
-                Err(malformed) => malformed.response().map(|body| Content::Own { body }),
-            };
-            if version == Version::HTTP_2 {
-                // HTTP/2 says it by GOAWAY; the header would be malformed there (RFC 9113 8.2.2).
-                response.headers_mut().remove(CONNECTION);
-                return Ok(response.map(|content| Counted::in_pieces(content, in_flight)));
+        let answer = match checked {
+            Ok(()) => Answer::Service { future: self.service.answer(request, self.peer) },
+            Err(malformed) => Answer::Own { malformed },
+        };
+        Answering { answer, in_flight: Some(in_flight), drain: self.drain.clone(), version }
+    }
+}
+
+pin_project! {
+    /// One call, up to its answer's head.
+    ///
+    /// Written out because an `async` block would hold the service's future twice, as it is captured and as it is
+    /// awaited, and hyper moves all of it for each call and keeps the room as long as the connection lives.
+    struct Answering<F> {
+        #[pin]
+        answer: Answer<F>,
+        in_flight: Option<InFlight>,
+        drain: Drain,
+        version: Version,
+    }
+}
+
+pin_project! {
+    #[project = AnswerProjection]
+    enum Answer<F> {
+        Own { malformed: Malformed },
+        Service { #[pin] future: F },
+    }
+}
+
+impl<F, B> Future for Answering<F>
+where
+    F: Future<Output = Response<B>>,
+{
+    type Output = Result<Response<Counted<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = match this.answer.project() {
+            AnswerProjection::Service { future } => {
+                ready!(future.poll(cx)).map(|body| Content::Service { body })
             }
-            if drain.phase() >= Phase::Leaving {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok(response.map(|content| Counted::whole(content, in_flight)))
+            AnswerProjection::Own { malformed } => malformed.response().map(|body| Content::Own { body }),
+        };
+        let in_flight = this.in_flight.take();
+        if *this.version == Version::HTTP_2 {
+            // HTTP/2 says it by GOAWAY; the header would be malformed there (RFC 9113 8.2.2).
+            response.headers_mut().remove(CONNECTION);
+            return Poll::Ready(Ok(response.map(|content| Counted::in_pieces(content, in_flight))));
         }
+        if this.drain.phase() >= Phase::Leaving {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(response.map(|content| Counted::whole(content, in_flight))))
     }
 }
 

@@ -21,7 +21,7 @@ pin_project! {
         // HTTP/2: what is left of the content's last frame, which goes on in pieces.
         pieces: Option<Bytes>,
         // Dropped after the content: what the content settles in its own `Drop` is settled when the call ends.
-        in_flight: InFlight,
+        in_flight: Option<InFlight>,
     }
 }
 
@@ -42,14 +42,14 @@ pin_project! {
 
 impl<B> Counted<B> {
     /// For HTTP/1: frames go on as they come.
-    pub(super) fn whole(content: Content<B>, in_flight: InFlight) -> Self {
+    pub(super) fn whole(content: Content<B>, in_flight: Option<InFlight>) -> Self {
         Self { content, pieces: None, in_flight }
     }
 
     /// For HTTP/2: large frames go on in pieces. HTTP/2 would hold all of one as soon as the caller has room for a
     /// byte of it, for every stream, after the call has ended for us; and that a caller takes nothing could not be
     /// told from a caller that takes its time.
-    pub(super) fn in_pieces(content: Content<B>, in_flight: InFlight) -> Self {
+    pub(super) fn in_pieces(content: Content<B>, in_flight: Option<InFlight>) -> Self {
         Self { content, pieces: Some(Bytes::new()), in_flight }
     }
 }
