@@ -165,7 +165,7 @@ impl Call {
         }
         record.duration = self.relay.clock.now() - self.started;
         record.ended = self.relay.clock.wall();
-        self.relay.shared.access_log.push(record);
+        self.relay.shared.access_log.push(&record);
     }
 }
 

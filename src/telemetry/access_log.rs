@@ -1,7 +1,11 @@
-//! One JSON line per call, written off the call's way.
+//! One JSON line per call: formatted where the call ends, written off its way.
+//!
+//! A line is a microsecond's work. Records that wait to be formatted in bulk cost more: they are cold by then, freed on
+//! another thread than they came from, and the burst holds up whoever shares the core with the writer.
 
 mod line;
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::record::CallRecord;
@@ -18,18 +22,18 @@ use crate::meters::Counter;
 
 /// Calls that may wait to be written: some 80,000 calls a second until the next write.
 const WAITING_MAX: usize = 8_192;
-/// Room for so many records is kept after a burst.
-const ROOM_KEPT: usize = 512;
-/// Lines are handed to the writer when they are so many bytes: one write, unless many calls wait.
-const WRITE_BYTES: usize = 256 * 1024;
-/// How long lines gather before they are written.
+/// And so many bytes of them.
+const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Lines are written in pieces of so many bytes, and early when so many wait: what a pipe takes at once.
+const WRITE_BYTES: usize = 64 * 1024;
+/// How long lines gather before they are written, unless there are many.
 const EVERY: Duration = Duration::from_millis(100);
 /// How long the last lines may take at shutdown: whoever reads them may have stopped.
 const LAST: Duration = Duration::from_secs(1);
 
 /// Records of finished calls, on their way to be one JSON line each.
 ///
-/// Workers [push](Self::push); one writer [drains](Self::write_to). A line has these fields, and leaves out what is not
+/// Workers [push](Self::push) them; one writer [drains](Self::write_to). A line has these fields, and leaves out what is not
 /// known of the call:
 ///
 /// | field | what |
@@ -50,20 +54,26 @@ const LAST: Duration = Duration::from_secs(1);
 /// Milliseconds have three decimals. No line holds a prompt, an answer or a key.
 #[derive(Debug, Default)]
 pub struct AccessLog {
-    #[expect(clippy::vec_box, reason = "a call hands over a pointer, not some 700 bytes")]
-    waiting: Mutex<Vec<Box<CallRecord>>>,
-    /// Held by the writer alone; the vector that it just emptied is the next to be filled.
-    scratch: Mutex<Scratch>,
+    waiting: Mutex<Lines>,
+    /// Held by the writer alone; the text that it just emptied is the next to be filled.
+    writing: Mutex<Lines>,
+    /// Something waits.
     pushed: Notify,
+    /// Enough waits for a write.
+    gathered: Notify,
     dropped: Counter,
     failed: Counter,
 }
 
+/// Whole lines, and how many.
 #[derive(Debug, Default)]
-struct Scratch {
-    #[expect(clippy::vec_box, reason = "swapped with `waiting`")]
-    records: Vec<Box<CallRecord>>,
+struct Lines {
     text: String,
+    count: usize,
+}
+
+thread_local! {
+    static LINE: RefCell<line::Writer> = RefCell::default();
 }
 
 impl AccessLog {
@@ -72,19 +82,27 @@ impl AccessLog {
         Self::default()
     }
 
-    /// Hands over a finished call. Where 8,192 wait already it is dropped and counted: a log must not hold calls up.
-    pub fn push(&self, record: Box<CallRecord>) {
+    /// Notes a finished call. Where 8,192 wait already it is dropped and counted: a log must not hold calls up.
+    pub fn push(&self, record: &CallRecord) {
+        LINE.with_borrow_mut(|line| self.add(line.write(record)));
+    }
+
+    fn add(&self, line: &str) {
         let mut waiting = self.waiting.lock();
-        if waiting.len() >= WAITING_MAX {
+        let (before, after) = (waiting.text.len(), waiting.text.len() + line.len());
+        if waiting.count >= WAITING_MAX || after > WAITING_BYTES_MAX {
             drop(waiting);
             self.dropped.increment();
             return;
         }
-        waiting.push(record);
-        let first = waiting.len() == 1;
+        waiting.text.push_str(line);
+        waiting.count += 1;
         drop(waiting);
-        if first {
+        if before == 0 {
             self.pushed.notify_one();
+        }
+        if before < WRITE_BYTES && after >= WRITE_BYTES {
+            self.gathered.notify_one();
         }
     }
 
@@ -104,32 +122,27 @@ impl AccessLog {
     /// The first error of `out`. The lines not written by then are given up and counted, so that a log that nobody
     /// reads any more costs nothing.
     pub fn drain_to(&self, out: &mut impl Write) -> io::Result<usize> {
-        let mut scratch = self.scratch.lock();
-        let Scratch { records, text } = &mut *scratch;
-        std::mem::swap(&mut *self.waiting.lock(), records);
-        let all = records.len();
-        let mut written = 0;
+        let mut writing = self.writing.lock();
+        std::mem::swap(&mut *self.waiting.lock(), &mut *writing);
+        let all = std::mem::take(&mut writing.count);
+        let mut rest = writing.text.as_str();
         let mut result = Ok(());
-        for (at, record) in records.iter().enumerate() {
-            line::append(text, record);
-            if text.len() < WRITE_BYTES && at + 1 < all {
-                continue;
-            }
-            result = out.write_all(text.as_bytes());
-            text.clear();
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(piece_of(rest));
+            result = out.write_all(piece.as_bytes());
             if result.is_err() {
                 break;
             }
-            written = at + 1;
+            rest = after;
         }
-        records.clear();
-        records.shrink_to(ROOM_KEPT);
-        text.shrink_to(WRITE_BYTES);
-        self.failed.add((all - written) as u64);
+        self.failed.add(memchr::memchr_iter(b'\n', rest.as_bytes()).count() as u64);
+        writing.text.clear();
+        writing.text.shrink_to(2 * WRITE_BYTES);
         result.and_then(|()| out.flush()).map(|()| all)
     }
 
-    /// Writes what is pushed to `out`, at most ten times a second, until `stopping` resolves; then once more.
+    /// Writes what is pushed to `out`, ten times a second or when 64 KiB wait, until `stopping` resolves; then once
+    /// more.
     ///
     /// Writing happens on a thread of its own, one write at a time: a pipe that nobody reads stops the log, nothing
     /// else. At shutdown such a writer is left behind after a second.
@@ -165,7 +178,8 @@ impl AccessLog {
     /// Resolves a moment after something waits to be written: an idle process is not woken.
     async fn due(&self) {
         self.pushed.notified().await;
-        sleep(EVERY).await;
+        // Early or not: either way it is time.
+        let _ = timeout(EVERY, self.gathered.notified()).await;
     }
 
     /// One round on the blocking pool; gives `out` back.
@@ -183,6 +197,19 @@ impl AccessLog {
             }
             out
         })
+    }
+}
+
+/// The length of the first lines that make one write; one line at least.
+fn piece_of(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    if bytes.len() <= WRITE_BYTES {
+        return bytes.len();
+    }
+    let (first, rest) = bytes.split_at(WRITE_BYTES);
+    match memchr::memrchr(b'\n', first) {
+        Some(end) => end + 1,
+        None => memchr::memchr(b'\n', rest).map_or(bytes.len(), |end| WRITE_BYTES + end + 1),
     }
 }
 

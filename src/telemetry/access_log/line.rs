@@ -1,43 +1,86 @@
 //! A record as one line of JSON, written by hand: one pass into a buffer that is used again.
 
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 use std::time::Duration;
 
+use crate::clock::Timestamp;
 use crate::telemetry::record::{AttemptRecord, CallRecord};
 use crate::usage::Usage;
 
-/// Appends the record's line, with its line break.
-pub(super) fn append(text: &mut String, record: &CallRecord) {
-    let mut line = Object::open(text);
-    line.bare("timestamp", format_args!("\"{:.3}\"", record.ended));
-    line.bare("request_id", format_args!("\"{}\"", record.id));
+/// Writes lines one after the other; keeps its buffer, and what lines of one second have in common.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    text: String,
+    /// Of the last line: seconds since 1970, and as text up to them.
+    second: Option<i64>,
+    date: String,
+}
+
+/// A buffer that one long line has blown up is given back.
+const ROOM_KEPT: usize = 8 * 1024;
+
+impl Writer {
+    /// The record's line, with its line break.
+    pub(super) fn write(&mut self, record: &CallRecord) -> &str {
+        self.text.clear();
+        self.text.shrink_to(ROOM_KEPT);
+        self.date_of(record.ended);
+        let mut line = Object::open(&mut self.text);
+        line.key("timestamp");
+        timestamp(line.text, &self.date, record.ended);
+        append(line, record);
+        self.text.push('\n');
+        &self.text
+    }
+
+    fn date_of(&mut self, ended: Timestamp) {
+        let second = ended.as_second();
+        if self.second != Some(second) {
+            self.second = Some(second);
+            self.date.clear();
+            // `2026-11-20T18:42:32Z`, or with a fraction: what stands before it is the same for the whole second.
+            let _ = write!(self.date, "{ended:.3}");
+            self.date.truncate(self.date.len().saturating_sub(".000Z".len()));
+        }
+    }
+}
+
+fn timestamp(text: &mut String, date: &str, ended: Timestamp) {
+    text.push('"');
+    text.push_str(date);
+    text.push('.');
+    thousandths(text, u64::from(ended.subsec_millisecond().unsigned_abs()));
+    text.push_str("Z\"");
+}
+
+fn append(mut line: Object<'_>, record: &CallRecord) {
+    line.word("request_id", str::from_utf8(&record.id.hex()).ok());
     line.name("caller_request_id", record.caller_id.as_deref());
     line.name("tenant", record.tenant.as_ref().map(|id| id.as_str()));
     line.name("user", record.user.as_ref().map(|id| id.as_str()));
     line.name("app", record.app.as_ref().map(|id| id.as_str()));
     line.name("key", record.key.as_ref().map(|name| name.as_str()));
-    line.name("api", record.api);
+    line.word("api", record.api);
     line.name("route", record.route.as_ref().map(|id| id.as_str()));
     line.name("model", record.model.as_ref().map(|id| id.as_str()));
     line.name("provider", record.provider.as_ref().map(|id| id.as_str()));
-    line.bare("stream", record.stream);
-    line.bare("status", record.status);
-    line.name("outcome", Some(record.outcome));
-    line.name("refusal", record.refusal);
+    line.flag("stream", record.stream);
+    line.number("status", record.status.into());
+    line.word("outcome", Some(record.outcome));
+    line.word("refusal", record.refusal);
     attempts(&mut line, &record.attempts);
     if let Some(usage) = &record.usage {
         parts(line.object("usage"), usage);
     }
-    line.bare("duration_ms", Millis(record.duration));
+    line.millis("duration_ms", record.duration);
     if let Some(first_byte) = record.first_byte {
-        line.bare("first_byte_ms", Millis(first_byte));
+        line.millis("first_byte_ms", first_byte);
     }
-    line.bare("bytes_in", record.bytes_in);
-    line.bare("bytes_out", record.bytes_out);
-    line.name("policy", record.policy.as_ref().and_then(|digits| str::from_utf8(digits).ok()));
+    line.number("bytes_in", record.bytes_in);
+    line.number("bytes_out", record.bytes_out);
+    line.word("policy", record.policy.as_ref().and_then(|digits| str::from_utf8(digits).ok()));
     line.name("upstream_request_id", record.upstream_request_id.as_deref());
     line.close();
-    text.push('\n');
 }
 
 fn attempts(line: &mut Object<'_>, attempts: &[AttemptRecord]) {
@@ -50,11 +93,11 @@ fn attempts(line: &mut Object<'_>, attempts: &[AttemptRecord]) {
         let mut object = Object::open(line.text);
         object.name("provider", Some(attempt.provider.as_str()));
         object.name("model", Some(attempt.model.as_str()));
-        object.name("outcome", Some(attempt.outcome));
+        object.word("outcome", Some(attempt.outcome));
         if let Some(status) = attempt.status {
-            object.bare("status", status);
+            object.number("status", status.into());
         }
-        object.bare("ms", Millis(attempt.duration));
+        object.millis("ms", attempt.duration);
         object.close();
     }
     line.text.push(']');
@@ -72,16 +115,16 @@ fn parts(mut object: Object<'_>, usage: &Usage) {
         ("output_audio", output_audio),
     ] {
         if tokens.0 > 0 {
-            object.bare(name, tokens);
+            object.number(name, tokens.0);
         }
     }
-    object.bare("total_input", usage.total_input());
-    object.bare("total_output", usage.total_output());
-    object.bare("total", usage.total());
+    object.number("total_input", usage.total_input().0);
+    object.number("total_output", usage.total_output().0);
+    object.number("total", usage.total().0);
     object.close();
 }
 
-/// A JSON object under way.
+/// A JSON object under way. Written without `format!`, which would take longer than all the rest of a line.
 struct Object<'a> {
     text: &'a mut String,
     empty: bool,
@@ -98,19 +141,35 @@ impl<'a> Object<'a> {
     }
 
     fn key(&mut self, key: &'static str) {
-        if !std::mem::take(&mut self.empty) {
-            self.text.push(',');
-        }
-        self.text.push('"');
+        self.text.push_str(if std::mem::take(&mut self.empty) { "\"" } else { ",\"" });
         self.text.push_str(key);
         self.text.push_str("\":");
     }
 
-    /// A value that needs no escaping.
-    fn bare(&mut self, key: &'static str, value: impl Display) {
+    fn flag(&mut self, key: &'static str, value: bool) {
         self.key(key);
-        // Writing to a string does not fail.
-        let _ = write!(self.text, "{value}");
+        self.text.push_str(if value { "true" } else { "false" });
+    }
+
+    fn number(&mut self, key: &'static str, value: u64) {
+        self.key(key);
+        number(self.text, value);
+    }
+
+    /// With three decimals.
+    fn millis(&mut self, key: &'static str, value: Duration) {
+        self.key(key);
+        millis(self.text, value);
+    }
+
+    /// A word of ours, if there is one: it needs no escapes.
+    fn word(&mut self, key: &'static str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.key(key);
+            self.text.push('"');
+            self.text.push_str(value);
+            self.text.push('"');
+        }
     }
 
     /// A name, if there is one, escaped.
@@ -127,13 +186,23 @@ impl<'a> Object<'a> {
     }
 }
 
-struct Millis(Duration);
+fn number(text: &mut String, value: u64) {
+    text.push_str(itoa::Buffer::new().format(value));
+}
 
-impl Display for Millis {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let micros = self.0.as_micros();
-        write!(f, "{}.{:03}", micros / 1_000, micros % 1_000)
+fn millis(text: &mut String, duration: Duration) {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    number(text, micros / 1_000);
+    text.push('.');
+    thousandths(text, micros % 1_000);
+}
+
+/// Three digits of a number below 1,000.
+fn thousandths(text: &mut String, value: u64) {
+    if value < 100 {
+        text.push_str(if value < 10 { "00" } else { "0" });
     }
+    number(text, value);
 }
 
 /// A JSON string. Beyond what JSON asks for it escapes what some reader takes for the end of a line, or a terminal for
@@ -171,6 +240,20 @@ mod tests {
 
     proptest! {
         #[test]
+        fn timestamps_are_those_of_the_clock_to_the_millisecond(
+            nanos in prop::collection::vec(0..4_000_000_000_i64, 1..8),
+        ) {
+            let mut writer = Writer::default();
+            for nanos in nanos {
+                let ended = Timestamp::from_nanosecond(1_795_200_000_000_000_000 + i128::from(nanos)).unwrap();
+                writer.date_of(ended);
+                let mut text = String::new();
+                timestamp(&mut text, &writer.date, ended);
+                prop_assert_eq!(text, format!("\"{ended:.3}\""));
+            }
+        }
+
+        #[test]
         fn whatever_a_name_holds_it_reads_back_and_ends_no_line(value in any::<String>()) {
             let mut text = String::new();
             quoted(&mut text, &value);
@@ -181,7 +264,8 @@ mod tests {
 
         #[test]
         fn milliseconds_are_a_json_number_true_to_the_microsecond(micros in 0..u64::from(u32::MAX)) {
-            let text = Millis(Duration::from_micros(micros)).to_string();
+            let mut text = String::new();
+            millis(&mut text, Duration::from_micros(micros));
             let read = serde_json::from_str::<f64>(&text).unwrap();
             prop_assert!((read * 1_000.0 - micros as f64).abs() < 0.5);
         }

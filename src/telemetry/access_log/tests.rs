@@ -124,7 +124,7 @@ impl Write for Page {
 #[test]
 fn the_line_of_a_full_record() {
     let log = AccessLog::new();
-    log.push(Box::new(answered()));
+    log.push(&answered());
     let expected = concat!(
         r#"{"timestamp":"2026-11-20T18:42:32.123Z","request_id":"ffffffffffffffffffffffffffffffff","#,
         r#""caller_request_id":"job-7","tenant":"shop","user":"ann","app":"cart","key":"ci","#,
@@ -142,7 +142,7 @@ fn the_line_of_a_full_record() {
 #[test]
 fn what_is_not_known_is_left_out() {
     let log = AccessLog::new();
-    log.push(Box::new(refused()));
+    log.push(&refused());
     let expected = concat!(
         r#"{"timestamp":"1970-01-01T00:00:00.000Z","request_id":"000000000000000000000000000000ab","#,
         r#""stream":false,"status":401,"outcome":"refused","refusal":"invalid_api_key","attempts":[],"#,
@@ -159,7 +159,7 @@ fn hostile_names_stay_one_line_and_read_back() {
     let mut record = answered();
     record.caller_id = Some(hostile.into());
     record.user = Some(hostile.into());
-    log.push(Box::new(record));
+    log.push(&record);
     let text = lines(&log);
     assert_eq!(text.lines().count(), 1);
     let read: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -172,7 +172,7 @@ fn calls_are_written_once_in_order_and_each_is_json() {
     let log = AccessLog::new();
     for round in 0..3 {
         for n in 0..1_000 {
-            log.push(Box::new(CallRecord { bytes_in: round * 1_000 + n, ..answered() }));
+            log.push(&CallRecord { bytes_in: round * 1_000 + n, ..answered() });
         }
         let text = lines(&log);
         let seen = text.lines().map(|line| {
@@ -185,25 +185,49 @@ fn calls_are_written_once_in_order_and_each_is_json() {
 }
 
 #[test]
+fn many_lines_are_written_in_pieces_of_whole_lines_and_those_after_a_failure_are_counted() {
+    /// Takes so many writes, then fails.
+    struct Failing(usize, Vec<u8>);
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
+            assert!(bytes.len() <= WRITE_BYTES && bytes.ends_with(b"\n"));
+            self.1.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = AccessLog::new();
+    (0..1_000).for_each(|_| log.push(&answered()));
+    let mut out = Failing(2, Vec::new());
+    log.drain_to(&mut out).unwrap_err();
+    let written = out.1.iter().filter(|byte| **byte == b'\n').count() as u64;
+    assert!(written > 0 && log.failed() > 0);
+    assert_eq!(written + log.failed(), 1_000);
+}
+
+#[test]
 fn a_full_buffer_drops_and_counts_and_is_free_again_after_a_write() {
     let log = AccessLog::new();
     for _ in 0..WAITING_MAX + 10 {
-        log.push(Box::new(refused()));
+        log.push(&refused());
     }
     assert_eq!(log.dropped(), 10);
     assert_eq!(lines(&log).lines().count(), WAITING_MAX);
-    log.push(Box::new(refused()));
+    log.push(&refused());
     assert_eq!((log.dropped(), lines(&log).lines().count()), (10, 1));
 }
 
 #[test]
 fn a_writer_that_fails_costs_its_lines_and_nothing_else() {
     let log = AccessLog::new();
-    log.push(Box::new(refused()));
-    log.push(Box::new(refused()));
+    log.push(&refused());
+    log.push(&refused());
     assert_eq!(log.drain_to(&mut Broken).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     assert_eq!(log.failed(), 2);
-    log.push(Box::new(refused()));
+    log.push(&refused());
     assert_eq!(lines(&log).lines().count(), 1, "neither half a line nor an old one is left");
 }
 
@@ -213,7 +237,7 @@ fn many_workers_lose_no_call_while_the_log_is_written() {
     let mut out = Vec::new();
     std::thread::scope(|scope| {
         let workers: Vec<_> =
-            (0..2).map(|_| scope.spawn(|| (0..2_000).for_each(|_| log.push(Box::new(refused()))))).collect();
+            (0..2).map(|_| scope.spawn(|| (0..2_000).for_each(|_| log.push(&refused())))).collect();
         while !workers.iter().all(|worker| worker.is_finished()) {
             log.drain_to(&mut out).unwrap();
         }
@@ -227,10 +251,10 @@ fn many_workers_lose_no_call_while_the_log_is_written() {
 async fn the_calls_of_a_moment_go_out_in_one_write_and_the_last_ones_at_shutdown() {
     let (log, page) = (Arc::new(AccessLog::new()), Page::default());
     let calls = async {
-        log.push(Box::new(refused()));
-        log.push(Box::new(refused()));
+        log.push(&refused());
+        log.push(&refused());
         page.0.written.notified().await;
-        log.push(Box::new(refused()));
+        log.push(&refused());
     };
     Arc::clone(&log).write_to(page.clone(), calls).await;
     let text = page.0.text.lock();
@@ -253,7 +277,7 @@ async fn a_writer_that_hangs_holds_up_neither_calls_nor_the_end() {
     let (let_go, stuck) = std::sync::mpsc::sync_channel(0);
     let log = Arc::new(AccessLog::new());
     for _ in 0..WAITING_MAX + 1 {
-        log.push(Box::new(refused()));
+        log.push(&refused());
     }
     // Ends though the write never does.
     Arc::clone(&log).write_to(Stuck(stuck), std::future::ready(())).await;
