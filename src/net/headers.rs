@@ -17,6 +17,16 @@ use crate::secret::{ExposeSecret, SecretString};
 /// Headers of a usual request, with room for the key and `Host`: the map grows never.
 const REQUEST_HEADERS: usize = 12;
 
+/// Headers that answers get of us on top, so that the map need not grow for them.
+const OWN_HEADERS: usize = 12;
+
+/// The provider's id of a call: OpenAI's name, Anthropic's, Azure's.
+const REQUEST_IDS: [HeaderName; 3] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("apim-request-id"),
+];
+
 /// A provider that asks for a longer pause is not waited for; the value is taken as a mistake.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -55,7 +65,7 @@ fn goes_to_provider(name: &HeaderName) -> bool {
 /// organisation, request ids) or its front (cookies, CDN), and what the server sets itself: length,
 /// date, server. `content-encoding` stays, since the bytes stay.
 pub fn to_caller(from_provider: &HeaderMap) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(from_provider.keys_len());
+    let mut headers = HeaderMap::with_capacity(from_provider.keys_len() + OWN_HEADERS);
     let hop = from_provider.contains_key(CONNECTION);
     for (name, value) in from_provider {
         if ends_here(name) || (hop && is_named_by_connection(from_provider, name)) {
@@ -104,10 +114,9 @@ pub fn is_encoded(headers: &HeaderMap) -> bool {
         .any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
-/// The provider's own id of the call: `x-request-id` (OpenAI), `request-id` (Anthropic) or
-/// `apim-request-id` (Azure).
+/// The provider's own id of the call.
 pub fn upstream_request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
-    ["x-request-id", "request-id", "apim-request-id"].iter().find_map(|name| headers.get(*name))
+    REQUEST_IDS.iter().find_map(|name| headers.get(name))
 }
 
 /// A key that cannot be sent. Says nothing of the key.
