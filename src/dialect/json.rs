@@ -44,11 +44,18 @@ pub(crate) struct Value<'a> {
     text: &'a [u8],
 }
 
+/// A member's key.
+#[derive(Clone)]
+pub(crate) struct Key<'a> {
+    /// With its quotes, and escapes as written.
+    text: &'a [u8],
+    escaped: bool,
+}
+
 /// A member of an object.
 #[derive(Clone)]
 pub(crate) struct Member<'a> {
-    /// With its quotes, and escapes as written.
-    key: &'a [u8],
+    key: Key<'a>,
     pub(crate) value: Value<'a>,
 }
 
@@ -103,6 +110,11 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// A scanner at its first byte.
+    pub(crate) fn scanner(&self) -> Scanner<'a> {
+        Scanner::at(self.text, self.range.start)
+    }
+
     fn inside(&self, kind: Kind) -> Option<Scanner<'a>> {
         (self.kind == kind).then(|| Scanner::at_member(self.text, self.range.start + 1))
     }
@@ -111,16 +123,22 @@ impl<'a> Value<'a> {
 impl<'a> Member<'a> {
     /// The key, its escapes resolved.
     pub(crate) fn name(&self) -> Cow<'a, str> {
-        unquoted(self.key)
+        unquoted(self.key.text)
     }
 
     /// Whether the key is this name, which needs no escapes.
     pub(crate) fn is(&self, name: &str) -> bool {
-        match self.key.get(1..self.key.len().saturating_sub(1)) {
-            Some(inner) if inner == name.as_bytes() => true,
-            Some(inner) if memchr::memchr(b'\\', inner).is_some() => self.name() == name,
-            Some(_) | None => false,
+        self.key.is(name)
+    }
+}
+
+impl Key<'_> {
+    /// Whether the key is this name, which needs no escapes.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        if self.escaped {
+            return unquoted(self.text) == name;
         }
+        self.text.get(1..self.text.len().saturating_sub(1)) == Some(name.as_bytes())
     }
 }
 

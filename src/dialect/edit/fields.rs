@@ -72,7 +72,7 @@ fn names(key: &str, name: &'static str) -> Result<bool, BodyFault> {
 
 /// The two letters beyond ASCII that Unicode folds into it, as capitals, so that they are no exact match.
 fn folded(key: &str) -> Cow<'_, str> {
-    if !key.contains(['\u{17f}', '\u{212a}']) {
+    if key.is_ascii() || !key.contains(['\u{17f}', '\u{212a}']) {
         return Cow::Borrowed(key);
     }
     Cow::Owned(key.replace('\u{17f}', "S").replace('\u{212a}', "K"))

@@ -2,9 +2,26 @@
 
 use memchr::memchr2;
 
-use super::{Fault, Kind, MAX_DEPTH, Member, Value};
+use super::{Fault, Key, Kind, MAX_DEPTH, Member, Value};
+
+/// Strings up to this length are read byte by byte.
+const SHORT: usize = 28;
+
+/// The bytes at which plain text within a string ends.
+static STOPS: [bool; 256] = {
+    let mut stops = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        stops[byte] = true;
+        byte += 1;
+    }
+    stops[b'"' as usize] = true;
+    stops[b'\\' as usize] = true;
+    stops
+};
 
 /// A position in a JSON text.
+#[derive(Clone)]
 pub(crate) struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
@@ -48,12 +65,40 @@ impl<'a> Scanner<'a> {
 
     /// The next member of the object stepped into; none at its end, which is then behind.
     pub(crate) fn next_member(&mut self) -> Result<Option<Member<'a>>, Fault> {
+        let Some(key) = self.next_key()? else {
+            return Ok(None);
+        };
+        let value = self.value()?;
+        Ok(Some(Member { key, value }))
+    }
+
+    /// Like [`Self::next_member`], but stops before the value, which the caller reads: by [`Self::value`], or by
+    /// stepping into it.
+    pub(crate) fn next_key(&mut self) -> Result<Option<Key<'a>>, Fault> {
         if !self.another(b'}')? {
             return Ok(None);
         }
-        let key = self.key()?;
-        let value = self.value()?;
-        Ok(Some(Member { key, value }))
+        self.key().map(Some)
+    }
+
+    /// Steps into the value that begins here, if it is an object, and reads each member by `read`, which has to step
+    /// over the value; over any other value it steps at once.
+    pub(crate) fn members(
+        &mut self,
+        mut read: impl FnMut(&Key<'a>, &mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if self.peek() != Some(b'{') {
+            return self.value().map(drop);
+        }
+        if self.depth == MAX_DEPTH {
+            return Err(Fault::TooDeep);
+        }
+        self.open_object()?;
+        while let Some(key) = self.next_key()? {
+            read(&key, self)?;
+        }
+        self.depth = self.depth.saturating_sub(1);
+        Ok(())
     }
 
     /// Nothing but space may follow.
@@ -69,7 +114,7 @@ impl<'a> Scanner<'a> {
         let first = self.peek();
         let start = self.at;
         let kind = match first {
-            Some(b'"') => self.string().map(|()| Kind::String),
+            Some(b'"') => self.string().map(|_| Kind::String),
             Some(b'{') => self.object(),
             Some(b'[') => self.array(),
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -124,16 +169,16 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// A key with its quotes, and the colon behind it.
-    fn key(&mut self) -> Result<&'a [u8], Fault> {
+    /// A key, and the colon behind it.
+    fn key(&mut self) -> Result<Key<'a>, Fault> {
         if self.peek() != Some(b'"') {
             return Err(self.syntax());
         }
         let start = self.at;
-        self.string()?;
-        let key = self.text.get(start..self.at).unwrap_or_default();
+        let escaped = self.string()?;
+        let text = self.text.get(start..self.at).unwrap_or_default();
         self.expect(b':')?;
-        Ok(key)
+        Ok(Key { text, escaped })
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), Fault> {
@@ -152,8 +197,13 @@ impl<'a> Scanner<'a> {
         Ok(kind)
     }
 
-    fn string(&mut self) -> Result<(), Fault> {
+    /// Steps over a string; whether escapes are in it.
+    fn string(&mut self) -> Result<bool, Fault> {
         self.at += 1;
+        if self.short_string() {
+            return Ok(false);
+        }
+        let mut escaped = false;
         loop {
             let rest = self.rest();
             let Some(stop) = memchr2(b'"', b'\\', rest) else {
@@ -165,10 +215,21 @@ impl<'a> Scanner<'a> {
             }
             self.at += stop + 1;
             if stopped.first() == Some(&b'"') {
-                return Ok(());
+                return Ok(escaped);
             }
+            escaped = true;
             self.escape()?;
         }
+    }
+
+    /// Steps over the rest of a plain string that ends soon, as keys do: there a search costs more than it saves.
+    fn short_string(&mut self) -> bool {
+        let rest = self.rest();
+        let near = rest.get(..SHORT).unwrap_or(rest);
+        let stop = near.iter().position(|byte| STOPS[usize::from(*byte)]);
+        let ended = stop.filter(|at| near.get(*at) == Some(&b'"'));
+        self.at += ended.map_or(0, |at| at + 1);
+        ended.is_some()
     }
 
     /// What follows a backslash.

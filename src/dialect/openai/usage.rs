@@ -1,9 +1,11 @@
 //! Reads what OpenAI-shaped answers report of their use, and whether a plain answer is one at all.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::dialect::Api;
-use crate::dialect::json::{self, Kind, Scanner, Value};
+use crate::dialect::json::{self, Fault, Key, Kind, Scanner, Value};
 use crate::units::Tokens;
 use crate::usage::Usage;
 
@@ -21,11 +23,25 @@ pub enum AnswerFault {
     Error,
 }
 
-/// What a plain answer reports, if it does. Looks from the end, where it mostly stands.
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
+
+/// So many bytes at the end of an answer are looked at first: usage mostly stands there.
+const TAIL: usize = 2048;
+
+/// What a plain answer reports, if it does. Looks at the end first, where it mostly stands.
 pub fn in_answer(api: Api, body: &[u8]) -> Option<Usage> {
-    let key = memmem::rfind(body, b"\"usage\"")?;
-    let value = top_level_at(body, key).or_else(|| top_level(body))?;
-    of(api, &value)
+    let tail = body.len().saturating_sub(TAIL);
+    let key = last_usage(body, tail).or_else(|| last_usage(body, 0))?;
+    if let Ok(Some(usage)) = top_level_at(api, body, key) {
+        return usage;
+    }
+    of(api, &top_level(body)?)
+}
+
+/// Where the word stands last, from a byte on. Forwards: that search is wide, the one backwards is not.
+fn last_usage(body: &[u8], from: usize) -> Option<usize> {
+    USAGE.find_iter(body.get(from..)?).last().map(|at| from + at)
 }
 
 /// Whether the body of a 200 is an answer, judged cheaply: by its ends, and by a top-level `error` only where the word
@@ -37,7 +53,7 @@ pub fn judge_answer(body: &[u8]) -> Result<(), AnswerFault> {
         (Some(b'{'), Some(b'}')) if trimmed.len() > 1 => {}
         (Some(_), Some(_)) => return Err(AnswerFault::NotJson),
     }
-    if memmem::find(trimmed, b"\"error\"").is_none() {
+    if ERROR.find(trimmed).is_none() {
         return Ok(());
     }
     let mut failed = false;
@@ -51,20 +67,23 @@ pub fn judge_answer(body: &[u8]) -> Result<(), AnswerFault> {
     if failed { Err(AnswerFault::Error) } else { Ok(()) }
 }
 
-/// The value of the key found at this byte, if that is a key, of the outermost object.
+/// What the value of the key found at this byte reports, if that is a key of the outermost object; read in one pass.
 ///
 /// Text cannot fake it: inside of a string every quote has a backslash before it, so a quote behind `{` or `,` begins
 /// a string, and if the rest closes exactly one object, that object is the outermost.
-fn top_level_at(body: &[u8], key: usize) -> Option<Value<'_>> {
-    let before = body.get(..key)?.trim_ascii_end().last()?;
-    if !matches!(before, b'{' | b',') {
-        return None;
+fn top_level_at(api: Api, body: &[u8], key: usize) -> Result<Option<Option<Usage>>, Fault> {
+    let before = body.get(..key).and_then(|before| before.trim_ascii_end().last());
+    if !matches!(before, Some(b'{' | b',')) {
+        return Ok(None);
     }
     let mut scanner = Scanner::at_member(body, key);
-    let value = scanner.next_member().ok()??.value;
-    while scanner.next_member().ok()?.is_some() {}
-    scanner.end().ok()?;
-    Some(value)
+    if scanner.next_key()?.is_none() {
+        return Ok(None);
+    }
+    let usage = read(api, &mut scanner)?;
+    while scanner.next_member()?.is_some() {}
+    scanner.end()?;
+    Ok(Some(usage))
 }
 
 /// By a scan from the beginning; of several the last, as JSON readers do.
@@ -76,16 +95,22 @@ fn top_level(body: &[u8]) -> Option<Value<'_>> {
 
 /// The parts of a `usage` object; none where it is null, or holds no count that we know.
 pub(crate) fn of(api: Api, usage: &Value<'_>) -> Option<Usage> {
+    read(api, &mut usage.scanner()).ok().flatten()
+}
+
+/// Reads the value at which the scanner stands, and steps over it.
+fn read(api: Api, scanner: &mut Scanner<'_>) -> Result<Option<Usage>, Fault> {
     let (own, other) = match api {
         Api::Chat | Api::Completions | Api::Embeddings => (&CHAT, &RESPONSES),
         Api::Responses => (&RESPONSES, &CHAT),
     };
     // Some servers answer one operation in the words of the other.
-    let reported = Reported::read(usage, own);
+    let mut again = scanner.clone();
+    let reported = Reported::read(scanner, own)?;
     if reported.input.is_some() || reported.output.is_some() {
-        return reported.disjoint();
+        return Ok(reported.disjoint());
     }
-    Reported::read(usage, other).disjoint()
+    Ok(Reported::read(&mut again, other)?.disjoint())
 }
 
 /// What the operations call the same counts.
@@ -126,47 +151,50 @@ struct Reported {
 }
 
 impl Reported {
-    fn read(usage: &Value<'_>, names: &Names) -> Self {
+    fn read(scanner: &mut Scanner<'_>, names: &Names) -> Result<Self, Fault> {
         let mut reported = Self::default();
-        for member in usage.members() {
-            let value = &member.value;
-            if member.is(names.input) {
-                reported.input = count(value);
-            } else if member.is(names.output) {
-                reported.output = count(value);
-            } else if member.is("total_tokens") {
-                reported.total = count(value);
-            } else if member.is("prompt_cache_hit_tokens") {
-                reported.cache_hit = count(value);
-            } else if member.is(names.input_details) {
-                reported.read_input_details(value);
-            } else if member.is(names.output_details) {
-                reported.read_output_details(value);
+        scanner.members(|key, scanner| {
+            if key.is(names.input_details) {
+                return scanner.members(|key, scanner| reported.read_input_detail(key, scanner));
             }
-        }
-        reported
+            if key.is(names.output_details) {
+                return scanner.members(|key, scanner| reported.read_output_detail(key, scanner));
+            }
+            let value = scanner.value()?;
+            if key.is(names.input) {
+                reported.input = count(&value);
+            } else if key.is(names.output) {
+                reported.output = count(&value);
+            } else if key.is("total_tokens") {
+                reported.total = count(&value);
+            } else if key.is("prompt_cache_hit_tokens") {
+                reported.cache_hit = count(&value);
+            }
+            Ok(())
+        })?;
+        Ok(reported)
     }
 
-    fn read_input_details(&mut self, details: &Value<'_>) {
-        for member in details.members() {
-            if member.is("cached_tokens") {
-                self.cached = count(&member.value);
-            } else if member.is("cache_write_tokens") {
-                self.cache_write = count(&member.value);
-            } else if member.is("audio_tokens") {
-                self.input_audio = count(&member.value);
-            }
+    fn read_input_detail(&mut self, key: &Key<'_>, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        let value = scanner.value()?;
+        if key.is("cached_tokens") {
+            self.cached = count(&value);
+        } else if key.is("cache_write_tokens") {
+            self.cache_write = count(&value);
+        } else if key.is("audio_tokens") {
+            self.input_audio = count(&value);
         }
+        Ok(())
     }
 
-    fn read_output_details(&mut self, details: &Value<'_>) {
-        for member in details.members() {
-            if member.is("reasoning_tokens") {
-                self.reasoning = count(&member.value);
-            } else if member.is("audio_tokens") {
-                self.output_audio = count(&member.value);
-            }
+    fn read_output_detail(&mut self, key: &Key<'_>, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        let value = scanner.value()?;
+        if key.is("reasoning_tokens") {
+            self.reasoning = count(&value);
+        } else if key.is("audio_tokens") {
+            self.output_audio = count(&value);
         }
+        Ok(())
     }
 
     /// Takes the parts out of the sums. Parts larger than their sum stay, and nothing is left of the sum.
