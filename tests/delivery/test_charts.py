@@ -304,6 +304,7 @@ def test_there_is_one_version():
         assert all(dependency["version"] == version for dependency in about.get("dependencies", []))
     values = yaml.safe_load((ROOT / "charts/egret-sidecar/values.yaml").read_text())
     assert values["image"]["tag"] == version
+    assert f"ARG VERSION={version}\n" in (ROOT / "deploy/Dockerfile").read_text()
 
 
 # --- With egret itself -----------------------------------------------------------------------------------------------
