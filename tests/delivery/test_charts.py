@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 import values_table
 import yaml
 from conftest import (
-    BINARY, CHARTS, KUBERNETES, ROOT, SHAPE_NAMES, SHAPES, containers, egret_of, in_order, objects, pods,
+    BINARY, CHARTS, KUBERNETES, ROOT, SHAPE_NAMES, SHAPES, containers_of, egret_of, in_order, objects, pods,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -111,7 +112,7 @@ def test_pods_fit_the_restricted_profile(rendered):
         assert pod["automountServiceAccountToken"] is False
         for volume in pod.get("volumes", []):
             assert volume.keys() - {"name"} <= volumes
-        for container in containers(pod):
+        for container in containers_of(pod):
             context = container["securityContext"]
             assert context["runAsNonRoot"] is True and context.get("runAsUser") != 0
             assert context["allowPrivilegeEscalation"] is False
@@ -128,7 +129,7 @@ def test_nothing_is_mounted_by_sub_path(rendered):
 def test_keys_are_in_the_container_of_egret_alone(rendered):
     for pod in all_pods(rendered):
         secret = {volume["name"] for volume in pod.get("volumes", []) if "secret" in json.dumps(volume).lower()}
-        for container in containers(pod):
+        for container in containers_of(pod):
             if container["name"] == "egret":
                 continue
             mounts = {mount["name"] for mount in container.get("volumeMounts", [])}
@@ -138,7 +139,7 @@ def test_keys_are_in_the_container_of_egret_alone(rendered):
 
 def test_egret_has_a_memory_limit_and_no_cpu_limit(rendered):
     for pod in all_pods(rendered):
-        for container in containers(pod):
+        for container in containers_of(pod):
             if container["name"] == "egret":
                 assert container["resources"]["limits"].keys() == {"memory"}
                 assert container["resources"]["requests"].keys() == {"cpu", "memory"}
@@ -190,7 +191,7 @@ def test_the_app_is_told_of_egret_and_of_no_key(charts):
 def test_drains_end_before_kubelet_kills(charts):
     for chart, shape in SHAPES:
         for pod in pods(charts.render(chart, shape)):
-            for container in containers(pod):
+            for container in containers_of(pod):
                 for flag in container.get("args", []):
                     if flag.startswith("--drain-deadline="):
                         deadline = int(flag.removeprefix("--drain-deadline=").removesuffix("s"))
@@ -341,6 +342,27 @@ def test_egret_takes_the_policy_and_the_flags_that_are_rendered(charts, tmp_path
         process.terminate()
         rest = process.communicate(timeout=30)[1]
     assert "egret is ready" in said and process.returncode == 0, said + rest
+
+
+def test_the_app_of_the_example_is_answered_and_ends_when_told():
+    flags = ["--policy", ROOT / "policies/quickstart.yaml", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+    egret = subprocess.Popen([BINARY, "run", *flags], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    app = None
+    try:
+        while not (found := re.search(r"listen=(\S+)", line := egret.stderr.readline())):
+            assert line, "egret did not start"
+        told = {"OPENAI_BASE_URL": f"http://{found[1]}/v1", "OPENAI_API_KEY": "egret-local", "PATH": os.environ["PATH"]}
+        script = ROOT / "deploy/examples/app/app.py"
+        app = subprocess.Popen([sys.executable, script], env=told, stdout=subprocess.PIPE, text=True)
+        answer = app.stdout.readline()
+        assert len(answer.split()) > 3 and "no answer" not in answer
+        app.terminate()
+        assert app.wait(timeout=10) == 0
+    finally:
+        for process in (app, egret):
+            if process and process.poll() is None:
+                process.terminate()
+                process.communicate(timeout=30)
 
 
 def here(flag, policy):
