@@ -140,7 +140,9 @@ fn none_available() -> Refusal {
 fn report(target: &Model, lost: &Lost) {
     let (provider, model, outcome) = (&target.provider.id, &target.id, lost.failure.name());
     let status = lost.failure.status().map(|status| status.as_u16());
-    if lost.failure.is_our_key() {
+    if lost.failure == Failure::KeyMissing {
+        tracing::error!(%provider, %model, outcome, "a provider's key is missing");
+    } else if lost.failure.is_our_key() {
         tracing::error!(%provider, %model, outcome, status, "a provider does not accept our key");
     } else if let Some(cause) = &lost.cause {
         tracing::warn!(%provider, %model, outcome, error = cause as &dyn Error, "an attempt got no answer");
