@@ -67,7 +67,7 @@ pub struct Edits<'a> {
 /// Reads a body in one pass. Accepts every object that `serde_json` accepts, but for the faults of meaning above;
 /// a fault of grammar is named before one of meaning.
 pub fn read(api: Api, body: &[u8]) -> Result<RequestFacts, BodyFault> {
-    if std::str::from_utf8(body).is_err() {
+    if !body.is_ascii() && std::str::from_utf8(body).is_err() {
         return Err(BodyFault::NotUtf8);
     }
     let mut scanner = Scanner::at(body, 0);
@@ -94,7 +94,7 @@ pub fn apply(api: Api, body: &Bytes, facts: &RequestFacts, edits: &Edits<'_>) ->
     if let Some(name) = edits.model
         && facts.model(body) != name
     {
-        patches.push((facts.model.clone(), json_string(name)));
+        patches.push(facts.model_patch(name));
     }
     if edits.ask_usage && facts.stream && reports_only_when_asked(api) {
         patches.extend(facts.usage.patch());
@@ -110,6 +110,15 @@ impl RequestFacts {
     /// The model asked for, with escapes resolved; `body` is the one that was read.
     pub fn model<'a>(&self, body: &'a [u8]) -> Cow<'a, str> {
         json::unquoted(body.get(self.model.clone()).unwrap_or_default())
+    }
+
+    fn model_patch<'a>(&self, name: &'a str) -> Patch<'a> {
+        let Range { start, end } = self.model;
+        if name.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+            // The caller's quotes stay.
+            return (start + 1..end - 1, Cow::Borrowed(name));
+        }
+        (start..end, Cow::Owned(serde_json::Value::from(name).to_string()))
     }
 }
 
@@ -138,6 +147,9 @@ impl Reading {
     }
 
     fn take(&mut self, member: &Member<'_>) -> Result<(), BodyFault> {
+        if !member.plain_name().is_none_or(fields::may_be) {
+            return Ok(());
+        }
         let Some(field) = fields::of(self.api, &member.name())? else {
             return Ok(());
         };
@@ -241,11 +253,6 @@ impl UsageSpot {
         };
         Some((range, Cow::Borrowed(text)))
     }
-}
-
-fn json_string(text: &str) -> Cow<'static, str> {
-    let plain = text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\');
-    Cow::Owned(if plain { ["\"", text, "\""].concat() } else { serde_json::Value::from(text).to_string() })
 }
 
 /// None where a range is not within the body.

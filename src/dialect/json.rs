@@ -126,19 +126,29 @@ impl<'a> Member<'a> {
         unquoted(self.key.text)
     }
 
+    /// The key's bytes, if they are written without escapes.
+    pub(crate) fn plain_name(&self) -> Option<&'a [u8]> {
+        (!self.key.escaped).then(|| self.key.inner())
+    }
+
     /// Whether the key is this name, which needs no escapes.
     pub(crate) fn is(&self, name: &str) -> bool {
         self.key.is(name)
     }
 }
 
-impl Key<'_> {
+impl<'a> Key<'a> {
     /// Whether the key is this name, which needs no escapes.
     pub(crate) fn is(&self, name: &str) -> bool {
         if self.escaped {
             return unquoted(self.text) == name;
         }
-        self.text.get(1..self.text.len().saturating_sub(1)) == Some(name.as_bytes())
+        self.inner() == name.as_bytes()
+    }
+
+    /// Without its quotes.
+    fn inner(&self) -> &'a [u8] {
+        self.text.get(1..self.text.len().saturating_sub(1)).unwrap_or_default()
     }
 }
 

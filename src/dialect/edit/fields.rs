@@ -38,6 +38,35 @@ impl Field {
     }
 }
 
+/// Whether a key could be a field's name, by its length and first letter: most keys are none, and are known by this.
+pub(super) fn may_be(key: &[u8]) -> bool {
+    let Some(first) = key.first() else {
+        return false;
+    };
+    let letters = NEAR.get(key.len()).copied().unwrap_or_default();
+    // What folds into ASCII has another length.
+    letters & letter(*first) != 0 || !key.is_ascii()
+}
+
+/// A letter's bit, whatever its case; other bytes have that of some letter.
+const fn letter(byte: u8) -> u32 {
+    1 << (byte & 31)
+}
+
+/// The first letters of the names of each length.
+static NEAR: [u32; 32] = near();
+
+const fn near() -> [u32; 32] {
+    let mut near = [0; 32];
+    let mut at = 0;
+    while at < FIELDS.len() + RESPONSES_FIELDS.len() {
+        let field = if at < FIELDS.len() { &FIELDS[at] } else { &RESPONSES_FIELDS[at - FIELDS.len()] };
+        near[field.name.len()] |= letter(field.name.as_bytes()[0]);
+        at += 1;
+    }
+    near
+}
+
 /// The field that a key names, if it is one that we read or guard in this operation.
 pub(super) fn of(api: Api, key: &str) -> Result<Option<&'static Field>, BodyFault> {
     let responses = match api {
@@ -165,5 +194,18 @@ mod tests {
         }
         assert!(of(Api::Chat, "mödel").unwrap().is_none());
         assert!(of(Api::Chat, "Store").unwrap().is_none());
+    }
+
+    #[test]
+    fn no_name_is_passed_over_by_its_length_and_first_letter() {
+        for field in FIELDS.iter().chain(&RESPONSES_FIELDS) {
+            let folds = field.name.replacen('s', "\u{17f}", 1).replacen('k', "\u{212a}", 1);
+            for key in [field.name.to_owned(), field.name.to_uppercase(), folds] {
+                assert!(may_be(key.as_bytes()), "{key}");
+            }
+        }
+        for key in ["", "messages", "temperature", "n", "tools", &"m".repeat(40)] {
+            assert!(!may_be(key.as_bytes()), "{key}");
+        }
     }
 }

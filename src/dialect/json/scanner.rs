@@ -4,21 +4,8 @@ use memchr::memchr2;
 
 use super::{Fault, Key, Kind, MAX_DEPTH, Member, Value};
 
-/// Strings up to this length are read byte by byte.
-const SHORT: usize = 28;
-
-/// The bytes at which plain text within a string ends.
-static STOPS: [bool; 256] = {
-    let mut stops = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        stops[byte] = true;
-        byte += 1;
-    }
-    stops[b'"' as usize] = true;
-    stops[b'\\' as usize] = true;
-    stops
-};
+/// So many words of eight bytes are looked at before a search over the rest of the string begins.
+const SHORT_WORDS: usize = 4;
 
 /// A position in a JSON text.
 #[derive(Clone)]
@@ -225,11 +212,17 @@ impl<'a> Scanner<'a> {
     /// Steps over the rest of a plain string that ends soon, as keys do: there a search costs more than it saves.
     fn short_string(&mut self) -> bool {
         let rest = self.rest();
-        let near = rest.get(..SHORT).unwrap_or(rest);
-        let stop = near.iter().position(|byte| STOPS[usize::from(*byte)]);
-        let ended = stop.filter(|at| near.get(*at) == Some(&b'"'));
-        self.at += ended.map_or(0, |at| at + 1);
-        ended.is_some()
+        let (words, _) = rest.as_chunks();
+        for (before, word) in words.iter().take(SHORT_WORDS).enumerate() {
+            let Some(stop) = first_stop(*word) else {
+                continue;
+            };
+            let at = before * word.len() + stop;
+            let ended = rest.get(at) == Some(&b'"');
+            self.at += if ended { at + 1 } else { 0 };
+            return ended;
+        }
+        false
     }
 
     /// What follows a backslash.
@@ -274,18 +267,18 @@ impl<'a> Scanner<'a> {
 
     fn number(&mut self) -> Result<Kind, Fault> {
         let start = self.at;
-        self.step_over(|b| b == b'-', 1);
+        self.step_over(|b| b == b'-');
         let leading_zero = self.text.get(self.at) == Some(&b'0');
         let digits = self.digits()?;
         if leading_zero && digits > 1 {
             return Err(self.syntax());
         }
-        if self.step_over(|b| b == b'.', 1) == 1 {
+        if self.step_over(|b| b == b'.') {
             self.digits()?;
         }
-        let exponent = self.step_over(|b| matches!(b, b'e' | b'E'), 1) == 1;
+        let exponent = self.step_over(|b| matches!(b, b'e' | b'E'));
         if exponent {
-            self.step_over(|b| matches!(b, b'+' | b'-'), 1);
+            self.step_over(|b| matches!(b, b'+' | b'-'));
             self.digits()?;
         }
         self.judge_size(start, exponent)
@@ -301,16 +294,19 @@ impl<'a> Scanner<'a> {
     }
 
     fn digits(&mut self) -> Result<usize, Fault> {
-        match self.step_over(|b| b.is_ascii_digit(), usize::MAX) {
+        let start = self.at;
+        while self.step_over(|b| b.is_ascii_digit()) {}
+        match self.at - start {
             0 => Err(self.syntax()),
             count => Ok(count),
         }
     }
 
-    fn step_over(&mut self, accept: impl Fn(u8) -> bool, most: usize) -> usize {
-        let count = self.rest().iter().take(most).take_while(|b| accept(**b)).count();
-        self.at += count;
-        count
+    /// Steps over the next byte if it is one of these.
+    fn step_over(&mut self, accept: impl Fn(u8) -> bool) -> bool {
+        let accepted = self.text.get(self.at).is_some_and(|byte| accept(*byte));
+        self.at += usize::from(accepted);
+        accepted
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -322,8 +318,40 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// Where plain text within a string ends: at the first quote, backslash or control character of eight bytes.
+///
+/// Looks at all of them at once. A byte that is 0, or below a bound, borrows into its own highest bit when 1, or the
+/// bound, is taken from it. The borrow may reach bytes behind it, so only the first one found is certain.
+fn first_stop(word: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHEST: u64 = 0x80 * ONES;
+    let below = |word: u64, bound: u64| word.wrapping_sub(bound * ONES);
+    let equal = |word: u64, byte: u8| below(word ^ (u64::from(byte) * ONES), 1);
+    let word = u64::from_le_bytes(word);
+    // A byte that had its highest bit before has not borrowed it, and is none of these.
+    let stops = (below(word, 0x20) | equal(word, b'"') | equal(word, b'\\')) & !word & HIGHEST;
+    (stops != 0).then(|| stops.trailing_zeros() as usize / 8)
+}
+
 /// Whether control characters stand in it. Looks at every byte rather than stopping at the first: that the compiler
 /// turns into wide instructions.
 fn has_control(bytes: &[u8]) -> bool {
     bytes.iter().fold(false, |found, byte| found | (*byte < 0x20))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn eight_bytes_at_once_stop_where_byte_by_byte_does(
+            word in prop::array::uniform8(prop_oneof![any::<u8>(), 0x1e..0x24_u8, 0x5a..0x5e_u8, 0x7f..0x82_u8]),
+        ) {
+            let stops = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
+            prop_assert_eq!(first_stop(word), word.iter().position(stops));
+        }
+    }
 }

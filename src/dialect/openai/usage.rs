@@ -230,6 +230,9 @@ fn count(value: &Value<'_>) -> Option<Tokens> {
     if value.kind != Kind::Number {
         return None;
     }
+    if let Some(count) = short_count(value.raw()) {
+        return Some(Tokens(count));
+    }
     let text = std::str::from_utf8(value.raw()).ok()?;
     if let Ok(count) = text.parse() {
         return Some(Tokens(count));
@@ -237,6 +240,14 @@ fn count(value: &Value<'_>) -> Option<Tokens> {
     let float: f64 = text.parse().ok()?;
     // The cast saturates at both ends.
     Some(Tokens(float.ceil() as u64))
+}
+
+/// A count of digits only, as all are that anyone has seen: so few that no overflow need be looked for.
+fn short_count(text: &[u8]) -> Option<u64> {
+    if text.len() > 19 {
+        return None;
+    }
+    text.iter().try_fold(0, |count, byte| byte.is_ascii_digit().then(|| count * 10 + u64::from(byte - b'0')))
 }
 
 #[cfg(test)]

@@ -140,4 +140,10 @@ proptest! {
         let _ = in_answer(Api::Chat, bytes.as_bytes());
         let _ = judge_answer(bytes.as_bytes());
     }
+
+    #[test]
+    fn a_short_count_is_what_parsing_gives(text in "[0-9]{1,22}|[0-9]{0,3}[.e-][0-9]{0,3}") {
+        let parsed = text.parse().ok().filter(|_| text.len() <= 19);
+        prop_assert_eq!(short_count(text.as_bytes()), parsed);
+    }
 }
