@@ -5,17 +5,13 @@
 use std::fmt;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderValue};
 
 /// What a caller sends that has no key: SDKs insist on some key.
 pub const PLACEHOLDER: &str = "egret-local";
 
 /// The headers that carry a bare key: Anthropic's SDKs and many tools, Google's SDKs, Azure's clients.
-const KEY_HEADERS: [HeaderName; 3] = [
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-    HeaderName::from_static("api-key"),
-];
+const KEY_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
 
 /// The one credential of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,16 +61,16 @@ pub enum CredentialFault {
 /// # Errors
 /// What [`CredentialFault`] names. A request with a fault is refused: it never counts as one without a credential.
 pub fn credential(headers: &HeaderMap) -> Result<Credential<'_>, CredentialFault> {
-    let mut found = match only(headers, &AUTHORIZATION, "authorization")? {
+    let sent = Sent::read(headers);
+    let mut found = match sent.authorization.only("authorization")? {
         Some(value) => Some(bearer(value)?),
         None => None,
     };
-    for name in &KEY_HEADERS {
-        let printed = printed(name);
-        let Some(value) = only(headers, name, printed)? else {
+    for (header, name) in sent.keys.into_iter().zip(KEY_HEADERS) {
+        let Some(value) = header.only(name)? else {
             continue;
         };
-        let key = key(value.as_bytes(), printed)?;
+        let key = key(value.as_bytes(), name)?;
         if found.is_some_and(|other| other != key) {
             return Err(CredentialFault::Different);
         }
@@ -87,16 +83,44 @@ pub fn credential(headers: &HeaderMap) -> Result<Credential<'_>, CredentialFault
     })
 }
 
-/// The header's value, if it was sent; a fault where it was sent twice.
-fn only<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-    printed: &'static str,
-) -> Result<Option<&'a HeaderValue>, CredentialFault> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (first, None) => Ok(first),
-        (_, Some(_)) => Err(CredentialFault::Repeated(printed)),
+/// The headers that may carry a credential, found in one pass: requests have few headers, and four searches cost more.
+#[derive(Default)]
+struct Sent<'a> {
+    authorization: Header<'a>,
+    /// In the order of [`KEY_HEADERS`].
+    keys: [Header<'a>; KEY_HEADERS.len()],
+}
+
+/// A header's first value, and whether there is another.
+#[derive(Clone, Copy, Default)]
+struct Header<'a> {
+    value: Option<&'a HeaderValue>,
+    repeated: bool,
+}
+
+impl<'a> Sent<'a> {
+    fn read(headers: &'a HeaderMap) -> Self {
+        let mut sent = Self::default();
+        for (name, value) in headers {
+            if *name == AUTHORIZATION {
+                sent.authorization.add(value);
+            } else if let Some(at) = KEY_HEADERS.iter().position(|key| name.as_str() == *key) {
+                sent.keys[at].add(value);
+            }
+        }
+        sent
+    }
+}
+
+impl<'a> Header<'a> {
+    fn add(&mut self, value: &'a HeaderValue) {
+        self.repeated = self.value.is_some();
+        self.value.get_or_insert(value);
+    }
+
+    /// The value, if it was sent; a fault where it was sent twice.
+    fn only(self, name: &'static str) -> Result<Option<&'a HeaderValue>, CredentialFault> {
+        if self.repeated { Err(CredentialFault::Repeated(name)) } else { Ok(self.value) }
     }
 }
 
@@ -127,15 +151,6 @@ fn key<'a>(value: &'a [u8], header: &'static str) -> Result<&'a str, CredentialF
         return Err(CredentialFault::Malformed(header));
     }
     str::from_utf8(value).map_err(|_| CredentialFault::Malformed(header))
-}
-
-/// A header's name that outlives the request, for a fault's text.
-fn printed(name: &HeaderName) -> &'static str {
-    match name.as_str() {
-        "x-api-key" => "x-api-key",
-        "x-goog-api-key" => "x-goog-api-key",
-        _ => "api-key",
-    }
 }
 
 #[cfg(test)]
