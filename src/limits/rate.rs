@@ -82,7 +82,7 @@ impl Rate {
 
     /// Calls settled that have not leaked, a begun one as a whole.
     pub(super) fn settled(&self) -> u64 {
-        saturate(self.settled.div_ceil(self.weight()))
+        div_ceil(self.settled, self.per)
     }
 
     pub(super) fn reserved(&self) -> u32 {
@@ -90,7 +90,8 @@ impl Rate {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        let remaining = self.room().saturating_sub(self.taken()) / self.weight();
+        let taken = self.settled().saturating_add(u64::from(self.reserved));
+        let remaining = u64::from(self.amount.get()).saturating_sub(taken);
         Standing {
             limit: self.amount.get(),
             remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
@@ -112,7 +113,7 @@ impl Rate {
     }
 
     fn leaks_in(&self, parts: u128) -> Duration {
-        Duration::from_nanos(saturate(parts.div_ceil(u128::from(self.amount.get()))))
+        Duration::from_nanos(div_ceil(parts, self.amount.into()))
     }
 }
 
@@ -124,6 +125,14 @@ fn window(per: Duration) -> NonZeroU64 {
 /// Ends at 584 years.
 fn nanos(span: Duration) -> u64 {
     saturate(span.as_nanos())
+}
+
+/// Rounds up, ends at `u64::MAX`. Almost all parts fit into 64 bits, which divide ten times as fast as 128.
+fn div_ceil(parts: u128, by: NonZeroU64) -> u64 {
+    match u64::try_from(parts) {
+        Ok(parts) => parts.div_ceil(by.get()),
+        Err(_) => saturate(parts.div_ceil(u128::from(by.get()))),
+    }
 }
 
 fn saturate(n: u128) -> u64 {

@@ -204,28 +204,26 @@ fn take_all(holds: &mut [Hold], now: Instant) -> Result<(), Refused> {
     let mut order: SmallVec<[usize; INLINE]> =
         (0..holds.len()).filter(|&at| holds[at].held == Held::Asked).collect();
     order.sort_unstable_by_key(|&at| holds[at].cell.order());
-    let takers = take_locked(holds, &order, now)?;
+    take_locked(holds, &order, now)?;
+    // Of several rules with one cell, which are neighbours in this order, the first holds.
+    let mut last = None;
     for at in order {
-        holds[at].held = Held::Nothing;
-    }
-    for at in takers {
-        holds[at].held = Held::Reserved;
+        let cell = holds[at].cell.order();
+        holds[at].held = if last.replace(cell) == Some(cell) { Held::Nothing } else { Held::Reserved };
     }
     Ok(())
 }
 
-/// One step for all others: every lock is held from the first check to the last write.
-///
-/// Gives those that hold: one for each cell, however many rules name it.
-fn take_locked(holds: &[Hold], order: &[usize], now: Instant) -> Result<SmallVec<[usize; INLINE]>, Refused> {
+/// One step for all others: every lock is held from the first check to the last write. However many rules name a
+/// cell, it holds once.
+fn take_locked(holds: &[Hold], order: &[usize], now: Instant) -> Result<(), Refused> {
     let mut locked: SmallVec<[_; INLINE]> = SmallVec::new();
     let mut refused: Option<Refused> = None;
     for &at in order {
         let hold = &holds[at];
-        let again =
-            locked.last().is_some_and(|&(of, _): &(usize, _)| Arc::ptr_eq(&holds[of].cell, &hold.cell));
+        let again = locked.last().is_some_and(|&(of, _): &(&Hold, _)| Arc::ptr_eq(&of.cell, &hold.cell));
         if !again {
-            locked.push((at, hold.cell.lock()));
+            locked.push((hold, hold.cell.lock()));
         }
         let Some((_, count)) = locked.last_mut() else {
             continue;
@@ -237,11 +235,10 @@ fn take_locked(holds: &[Hold], order: &[usize], now: Instant) -> Result<SmallVec
     if let Some(refused) = refused {
         return Err(refused);
     }
-    let taken = locked.into_iter().map(|(at, mut count)| {
+    for (_, count) in &mut locked {
         count.hold();
-        at
-    });
-    Ok(taken.collect())
+    }
+    Ok(())
 }
 
 fn contains(cells: &[Arc<Cell>], cell: &Arc<Cell>) -> bool {
