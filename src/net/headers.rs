@@ -38,15 +38,18 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub fn to_provider(from_caller: &HeaderMap, user_agent: &HeaderValue) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(REQUEST_HEADERS);
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let (mut named, mut accepts) = (false, false);
     for (name, value) in from_caller {
         if goes_to_provider(name) {
+            named |= *name == USER_AGENT;
+            accepts |= *name == ACCEPT;
             headers.append(name.clone(), value.clone());
         }
     }
-    if !headers.contains_key(USER_AGENT) {
+    if !named {
         headers.insert(USER_AGENT, user_agent.clone());
     }
-    if !headers.contains_key(ACCEPT) {
+    if !accepts {
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     }
     headers

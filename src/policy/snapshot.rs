@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, Uri};
 
 use crate::auth::api_key::KeyDigest;
 use crate::dialect::provider::{AuthHeader, StreamUsage};
-use crate::dialect::{ApiSet, Dialect};
+use crate::dialect::{Api, ApiSet, Dialect};
 use crate::ids::{AppId, KeyName, ModelId, PlanId, ProviderId, RouteId, TenantId, UserId};
 use crate::limits::Rule;
 use crate::mock::Script;
@@ -76,6 +76,8 @@ pub struct Provider {
     pub dialect: Dialect,
     /// Where it is; a scripted one is `memory:` under the provider's name.
     pub endpoint: Endpoint,
+    /// The request target of each operation there.
+    pub targets: Targets,
     /// How a scripted provider behaves; none for a real one.
     pub mock: Option<Arc<Script>>,
     /// How it takes its key.
@@ -88,6 +90,28 @@ pub struct Provider {
     pub stream_usage: StreamUsage,
     /// Body fields let through to it that are refused otherwise, sorted.
     pub forward: Vec<Box<str>>,
+}
+
+/// The request targets of a provider's operations: joined once, so that a call copies nothing.
+#[derive(Debug)]
+pub struct Targets([Uri; Api::ALL.len()]);
+
+impl Targets {
+    /// The targets below an endpoint's base path.
+    pub fn at(endpoint: &Endpoint) -> Self {
+        Self(Api::ALL.map(|api| Uri::from(endpoint.path(api.path()))))
+    }
+
+    /// The target of an operation, in origin form.
+    pub fn of(&self, api: Api) -> &Uri {
+        let [chat, completions, embeddings, responses] = &self.0;
+        match api {
+            Api::Chat => chat,
+            Api::Completions => completions,
+            Api::Embeddings => embeddings,
+            Api::Responses => responses,
+        }
+    }
 }
 
 /// A model at a provider.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request};
 use http_body_util::Full;
 
 use super::outcome::Failure;
@@ -51,7 +51,7 @@ pub(super) fn request(
     let provider = &target.provider;
     let mut request = Request::new(Full::new(body(asked, target)));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::from(provider.endpoint.path(asked.api.path()));
+    *request.uri_mut() = provider.targets.of(asked.api).clone();
     let mut to_provider = headers::to_provider(from_caller, &USER_AGENT);
     to_provider.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     authorize(&mut to_provider, provider, secrets)?;
@@ -67,7 +67,7 @@ pub(super) fn request(
 
 fn body(asked: &Asked, target: &Model) -> Bytes {
     let edits = Edits {
-        model: (asked.model() != *target.name).then_some(&*target.name),
+        model: Some(&target.name),
         ask_usage: asked.facts.stream && target.provider.stream_usage == StreamUsage::Ask,
     };
     edit::apply(asked.api, asked.body(), &asked.facts, &edits)

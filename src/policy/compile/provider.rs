@@ -13,7 +13,7 @@ use crate::ids::ProviderId;
 use crate::mock::Script;
 use crate::net::endpoint::Endpoint;
 use crate::policy::diagnostic::{Findings, Span, did_you_mean, looks_secret, quoted};
-use crate::policy::snapshot::Provider;
+use crate::policy::snapshot::{Provider, Targets};
 use crate::policy::spec::{self, At, KeySource, planned};
 use crate::secret::SecretRef;
 
@@ -65,11 +65,13 @@ impl One<'_> {
                 )
                 .hint("write `key: { fromEnv: NAME }` or `key: { fromFile: /PATH }`");
         }
+        let endpoint = endpoint?;
         Some(Provider {
             id: ProviderId::from(self.name),
             header: super::header(self.name),
             dialect: dialect?,
-            endpoint: endpoint?,
+            targets: Targets::at(&endpoint),
+            endpoint,
             mock: mock?.map(Arc::new),
             auth: preset.map_or(AuthHeader::Bearer, |preset| preset.auth),
             key: key?,
