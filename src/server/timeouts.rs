@@ -3,7 +3,8 @@
 //!
 //! hyper's own header timer counts from the end of the last answer: it would close every kept-alive connection
 //! after the few seconds that a head may take, under the hands of callers whose pools keep it for minutes; and it
-//! allocates a timer per request. Here each connection has one timer, which is moved when its task falls idle.
+//! allocates a timer per request. Here each connection has one timer, which is moved only when it would fire too
+//! late, or has fired too early: calls that follow one another do not touch it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -115,12 +116,14 @@ pub(super) struct Patience {
     limits: Limits,
     activity: Arc<Activity>,
     armed: Option<Wait>,
+    /// When what is waited for has taken too long; the timer may stand before it, never behind.
+    until: Instant,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patience {
     pub(super) fn new(limits: Limits, activity: Arc<Activity>) -> Self {
-        Self { limits, activity, armed: None, timer: None }
+        Self { limits, activity, armed: None, until: Instant::now(), timer: None }
     }
 
     /// Ready when what the connection waits for has taken too long.
@@ -135,20 +138,24 @@ impl Patience {
                 Wait::Idle { .. } => self.limits.idle,
                 Wait::Room { .. } => self.limits.write,
             };
-            self.arm(Instant::now() + limit);
+            self.until = Instant::now() + limit;
             self.armed = Some(wait);
         }
-        match &mut self.timer {
-            Some(timer) => timer.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
+        self.poll_timer(cx)
     }
 
-    fn arm(&mut self, at: Instant) {
-        match &mut self.timer {
-            Some(timer) => timer.as_mut().reset(at),
-            None => self.timer = Some(Box::pin(sleep_until(at))),
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let until = self.until;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if timer.deadline() > until {
+            timer.as_mut().reset(until);
         }
+        ready!(timer.as_mut().poll(cx));
+        if timer.deadline() < until {
+            timer.as_mut().reset(until);
+            return timer.as_mut().poll(cx);
+        }
+        Poll::Ready(())
     }
 }
 
