@@ -20,7 +20,7 @@ use crate::net::upstream::{self, Upstream};
 use crate::policy::store::PolicyStore;
 use crate::policy::watch::Loaded;
 use crate::random::Random;
-use crate::relay::{self, Relay, Shared};
+use crate::relay::{self, Relay, Shared, Timers};
 use crate::secret::Secrets;
 use crate::server::Drain;
 use crate::tasks::Tasks;
@@ -115,6 +115,7 @@ impl State {
             upstream: Upstream::new(tls, memory, self.tasks.clone(), upstream::Settings::default()),
             clock: self.clock.clone(),
             random,
+            timers: Timers::default(),
         })
     }
 

@@ -106,9 +106,10 @@ impl Relayed {
         call.note(|record| record.status = status.as_u16());
         let body = match body {
             attempt::AnswerBody::Whole { bytes, usage } => {
+                let now = call.relay.clock.now();
                 call.used(usage);
-                call.sends(bytes.len());
-                call.settle(if status.is_success() { End::Answered } else { End::Returned });
+                call.sends(bytes.len(), now);
+                call.settle(if status.is_success() { End::Answered } else { End::Returned }, now);
                 RelayBody::Whole(bytes)
             }
             attempt::AnswerBody::Large { first, rest } => {
@@ -140,8 +141,9 @@ pub(super) fn own(mut call: Call, snapshot: &Snapshot, body: Bytes) -> Response<
     mark(&mut headers, &call, Some(snapshot));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     call.note(|record| record.status = StatusCode::OK.as_u16());
-    call.sends(body.len());
-    call.settle(End::Answered);
+    let now = call.relay.clock.now();
+    call.sends(body.len(), now);
+    call.settle(End::Answered, now);
     response(StatusCode::OK, headers, RelayBody::Whole(body))
 }
 
@@ -155,12 +157,13 @@ pub(super) fn refuse(mut call: Call, snapshot: Option<&Snapshot>, refusal: &Refu
     if refusal.attempts() > 0 {
         headers.insert(ATTEMPTS, HeaderValue::from(refusal.attempts()));
     }
+    let now = call.relay.clock.now();
     if refusal.is_unheard() {
-        call.settle(End::ClientGone);
+        call.settle(End::ClientGone, now);
     } else {
         call.note(|record| record.status = status.as_u16());
-        call.sends(body.len());
-        call.settle(End::Refused(refusal.cause()));
+        call.sends(body.len(), now);
+        call.settle(End::Refused(refusal.cause()), now);
     }
     response(status, headers, RelayBody::Whole(body))
 }

@@ -1,6 +1,6 @@
 //! One try at one target, up to the point where its answer may go to the caller.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use pin_project_lite::pin_project;
-use tokio::time::{Timeout, timeout_at};
 
 use super::outcome::{Failure, Timer, Verdict, judge};
 use super::receive::Asked;
+use super::timers::{Late, Until};
 use super::{Relay, shape};
 use crate::clock::Instant;
 use crate::dialect::Dialect;
@@ -37,6 +37,8 @@ pub(super) struct Attempt<'a> {
     pub(super) from_caller: &'a HeaderMap,
     pub(super) target: &'a Model,
     pub(super) timeouts: Timeouts,
+    /// When the try began.
+    pub(super) begun: Instant,
     /// When the whole call is over.
     pub(super) deadline: Instant,
     /// Whether the provider's own error is wanted when it fails: there is no other candidate.
@@ -83,11 +85,14 @@ impl Attempt<'_> {
     /// Dropped on the way, the connection to the provider is closed (HTTP/1) or the stream reset (HTTP/2).
     pub(super) async fn run(&self) -> Result<Answer, Lost> {
         if self.asked.facts.stream {
-            let response = self.within(Timer::StreamIdle, self.timeouts.stream_idle, self.send()).await??;
+            let sent = pin!(self.send());
+            let response =
+                self.within(self.begun, Timer::StreamIdle, self.timeouts.stream_idle, sent).await??;
             self.stream(response).await
         } else {
-            self.within(Timer::Answer, self.timeouts.answer, async { self.plain(self.send().await?).await })
-                .await?
+            // Pinned where it is made: to hand it on would copy all of it.
+            let answer = pin!(async { self.plain(self.send().await?).await });
+            self.within(self.begun, Timer::Answer, self.timeouts.answer, answer).await?
         }
     }
 
@@ -124,8 +129,7 @@ impl Attempt<'_> {
     }
 
     async fn stream(&self, response: Response<UpstreamBody>) -> Result<Answer, Lost> {
-        let judged =
-            self.within(Timer::StreamIdle, self.timeouts.stream_idle, self.judged(response)).await??;
+        let judged = self.idle(self.judged(response)).await??;
         let (status, headers, mut rest) = match judged {
             Judged::Returned(answer) => return Ok(answer),
             Judged::Answer(status, headers, body) => (status, headers, body),
@@ -134,8 +138,7 @@ impl Attempt<'_> {
         let hide = shape::hides_usage(self.asked, &self.target.provider);
         let mut reader = StreamReader::new(self.asked.api, hide);
         loop {
-            let chunk =
-                self.within(Timer::StreamIdle, self.timeouts.stream_idle, next_data(&mut rest)).await?;
+            let chunk = self.idle(next_data(&mut rest)).await?;
             match chunk {
                 None => return Err(Failure::Empty.into()),
                 Some(Err(_)) => return Err(Failure::Cut.into()),
@@ -174,29 +177,34 @@ impl Attempt<'_> {
         }
     }
 
-    /// Gives `what` its time: `limit`, but not beyond the call's own deadline.
-    fn within<F: Future>(&self, timer: Timer, limit: Duration, what: F) -> Within<F> {
-        let own = self.relay.clock.now() + limit;
+    /// Gives `what` the time that a stream may be silent, from now.
+    fn idle<F: Future>(&self, what: F) -> Within<'_, F> {
+        self.within(self.relay.clock.now(), Timer::StreamIdle, self.timeouts.stream_idle, what)
+    }
+
+    /// Gives `what` its time: `limit` from `since`, but not beyond the call's own deadline.
+    fn within<F: Future>(&self, since: Instant, timer: Timer, limit: Duration, what: F) -> Within<'_, F> {
+        let own = since + limit;
         let (until, timer) = if own < self.deadline { (own, timer) } else { (self.deadline, Timer::Total) };
-        Within { what: timeout_at(until, what), timer }
+        Within { what: self.relay.timers.until(until, what), timer }
     }
 }
 
 pin_project! {
     /// A step and its timer. Written out because an `async fn` would hold the step twice, as argument and as awaited.
-    struct Within<F> {
+    struct Within<'a, F> {
         #[pin]
-        what: Timeout<F>,
+        what: Until<'a, F>,
         timer: Timer,
     }
 }
 
-impl<F: Future> Future for Within<F> {
+impl<F: Future> Future for Within<'_, F> {
     type Output = Result<F::Output, Failure>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        this.what.poll(cx).map_err(|_| Failure::TimedOut(*this.timer))
+        this.what.poll(cx).map_err(|Late| Failure::TimedOut(*this.timer))
     }
 }
 

@@ -4,7 +4,9 @@
 //! which nobody reads before the call has ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::header::HeaderName;
 use http::{HeaderMap, Request, StatusCode};
 
 use super::Relay;
@@ -17,6 +19,10 @@ use crate::policy::Snapshot;
 use crate::policy::snapshot::{Model, Principal};
 use crate::telemetry::record::{AttemptRecord, CallRecord};
 use crate::usage::Usage;
+
+/// Callers' own ids; OpenAI's clients send the second.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
 
 /// A call in flight. Settles exactly once: by [`Call::settle`], or when it is dropped, as left by its caller.
 pub(super) struct Call {
@@ -97,15 +103,14 @@ impl Call {
         }
     }
 
-    /// Notes how a try ended; none for an answer.
+    /// Notes how a try ended after `duration`; none for an answer.
     pub(super) fn tried(
         &mut self,
         target: &Model,
-        since: Instant,
+        duration: Duration,
         failure: Option<Failure>,
         status: Option<StatusCode>,
     ) {
-        let duration = self.relay.clock.now() - since;
         self.note(|record| {
             record.model = Some(target.id.clone());
             record.provider = Some(target.provider.id.clone());
@@ -120,8 +125,8 @@ impl Call {
     }
 
     /// Notes that bytes of the answer go to the caller.
-    pub(super) fn sends(&mut self, bytes: usize) {
-        let since = self.relay.clock.now() - self.started;
+    pub(super) fn sends(&mut self, bytes: usize, now: Instant) {
+        let since = now - self.started;
         self.note(|record| {
             record.first_byte.get_or_insert(since);
             record.bytes_out += bytes as u64;
@@ -140,14 +145,14 @@ impl Call {
     }
 
     /// Ends the call: gives back what it holds and hands its record to telemetry. Only the first end counts.
-    pub(super) fn settle(&mut self, end: End) {
+    pub(super) fn settle(&mut self, end: End, now: Instant) {
         let Some(mut record) = self.record.take() else {
             return;
         };
         if self.in_flight
             && let Some(held) = &mut self.held
         {
-            held.used(self.relay.clock.now());
+            held.used(now);
         }
         // Before the record: a caller that sees the end may call again at once, and must find room.
         self.held = None;
@@ -163,7 +168,7 @@ impl Call {
         {
             last.outcome = failure.name();
         }
-        record.duration = self.relay.clock.now() - self.started;
+        record.duration = now - self.started;
         record.ended = self.relay.clock.wall();
         self.relay.shared.access_log.push(&record);
     }
@@ -184,13 +189,15 @@ impl End {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.settle(End::ClientGone);
+        if self.record.is_some() {
+            self.settle(End::ClientGone, self.relay.clock.now());
+        }
     }
 }
 
 /// The caller's own id of the request, where it is short and plain enough for a log.
 fn callers_id(headers: &HeaderMap) -> Option<Box<str>> {
-    let value = headers.get("x-request-id").or_else(|| headers.get("x-client-request-id"))?;
+    let value = headers.get(REQUEST_ID).or_else(|| headers.get(CLIENT_REQUEST_ID))?;
     let id = value.to_str().ok()?;
     (!id.is_empty() && id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic())).then(|| id.into())
 }

@@ -49,29 +49,38 @@ pub(super) async fn dispatch(
             walk.exceeded = Some(exceeded);
             continue;
         }
-        let attempt =
-            Attempt { relay, asked, from_caller, target, timeouts, deadline, keep_error: reach == 1 };
+        let attempt = Attempt {
+            relay,
+            asked,
+            from_caller,
+            target,
+            timeouts,
+            begun: now,
+            deadline,
+            keep_error: reach == 1,
+        };
         call.in_flight = true;
         let outcome = attempt.run().await;
         call.in_flight = false;
+        let ended = relay.clock.now();
         if outcome.as_ref().err().is_none_or(|lost| lost.failure.written())
             && let Some(held) = &mut call.held
         {
-            held.used(relay.clock.now());
+            held.used(ended);
         }
         walk.attempts += 1;
         match outcome {
             Ok(answer) => {
-                call.tried(target, now, None, Some(answer.status));
+                call.tried(target, ended - now, None, Some(answer.status));
                 return Ok(Dispatched { answer, target: Arc::clone(target), attempts: walk.attempts });
             }
             Err(lost) => {
-                call.tried(target, now, Some(lost.failure), lost.failure.status());
+                call.tried(target, ended - now, Some(lost.failure), lost.failure.status());
                 report(target, &lost);
                 walk.lost(lost, target);
             }
         }
-        if relay.clock.now() >= deadline {
+        if ended >= deadline {
             break;
         }
     }

@@ -15,6 +15,7 @@ mod refusal;
 mod route;
 mod shape;
 mod stream;
+mod timers;
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use http_body::Body;
 
 pub use answer::RelayBody;
 pub use stream::BrokenOff;
+pub use timers::Timers;
 
 use authenticate::Origin;
 use call::Call;
@@ -54,6 +56,8 @@ pub struct Relay {
     pub clock: Clock,
     /// Gives calls their ids.
     pub random: Random,
+    /// Its timers that no call uses.
+    pub timers: Timers,
 }
 
 /// What outlives every call and every policy.
@@ -137,8 +141,7 @@ impl Relay {
             }
             Operation::Relay(api) => api,
         };
-        let (max_body, budget) = (self.shared.settings.max_body, &self.shared.budget);
-        let asked = receive::receive(api, &head.headers, body, max_body, budget).await?;
+        let asked = receive::receive(self, api, &head.headers, body).await?;
         call.note(|record| {
             record.stream = asked.facts.stream;
             record.bytes_in = asked.body().len() as u64;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::ErrorKind;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,11 +12,13 @@ use http::{HeaderMap, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
 
+use super::Relay;
 use super::refusal::Refusal;
+use super::timers::Late;
 use crate::dialect::Api;
 use crate::dialect::edit::{self, BodyFault, RequestFacts};
 use crate::dialect::error::Cause;
-use crate::net::body::{BufferBudget, Buffered, ReadError, read_capped};
+use crate::net::body::{Buffered, ReadError, read_capped};
 
 /// A body that takes longer than this to arrive is not waited for.
 const ARRIVAL: Duration = Duration::from_secs(60);
@@ -52,19 +54,20 @@ impl Asked {
 
 /// Reads and scans a request's body.
 pub(super) async fn receive<B>(
+    relay: &Relay,
     api: Api,
     headers: &HeaderMap,
     body: B,
-    max_body: usize,
-    budget: &BufferBudget,
 ) -> Result<Asked, Refusal>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
     expect_json(headers)?;
-    let reading = tokio::time::timeout(ARRIVAL, read_capped(body, max_body, budget));
-    let body = reading.await.map_err(|_| too_slow())?.map_err(|error| unreadable(&error, max_body))?;
+    let max_body = relay.shared.settings.max_body;
+    let reading = pin!(read_capped(body, max_body, &relay.shared.budget));
+    let reading = relay.timers.until(relay.clock.now() + ARRIVAL, reading);
+    let body = reading.await.map_err(|Late| too_slow())?.map_err(|error| unreadable(&error, max_body))?;
     let facts = edit::read(api, body.bytes()).map_err(|fault| unfit(&fault))?;
     Ok(Asked { api, facts, body })
 }

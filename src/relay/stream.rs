@@ -82,9 +82,9 @@ impl RelayedBody {
             deadline,
         };
         let length = body.first.as_ref().map_or(0, Bytes::len);
-        body.call.sends(length);
+        body.call.sends(length, last_bytes);
         if body.kind.is_over() {
-            body.call.settle_answer(&body.kind);
+            body.call.settle_answer(&body.kind, last_bytes);
         }
         body
     }
@@ -118,9 +118,9 @@ impl RelayedBody {
             }
             None => {
                 let bytes = pulled.bytes.freeze();
-                this.call.sends(bytes.len());
+                this.call.sends(bytes.len(), *this.last_bytes);
                 if this.kind.is_over() {
-                    this.call.settle_answer(this.kind);
+                    this.call.settle_answer(this.kind, *this.last_bytes);
                 }
                 Poll::Ready(Some(Ok(bytes)))
             }
@@ -134,24 +134,25 @@ impl RelayedBody {
         end: Result<(), Failure>,
     ) -> Option<Result<Bytes, BrokenOff>> {
         let this = self.project();
+        let now = this.call.relay.clock.now();
         // Dropped first: a broken connection is closed and a good one back in its pool before the end shows.
         *this.upstream = None;
         // After its last event an answer is whole, however its provider then closes.
         let failure = end.err().filter(|_| !this.kind.is_over());
         if let Some(failure) = failure {
             let Some(event) = this.kind.broken(failure) else {
-                this.call.settle(End::Interrupted(failure));
+                this.call.settle(End::Interrupted(failure), now);
                 return Some(Err(BrokenOff));
             };
             last.push(event);
         }
         let bytes = last.freeze();
-        this.call.sends(bytes.len());
+        this.call.sends(bytes.len(), now);
         match failure {
-            None => this.call.settle_answer(this.kind),
+            None => this.call.settle_answer(this.kind, now),
             Some(failure) => {
                 this.call.used(this.kind.usage());
-                this.call.settle(End::Interrupted(failure));
+                this.call.settle(End::Interrupted(failure), now);
             }
         }
         (!bytes.is_empty()).then_some(Ok(bytes))
@@ -170,9 +171,9 @@ struct Pulled {
 
 impl Call {
     /// Settles an answer that came to its own end.
-    fn settle_answer(&mut self, kind: &Kind) {
+    fn settle_answer(&mut self, kind: &Kind, now: Instant) {
         self.used(kind.usage());
-        self.settle(if kind.seen_error() { End::ErrorEvent } else { End::Answered });
+        self.settle(if kind.seen_error() { End::ErrorEvent } else { End::Answered }, now);
     }
 }
 
