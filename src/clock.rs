@@ -2,8 +2,12 @@
 //!
 //! `now` is tokio's clock, which a test can pause; `wall` is civil time, which a test can set.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::time::Sleep;
 
 pub use jiff::Timestamp;
 pub use tokio::time::Instant;
@@ -54,4 +58,18 @@ impl Clock {
             wall.store(at.as_millisecond(), Ordering::Relaxed);
         }
     }
+}
+
+/// Ready at `at`, wherever the timer stands. It is moved only when it would ring too late, or has rung too early: to
+/// put a timer elsewhere costs more than to let it ring once for nothing, and most never ring.
+pub fn poll_until(mut timer: Pin<&mut Sleep>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    if timer.deadline() > at {
+        timer.as_mut().reset(at);
+    }
+    ready!(timer.as_mut().poll(cx));
+    if timer.deadline() < at {
+        timer.as_mut().reset(at);
+        return timer.poll(cx);
+    }
+    Poll::Ready(())
 }

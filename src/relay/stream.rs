@@ -13,7 +13,7 @@ use tokio::time::Sleep;
 
 use super::call::{Call, End};
 use super::outcome::{Failure, Timer};
-use crate::clock::Instant;
+use crate::clock::{Instant, poll_until};
 use crate::dialect::error::{Cause, Problem, stream_event};
 use crate::dialect::openai::stream::{StreamEnd, StreamReader};
 use crate::dialect::{Api, Dialect};
@@ -113,7 +113,7 @@ impl RelayedBody {
                 Poll::Ready(self.end(pulled.bytes, Err(Failure::TimedOut(Timer::Total))))
             }
             None if pulled.bytes.is_empty() => {
-                let rung = poll_timer(this.timer, *this.last_bytes, *this.idle, *this.deadline, cx);
+                let rung = poll_timer(this.timer, *this.last_bytes + *this.idle, *this.deadline, cx);
                 rung.map(|timer| self.end(pulled.bytes, Err(Failure::TimedOut(timer))))
             }
             None => {
@@ -274,27 +274,16 @@ impl Kind {
     }
 }
 
-/// One timer for both limits, moved only when it rings: bytes come far more often than it does.
+/// One timer for both limits: which of them it was.
 fn poll_timer(
-    mut timer: Pin<&mut Sleep>,
-    last_bytes: Instant,
-    idle: Duration,
+    timer: Pin<&mut Sleep>,
+    silent_at: Instant,
     deadline: Instant,
     cx: &mut Context<'_>,
 ) -> Poll<Timer> {
-    loop {
-        if timer.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        let rings = timer.deadline();
-        if rings >= deadline {
-            return Poll::Ready(Timer::Total);
-        }
-        if rings >= last_bytes + idle {
-            return Poll::Ready(Timer::StreamIdle);
-        }
-        timer.as_mut().reset((last_bytes + idle).min(deadline));
-    }
+    let (at, which) =
+        if silent_at < deadline { (silent_at, Timer::StreamIdle) } else { (deadline, Timer::Total) };
+    poll_until(timer, at, cx).map(|()| which)
 }
 
 /// Pieces of an answer as one: a single piece is not copied.

@@ -5,13 +5,13 @@
 //! rung too early; whoever it wakes by that looks once, for nothing.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 
-use crate::clock::Instant;
+use crate::clock::{Instant, poll_until};
 
 /// As many as a busy worker needs at once; more are not kept.
 const KEPT_MAX: usize = 256;
@@ -75,19 +75,6 @@ impl<F: Future> Future for Until<'_, F> {
         let timer = this.timer.get_or_insert_with(|| this.timers.take(at));
         poll_until(timer.as_mut(), at, cx).map(|()| Err(Late))
     }
-}
-
-/// Ready at `at`, wherever the timer stood before.
-fn poll_until(mut timer: Pin<&mut Sleep>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-    if timer.deadline() > at {
-        timer.as_mut().reset(at);
-    }
-    ready!(timer.as_mut().poll(cx));
-    if timer.deadline() < at {
-        timer.as_mut().reset(at);
-        return timer.poll(cx);
-    }
-    Poll::Ready(())
 }
 
 #[cfg(test)]

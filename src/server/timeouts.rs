@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
 
-use crate::clock::Instant;
+use crate::clock::{Instant, poll_until};
 
 /// What a connection does, as its calls tell it.
 #[derive(Debug, Default)]
@@ -147,15 +147,7 @@ impl Patience {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let until = self.until;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
-        if timer.deadline() > until {
-            timer.as_mut().reset(until);
-        }
-        ready!(timer.as_mut().poll(cx));
-        if timer.deadline() < until {
-            timer.as_mut().reset(until);
-            return timer.as_mut().poll(cx);
-        }
-        Poll::Ready(())
+        poll_until(timer.as_mut(), until, cx)
     }
 }
 
