@@ -14,6 +14,11 @@ macro_rules! name_type {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The name as written, shared and not copied.
+            pub fn shared(&self) -> Arc<str> {
+                Arc::clone(&self.0)
+            }
         }
 
         impl From<&str> for $name {
@@ -95,6 +100,11 @@ impl RequestId {
     /// An id from 128 random bits.
     pub fn new(bits: u128) -> Self {
         Self(bits)
+    }
+
+    /// The bits themselves.
+    pub fn bits(self) -> u128 {
+        self.0
     }
 
     /// The 32 hex digits, without an allocation.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
 
 use super::sight::ProcessSight;
 use super::{Options, StartError, State, load_policy};
@@ -37,6 +39,7 @@ impl Operators {
 
 /// Serves operators and follows the policy until a signal; then drains, and ends the workers and the log.
 pub(super) fn run(
+    runtime: &Runtime,
     state: &Arc<State>,
     options: &Options,
     watch: Watch,
@@ -44,7 +47,6 @@ pub(super) fn run(
     workers: Vec<JoinHandle<()>>,
     say: impl FnOnce(&Operators),
 ) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let log = Tasks::new();
     let served = runtime.block_on(serve(state, options, watch, operators, &log, say));
     state.tasks.stop();
@@ -54,9 +56,16 @@ pub(super) fn run(
     }
     // Last: every call has settled now.
     log.stop();
-    let _ = runtime.block_on(async { tokio::time::timeout(LAST, log.wait()).await });
-    runtime.shutdown_background();
+    let _ = runtime.block_on(async { tokio::time::timeout(LAST, last(state, &log)).await });
     served
+}
+
+/// Writes what is left of the access log, and exports the last spans; both at once.
+async fn last(state: &Arc<State>, log: &Tasks) {
+    let state = Arc::clone(state);
+    // On a thread of its own: the exporter blocks, and this runtime carries its requests.
+    let exported = spawn_blocking(move || state.shared.telemetry.end(LAST));
+    let _ = tokio::join!(log.wait(), exported);
 }
 
 async fn serve(
@@ -69,7 +78,7 @@ async fn serve(
 ) -> Result<(), StartError> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let watch = watch.on_hangup()?;
-    let access_log = Arc::clone(&state.shared.access_log);
+    let access_log = Arc::clone(&state.shared.telemetry.access_log);
     log.spawn("access log", access_log.write_to(std::io::stdout(), log.stopping()));
     state.tasks.spawn("policy", follow_policy(Arc::clone(state), watch));
     state.tasks.spawn("keys", refresh_keys(Arc::clone(state)));

@@ -22,11 +22,14 @@ pub use state::State;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::ids::TenantId;
-use crate::net::tls::TlsError;
+use crate::net::tls::{LazyTls, TlsError};
 use crate::policy::watch::{LoadFault, Loaded, Watch};
 use crate::policy::{compile, load};
+use crate::random::Random;
 use crate::relay;
 use crate::server::{self, BindError, Mode};
+use crate::telemetry::Telemetry;
+use crate::telemetry::otlp::{self, OtlpError};
 
 /// What a process is started with.
 #[derive(Clone, Debug)]
@@ -73,6 +76,9 @@ pub enum StartError {
     /// The certificates to trust cannot be read.
     #[error("--extra-ca: {0}")]
     Tls(#[from] TlsError),
+    /// The environment asks for an export that cannot be.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
     /// A thread, a runtime or a signal handler could not be set up.
     #[error("the system refuses what egret needs to start: {0}")]
     System(#[from] std::io::Error),
@@ -83,7 +89,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Policy(_) => 2,
-            Self::Bind(_) | Self::Tls(_) | Self::System(_) => 1,
+            Self::Bind(_) | Self::Tls(_) | Self::Otlp(_) | Self::System(_) => 1,
         }
     }
 }
@@ -98,8 +104,10 @@ pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str))
         max_body: options.max_body.min(options.max_buffered),
         stamp: options.stamp.clone(),
     };
-    let extra_ca = options.extra_ca.as_deref();
-    let state = State::new(environment, Clock::system(), settings, options.max_buffered, extra_ca)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tls = LazyTls::new(options.extra_ca.as_deref())?;
+    let telemetry = telemetry(environment, &tls, &runtime)?;
+    let state = State::new(environment, Clock::system(), settings, options.max_buffered, tls, telemetry);
     let state = Arc::new(state);
     // Before the first load: a change in between is then noticed.
     let watch = Watch::start(&options.policy);
@@ -113,7 +121,26 @@ pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str))
     let calls = server::bind(options.listen)?;
     let operators = control::Operators::bind(options)?;
     let workers = worker::start(&state, options, &calls)?;
-    control::run(&state, options, watch, operators, workers, |admin| say(&ready_line(&state, &calls, admin)))
+    let say = |admin: &control::Operators| say(&ready_line(&state, &calls, admin));
+    let served = control::run(&runtime, &state, options, watch, operators, workers, say);
+    // A thread that hangs, such as one that writes into a full pipe, is left behind.
+    runtime.shutdown_background();
+    served
+}
+
+/// Where calls are noted, as the environment says. What is exported is carried by `runtime`.
+fn telemetry(
+    environment: &Environment,
+    tls: &LazyTls,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Telemetry, StartError> {
+    let settings = otlp::Settings::read(environment)?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let _on = runtime.enter();
+    let resource = otlp::Settings::resource(&Random::from_os());
+    Ok(Telemetry { access_log: Arc::default(), spans: settings.spans(tls, &resource)? })
 }
 
 /// The addresses as bound, so that port 0 can be used.

@@ -58,7 +58,7 @@ impl Sight for ProcessSight {
 
     fn metrics(&self, text: &mut String) {
         let status = self.0.shared.store.status();
-        let log = &self.0.shared.access_log;
+        let log = &self.0.shared.telemetry.access_log;
         family(text, "egret_policy_info", Kind::Gauge, "The policy in force, by revision.");
         if let Some(policy) = &status.in_force {
             sample(text, "egret_policy_info", &[("revision", policy.revision.as_str())], 1);

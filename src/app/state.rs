@@ -1,12 +1,10 @@
 //! What outlives every policy: counts, keys, scripted providers, tasks. Tests build one without a process.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::StartError;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::ids::ProviderId;
@@ -24,7 +22,7 @@ use crate::relay::{self, Relay, Shared, Timers};
 use crate::secret::Secrets;
 use crate::server::Drain;
 use crate::tasks::Tasks;
-use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::Telemetry;
 
 /// What a running egret is made of.
 pub struct State {
@@ -48,25 +46,26 @@ impl State {
         clock: Clock,
         settings: relay::Settings,
         max_buffered: usize,
-        extra_ca: Option<&Path>,
-    ) -> Result<Self, StartError> {
+        tls: LazyTls,
+        telemetry: Telemetry,
+    ) -> Self {
         let shared = Shared {
             store: Arc::new(PolicyStore::empty()),
             ledger: Arc::new(Ledger::new()),
             secrets: Arc::new(Secrets::new(environment.clone())),
-            access_log: Arc::new(AccessLog::new()),
+            telemetry,
             budget: BufferBudget::new(max_buffered),
             settings,
         };
-        Ok(Self {
+        Self {
             shared: Arc::new(shared),
             drain: Drain::new(),
             tasks: Tasks::new(),
             clock,
-            tls: LazyTls::new(extra_ca)?,
+            tls,
             memory: MemoryNet::new(),
             mocks: Mutex::default(),
-        })
+        }
     }
 
     /// Brings the first policy into force.

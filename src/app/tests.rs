@@ -12,11 +12,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use super::State;
 use crate::clock::{Clock, Timestamp};
 use crate::environment::Environment;
+use crate::net::tls::LazyTls;
 use crate::policy::compile;
 use crate::policy::load::Sources;
 use crate::policy::watch::Loaded;
 use crate::random::Random;
 use crate::relay::{RelayBody, Settings};
+use crate::telemetry::Telemetry;
 
 const POLICY: &str = "\
 apiVersion: egret.dev/v1alpha1
@@ -38,7 +40,8 @@ where
 {
     let settings = Settings { max_body: 1 << 20, stamp: None };
     let clock = Clock::standing(Timestamp::UNIX_EPOCH);
-    let state = State::new(&Environment::given([]), clock, settings, 1 << 20, None).unwrap();
+    let (tls, telemetry) = (LazyTls::new(None).unwrap(), Telemetry::default());
+    let state = State::new(&Environment::given([]), clock, settings, 1 << 20, tls, telemetry);
     let (snapshot, _) = compile::compile(&Sources::single("policy.yaml", POLICY)).unwrap();
     state.begin(Loaded { snapshot, warnings: Vec::new() });
     let tasks = state.tasks.clone();
@@ -57,7 +60,7 @@ async fn stream(state: &State) -> Response<RelayBody> {
     let request = Request::post("/v1/chat/completions").header("content-type", "application/json");
     let request =
         request.body(Full::<Bytes>::from(body).map_err(|never: Infallible| match never {})).unwrap();
-    state.relay(Random::seeded(1)).handle::<_>(request, true).await
+    state.relay(Random::seeded(1)).handle::<_>(request, std::net::Ipv4Addr::LOCALHOST.into()).await
 }
 
 /// What a caller gets that waits this long before each look.
@@ -72,7 +75,7 @@ async fn read(response: Response<RelayBody>, wait: Duration) -> String {
 
 fn log(state: &State) -> serde_json::Value {
     let mut line = Vec::new();
-    state.shared.access_log.drain_to(&mut line).unwrap();
+    state.shared.telemetry.access_log.drain_to(&mut line).unwrap();
     serde_json::from_slice(&line).unwrap()
 }
 

@@ -38,7 +38,7 @@ async fn serve(state: &State, socket: TcpListener, settings: Settings) {
     };
     let relay = state.relay(Random::from_os());
     let service =
-        move |request: Request<Incoming>, peer: Peer| Arc::clone(&relay).handle(request, peer.is_loopback());
+        move |request: Request<Incoming>, peer: Peer| Arc::clone(&relay).handle(request, peer.address.ip());
     server::serve(listener, service, settings, state.drain.clone(), state.tasks.clone()).await;
     // Connections may run on after the listener has closed.
     state.tasks.stopping().await;

@@ -27,6 +27,8 @@ pub enum StreamUsage {
 pub struct Preset {
     /// The name in policies.
     pub name: &'static str,
+    /// The name in spans and metrics: `gen_ai.provider.name` of the OpenTelemetry GenAI conventions.
+    pub convention: &'static str,
     /// The dialect it speaks.
     pub dialect: Dialect,
     /// Where it is, up to and including `/v1` or what stands for it; none where every customer has an own address.
@@ -51,6 +53,7 @@ pub const PLANNED: [&str; 2] = ["anthropic", "gemini"];
 pub const PRESETS: [Preset; 6] = [
     Preset {
         name: "openai",
+        convention: "openai",
         dialect: Dialect::OpenAi,
         base_url: Some("https://api.openai.com/v1"),
         auth: AuthHeader::Bearer,
@@ -60,6 +63,7 @@ pub const PRESETS: [Preset; 6] = [
     // The v1 API: `https://NAME.openai.azure.com/openai/v1`, the model is the deployment's name.
     Preset {
         name: "azure",
+        convention: "azure.ai.openai",
         dialect: Dialect::OpenAi,
         base_url: None,
         auth: AuthHeader::ApiKey,
@@ -68,6 +72,7 @@ pub const PRESETS: [Preset; 6] = [
     },
     Preset {
         name: "deepseek",
+        convention: "deepseek",
         dialect: Dialect::OpenAi,
         base_url: Some("https://api.deepseek.com/v1"),
         auth: AuthHeader::Bearer,
@@ -76,6 +81,7 @@ pub const PRESETS: [Preset; 6] = [
     },
     Preset {
         name: "groq",
+        convention: "groq",
         dialect: Dialect::OpenAi,
         base_url: Some("https://api.groq.com/openai/v1"),
         auth: AuthHeader::Bearer,
@@ -84,6 +90,7 @@ pub const PRESETS: [Preset; 6] = [
     },
     Preset {
         name: "mistral",
+        convention: "mistral_ai",
         dialect: Dialect::OpenAi,
         base_url: Some("https://api.mistral.ai/v1"),
         auth: AuthHeader::Bearer,
@@ -92,6 +99,7 @@ pub const PRESETS: [Preset; 6] = [
     },
     Preset {
         name: "openrouter",
+        convention: "openrouter",
         dialect: Dialect::OpenAi,
         base_url: Some("https://openrouter.ai/api/v1"),
         auth: AuthHeader::Bearer,

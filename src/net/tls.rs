@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, TrustAnchor};
 use rustls::{ClientConfig, RootCertStore};
 
 /// No real bundle comes near this; a wrong path (a device, a log) might.
@@ -53,6 +53,14 @@ impl LazyTls {
         let config = with_system_roots(&self.shared.extra)?;
         *built = Some(Arc::clone(&config));
         Ok(config)
+    }
+
+    /// The certificates to trust beside the system's, for clients that are not ours.
+    pub fn extra_anchors(&self) -> Vec<TrustAnchor<'static>> {
+        let mut roots = RootCertStore::empty();
+        // They were all taken when they were read.
+        let _ = trust(&mut roots, &self.shared.extra);
+        roots.roots
     }
 
     fn holding(extra: Vec<CertificateDer<'static>>, built: Option<Arc<ClientConfig>>) -> Self {

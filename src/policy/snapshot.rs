@@ -15,6 +15,7 @@ use crate::limits::Rule;
 use crate::mock::Script;
 use crate::net::endpoint::Endpoint;
 use crate::secret::SecretRef;
+use crate::telemetry::record::Destination;
 
 /// A policy that serves: what its text said, with nothing left to doubt.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ pub struct Provider {
     pub header: HeaderValue,
     /// What it speaks.
     pub dialect: Dialect,
+    /// Its name in spans and metrics: the conventions' for a preset, else its key in the policy.
+    pub convention: Arc<str>,
     /// Where it is; a scripted one is `memory:` under the provider's name.
     pub endpoint: Endpoint,
     /// The request target of each operation there.
@@ -88,6 +91,8 @@ pub struct Provider {
     pub apis: ApiSet,
     /// How it reports the usage of streams.
     pub stream_usage: StreamUsage,
+    /// Whether it is told of the trace that a call belongs to.
+    pub propagate_trace: bool,
     /// Body fields let through to it that are refused otherwise, sorted.
     pub forward: Vec<Box<str>>,
 }
@@ -124,7 +129,9 @@ pub struct Model {
     /// Who serves it.
     pub provider: Arc<Provider>,
     /// The provider's name for it.
-    pub name: Box<str>,
+    pub name: Arc<str>,
+    /// How records of calls name it.
+    pub destination: Arc<Destination>,
     /// Size of its window, in tokens.
     pub context_tokens: Option<u64>,
     /// The longest answer, in tokens.

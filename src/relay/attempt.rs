@@ -1,6 +1,7 @@
 //! One try at one target, up to the point where its answer may go to the caller.
 
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub(super) struct Attempt<'a> {
     pub(super) relay: &'a Relay,
     pub(super) asked: &'a Asked,
     pub(super) from_caller: &'a HeaderMap,
+    /// What the provider is told of the trace.
+    pub(super) traceparent: Option<HeaderValue>,
     pub(super) target: &'a Model,
     pub(super) timeouts: Timeouts,
     /// When the try began.
@@ -43,6 +46,33 @@ pub(super) struct Attempt<'a> {
     pub(super) deadline: Instant,
     /// Whether the provider's own error is wanted when it fails: there is no other candidate.
     pub(super) keep_error: bool,
+    /// Since when, and until when, it waited for the provider.
+    pub(super) waited: Waited,
+}
+
+/// The time in which a try waits for its provider: from the request handed over to the part of the answer that has to
+/// be known. Written by one task; atomics, since that task may move between threads.
+#[derive(Debug, Default)]
+pub(super) struct Waited {
+    /// Nanoseconds since the try began.
+    from: AtomicU64,
+    to: AtomicU64,
+}
+
+impl Waited {
+    /// How long it was, of a try that lasted so long.
+    pub(super) fn of(&self, lasted: Duration) -> Duration {
+        let from = self.from.load(Ordering::Relaxed);
+        let to = match self.to.load(Ordering::Relaxed) {
+            0 => nanos(lasted),
+            to => to,
+        };
+        if from == 0 { Duration::ZERO } else { Duration::from_nanos(to.saturating_sub(from)) }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What a provider answered, with nothing of it sent yet.
@@ -50,6 +80,16 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: AnswerBody,
+}
+
+impl Answer {
+    /// Whether it is a stream.
+    pub(super) fn streams(&self) -> bool {
+        match self.body {
+            AnswerBody::Stream { .. } => true,
+            AnswerBody::Whole { .. } | AnswerBody::Large { .. } => false,
+        }
+    }
 }
 
 /// The body of an answer.
@@ -98,8 +138,10 @@ impl Attempt<'_> {
 
     async fn send(&self) -> Result<Response<UpstreamBody>, Lost> {
         let shared = &self.relay.shared;
-        let request = shape::request(self.asked, self.target, self.from_caller, &shared.secrets)?;
+        let told = self.traceparent.as_ref();
+        let request = shape::request(self.asked, self.target, self.from_caller, told, &shared.secrets)?;
         let endpoint = &self.target.provider.endpoint;
+        self.now_in(&self.waited.from);
         let sent = self.relay.upstream.send(endpoint, request, self.timeouts.connect).await;
         sent.map_err(|error| {
             let lost = Lost::from(Failure::Connection(error.stage));
@@ -113,7 +155,9 @@ impl Attempt<'_> {
             Judged::Answer(status, headers, body) => (status, headers, body),
         };
         expect_type(&headers, b"application/json")?;
-        match read_prefix(body, HELD_ANSWER, &self.relay.shared.budget).await.map_err(|_| Failure::Cut)? {
+        let read = read_prefix(body, HELD_ANSWER, &self.relay.shared.budget).await;
+        self.now_in(&self.waited.to);
+        match read.map_err(|_| Failure::Cut)? {
             Prefix::Whole(bytes) => {
                 judge_answer(&bytes).map_err(|fault| match fault {
                     AnswerFault::Empty => Failure::Empty,
@@ -139,6 +183,7 @@ impl Attempt<'_> {
         let mut reader = StreamReader::new(self.asked.api, hide);
         loop {
             let chunk = self.idle(next_data(&mut rest)).await?;
+            self.now_in(&self.waited.to);
             match chunk {
                 None => return Err(Failure::Empty.into()),
                 Some(Err(_)) => return Err(Failure::Cut.into()),
@@ -175,6 +220,10 @@ impl Attempt<'_> {
                 Err(Lost { failure, retry_after, error: error.map(Box::new), cause: None })
             }
         }
+    }
+
+    fn now_in(&self, moment: &AtomicU64) {
+        moment.store(nanos(self.relay.clock.now() - self.begun).max(1), Ordering::Relaxed);
     }
 
     /// Gives `what` the time that a stream may be silent, from now.

@@ -3,13 +3,16 @@
 //! The stages pass their results on as values. What they find out on the way is also written into the record here,
 //! which nobody reads before the call has ended.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HeaderName;
+use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Request, StatusCode};
+use opentelemetry::trace::SpanId;
 
 use super::Relay;
+use super::operation::Operation;
 use super::outcome::Failure;
 use crate::clock::Instant;
 use crate::dialect::error::Cause;
@@ -17,7 +20,8 @@ use crate::ids::{LimitKey, RequestId};
 use crate::limits::{Reservation, Standing};
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{Model, Principal};
-use crate::telemetry::record::{AttemptRecord, CallRecord};
+use crate::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
+use crate::telemetry::spans;
 use crate::usage::Usage;
 
 /// Callers' own ids; OpenAI's clients send the second.
@@ -35,10 +39,18 @@ pub(super) struct Call {
     pub(super) principal: Option<Arc<Principal>>,
     /// What the call holds of its limits.
     pub(super) held: Option<Reservation>,
-    /// Whether a provider is being tried. A caller that leaves now has made its request: it is counted, be it that the
-    /// connection was still being made, else leaving early would be a way around every rate.
-    pub(super) in_flight: bool,
+    /// The try under way. A caller that leaves now has made its request: it is counted, be it that the connection was
+    /// still being made, else leaving early would be a way around every rate.
+    trying: Option<Trying>,
     record: Option<Box<CallRecord>>,
+}
+
+/// A try that has begun.
+#[derive(Debug)]
+struct Trying {
+    destination: Arc<Destination>,
+    began: Duration,
+    span: SpanId,
 }
 
 /// How a call ended.
@@ -60,23 +72,31 @@ pub(super) enum End {
 
 impl Call {
     /// Begins a call: nothing is taken yet.
-    pub(super) fn begin<B>(relay: &Arc<Relay>, request: &Request<B>) -> Self {
+    pub(super) fn begin<B>(relay: &Arc<Relay>, request: &Request<B>, from: IpAddr) -> Self {
         let id = RequestId::new(relay.random.u128());
-        let record = CallRecord::begun(id, callers_id(request.headers()));
+        let mut record = CallRecord::begun(id, callers_id(request.headers()));
+        if let Some(spans) = &relay.shared.telemetry.spans {
+            record.trace = spans.begin(id, request, from, &relay.random);
+        }
         Self {
             relay: Arc::clone(relay),
             id,
             started: relay.clock.now(),
             principal: None,
             held: None,
-            in_flight: false,
+            trying: None,
             record: Some(Box::new(record)),
         }
     }
 
     /// Notes the operation.
-    pub(super) fn asks_for(&mut self, operation: &'static str) {
-        self.note(|record| record.api = Some(operation));
+    pub(super) fn asks_for(&mut self, operation: Operation<'_>) {
+        self.note(|record| {
+            record.api = Some(operation.name());
+            if let Some(trace) = &mut record.trace {
+                trace.title = Some(operation.title());
+            }
+        });
     }
 
     /// Notes the policy under which the call runs.
@@ -103,25 +123,57 @@ impl Call {
         }
     }
 
-    /// Notes how a try ended after `duration`; none for an answer.
-    pub(super) fn tried(
+    /// Begins a try. Gives its `traceparent`, where the target's provider is to know of it.
+    pub(super) fn tries(
         &mut self,
         target: &Model,
-        duration: Duration,
+        from_caller: &HeaderMap,
+        now: Instant,
+    ) -> Option<HeaderValue> {
+        let trace = self.record.as_ref().and_then(|record| record.trace.as_deref());
+        let span = trace.map_or(SpanId::INVALID, |_| spans::span(&self.relay.random));
+        let told = target.provider.propagate_trace.then(|| spans::traceparent(trace, span, from_caller));
+        let destination = Arc::clone(&target.destination);
+        self.trying = Some(Trying { destination, began: now - self.started, span });
+        told.flatten()
+    }
+
+    /// Notes how the try under way ended: with a failure, or with an answer, of which a stream may go on. Of its time,
+    /// it waited for the provider as long as `waited`.
+    pub(super) fn tried(
+        &mut self,
         failure: Option<Failure>,
         status: Option<StatusCode>,
+        streams: bool,
+        waited: Duration,
+        now: Instant,
     ) {
+        let outcome = failure.map_or("answered", Failure::name);
+        self.end_try(outcome, status, now);
         self.note(|record| {
-            record.model = Some(target.id.clone());
-            record.provider = Some(target.provider.id.clone());
-            record.attempts.push(AttemptRecord {
-                provider: target.provider.id.clone(),
-                model: target.id.clone(),
-                outcome: failure.map_or("answered", Failure::name),
-                status: status.map(|status| status.as_u16()),
-                duration,
-            });
+            record.waited += waited;
+            if let Some(attempt) = record.attempts.last_mut().filter(|_| streams) {
+                attempt.first_chunk = Some(attempt.duration);
+            }
         });
+    }
+
+    fn end_try(&mut self, outcome: &'static str, status: Option<StatusCode>, now: Instant) {
+        let Some(Trying { destination, began, span }) = self.trying.take() else { return };
+        let status = status.map(|status| status.as_u16());
+        let duration = (now - self.started).saturating_sub(began);
+        let lasted = duration;
+        let first_chunk = None;
+        let attempt =
+            AttemptRecord { destination, outcome, status, began, duration, lasted, first_chunk, span };
+        self.note(|record| record.attempts.push(attempt));
+    }
+
+    /// Notes a target that is not tried.
+    pub(super) fn passes_over(&mut self, target: &Model, reason: &'static str, now: Instant) {
+        let at = now - self.started;
+        let destination = Arc::clone(&target.destination);
+        self.note(|record| record.passed_over.push(PassedOver { destination, reason, at }));
     }
 
     /// Notes that bytes of the answer go to the caller.
@@ -146,14 +198,15 @@ impl Call {
 
     /// Ends the call: gives back what it holds and hands its record to telemetry. Only the first end counts.
     pub(super) fn settle(&mut self, end: End, now: Instant) {
+        if self.trying.is_some() {
+            if let Some(held) = &mut self.held {
+                held.used(now);
+            }
+            self.end_try("abandoned", None, now);
+        }
         let Some(mut record) = self.record.take() else {
             return;
         };
-        if self.in_flight
-            && let Some(held) = &mut self.held
-        {
-            held.used(now);
-        }
         // Before the record: a caller that sees the end may call again at once, and must find room.
         self.held = None;
         record.outcome = end.name();
@@ -163,14 +216,17 @@ impl Call {
             End::ClientGone if record.status == 0 => record.status = 499,
             End::Answered | End::Returned | End::Interrupted(_) | End::ErrorEvent | End::ClientGone => {}
         }
-        if let End::Interrupted(failure) = end
-            && let Some(last) = record.attempts.last_mut()
-        {
-            last.outcome = failure.name();
-        }
         record.duration = now - self.started;
+        if let Some(last) = record.attempts.last_mut() {
+            if last.first_chunk.is_some() {
+                last.lasted = record.duration.saturating_sub(last.began);
+            }
+            if let End::Interrupted(failure) = end {
+                last.outcome = failure.name();
+            }
+        }
         record.ended = self.relay.clock.wall();
-        self.relay.shared.access_log.push(&record);
+        self.relay.shared.telemetry.note(*record);
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::attempt::{Answer, Attempt, Lost};
+use super::attempt::{Answer, Attempt, Lost, Waited};
 use super::call::Call;
 use super::outcome::Failure;
 use super::receive::Asked;
@@ -39,13 +39,15 @@ pub(super) async fn dispatch(
     let reach = if asked.facts.stateful { 1 } else { candidates.targets.len() };
     let mut walk = Walk::default();
     for target in &candidates.targets[..reach] {
+        let now = relay.clock.now();
         if let Err(refusal) = shape::check_fields(asked, target) {
+            call.passes_over(target, refusal.cause().code(), now);
             walk.unfit.get_or_insert(refusal);
             continue;
         }
-        let now = relay.clock.now();
         if let Err(exceeded) = admit::admit(&relay.shared.ledger, &mut call.held, principal, &target.id, now)
         {
+            call.passes_over(target, "limit", now);
             walk.exceeded = Some(exceeded);
             continue;
         }
@@ -53,16 +55,17 @@ pub(super) async fn dispatch(
             relay,
             asked,
             from_caller,
+            traceparent: call.tries(target, from_caller, now),
             target,
             timeouts,
             begun: now,
             deadline,
             keep_error: reach == 1,
+            waited: Waited::default(),
         };
-        call.in_flight = true;
         let outcome = attempt.run().await;
-        call.in_flight = false;
         let ended = relay.clock.now();
+        let waited = attempt.waited.of(ended - now);
         if outcome.as_ref().err().is_none_or(|lost| lost.failure.written())
             && let Some(held) = &mut call.held
         {
@@ -71,11 +74,11 @@ pub(super) async fn dispatch(
         walk.attempts += 1;
         match outcome {
             Ok(answer) => {
-                call.tried(target, ended - now, None, Some(answer.status));
+                call.tried(None, Some(answer.status), answer.streams(), waited, ended);
                 return Ok(Dispatched { answer, target: Arc::clone(target), attempts: walk.attempts });
             }
             Err(lost) => {
-                call.tried(target, ended - now, Some(lost.failure), lost.failure.status());
+                call.tried(Some(lost.failure), lost.failure.status(), false, waited, ended);
                 report(target, &lost);
                 walk.lost(lost, target);
             }

@@ -17,6 +17,7 @@ mod shape;
 mod stream;
 mod timers;
 
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ use crate::policy::Snapshot;
 use crate::policy::store::PolicyStore;
 use crate::random::Random;
 use crate::secret::Secrets;
-use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::Telemetry;
 
 /// Relays calls. One per worker, with its own connections; what is counted is shared.
 pub struct Relay {
@@ -69,7 +70,7 @@ pub struct Shared {
     /// The providers' keys.
     pub secrets: Arc<Secrets>,
     /// Where finished calls are noted.
-    pub access_log: Arc<AccessLog>,
+    pub telemetry: Telemetry,
     /// How many request bytes the process may hold.
     pub budget: BufferBudget,
     /// What the process was started with.
@@ -86,14 +87,14 @@ pub struct Settings {
 }
 
 impl Relay {
-    /// Answers one request; never fails. Dropped on the way, the provider's connection is closed, what the call
+    /// Answers one request of a caller at `from`; never fails. Dropped on the way, the provider's connection is closed, what the call
     /// held is given back, and the call is noted as left by its caller.
-    pub async fn handle<B>(self: Arc<Self>, request: Request<B>, loopback: bool) -> Response<RelayBody>
+    pub async fn handle<B>(self: Arc<Self>, request: Request<B>, from: IpAddr) -> Response<RelayBody>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<receive::BoxError>,
     {
-        let mut call = Call::begin(&self, &request);
+        let mut call = Call::begin(&self, &request, from);
         let Some(snapshot) = self.shared.store.load() else {
             let refusal = Refusal::new(Cause::NoProviderAvailable, "egret has no valid policy yet.");
             return answer::refuse(call, None, &refusal);
@@ -101,7 +102,7 @@ impl Relay {
         call.under(&snapshot);
         let (head, body) = request.into_parts();
         let mut body = pin!(body);
-        match self.answer(&mut call, &snapshot, &head, body.as_mut(), loopback).await {
+        match self.answer(&mut call, &snapshot, &head, body.as_mut(), from).await {
             Ok(Reply::Own(body)) => answer::own(call, &snapshot, body),
             Ok(Reply::Relayed(relayed)) => relayed.send(call, &snapshot),
             Err(refusal) => {
@@ -121,15 +122,15 @@ impl Relay {
         snapshot: &Snapshot,
         head: &Parts,
         body: Pin<&mut B>,
-        loopback: bool,
+        from: IpAddr,
     ) -> Result<Reply, Refusal>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<receive::BoxError>,
     {
         let operation = operation::find(&head.method, head.uri.path())?;
-        call.asks_for(operation.name());
-        let origin = Origin { loopback, stamp: self.shared.settings.stamp.as_ref() };
+        call.asks_for(operation);
+        let origin = Origin { loopback: from.is_loopback(), stamp: self.shared.settings.stamp.as_ref() };
         let principal = authenticate::authenticate(snapshot, &head.headers, origin)?;
         call.comes_from(&principal);
         let api = match operation {
@@ -145,6 +146,7 @@ impl Relay {
         call.note(|record| {
             record.stream = asked.facts.stream;
             record.bytes_in = asked.body().len() as u64;
+            record.waited = asked.waited;
         });
         let candidates = route::route(snapshot, &principal, &asked.model(), api)?;
         call.note(|record| record.route = Some(candidates.route.id.clone()));

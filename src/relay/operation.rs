@@ -25,6 +25,18 @@ impl Operation<'_> {
             Self::ListModels | Self::ShowModel(_) => "models",
         }
     }
+
+    /// Method and path's pattern: the name of its span.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Relay(Api::Chat) => "POST /v1/chat/completions",
+            Self::Relay(Api::Completions) => "POST /v1/completions",
+            Self::Relay(Api::Embeddings) => "POST /v1/embeddings",
+            Self::Relay(Api::Responses) => "POST /v1/responses",
+            Self::ListModels => "GET /v1/models",
+            Self::ShowModel(_) => "GET /v1/models/{id}",
+        }
+    }
 }
 
 /// Reads method and path; a refusal where nothing is served there.

@@ -37,6 +37,8 @@ pub(super) struct Asked {
     pub(super) api: Api,
     /// What the body says, and where.
     pub(super) facts: RequestFacts,
+    /// How long the body took to come.
+    pub(super) waited: Duration,
     body: Buffered,
 }
 
@@ -66,10 +68,12 @@ where
     expect_json(headers)?;
     let max_body = relay.shared.settings.max_body;
     let reading = pin!(read_capped(body, max_body, &relay.shared.budget));
-    let reading = relay.timers.until(relay.clock.now() + ARRIVAL, reading);
+    let began = relay.clock.now();
+    let reading = relay.timers.until(began + ARRIVAL, reading);
     let body = reading.await.map_err(|Late| too_slow())?.map_err(|error| unreadable(&error, max_body))?;
+    let waited = relay.clock.now() - began;
     let facts = edit::read(api, body.bytes()).map_err(|fault| unfit(&fault))?;
-    Ok(Asked { api, facts, body })
+    Ok(Asked { api, facts, waited, body })
 }
 
 /// Reads what is left of a refused request's body and drops it, within bounds.

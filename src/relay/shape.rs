@@ -14,6 +14,7 @@ use crate::dialect::provider::{AuthHeader, StreamUsage};
 use crate::net::headers;
 use crate::policy::snapshot::{Model, Provider};
 use crate::secret::{HeaderForm, Secrets};
+use crate::telemetry::context::{Parent, TRACEPARENT, TRACESTATE};
 
 /// What providers see of us; the caller's own is its app's business.
 static USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("egret/", env!("CARGO_PKG_VERSION")));
@@ -46,6 +47,7 @@ pub(super) fn request(
     asked: &Asked,
     target: &Model,
     from_caller: &HeaderMap,
+    traceparent: Option<&HeaderValue>,
     secrets: &Secrets,
 ) -> Result<Request<Full<Bytes>>, Failure> {
     let provider = &target.provider;
@@ -55,6 +57,9 @@ pub(super) fn request(
     let mut to_provider = headers::to_provider(from_caller, &USER_AGENT);
     to_provider.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     authorize(&mut to_provider, provider, secrets)?;
+    if let Some(traceparent) = traceparent {
+        trace(&mut to_provider, traceparent, from_caller);
+    }
     if provider.mock.is_some() {
         let faults = HeaderName::from_static(crate::mock::FAULT_HEADER);
         if let Some(value) = from_caller.get(&faults) {
@@ -63,6 +68,17 @@ pub(super) fn request(
     }
     *request.headers_mut() = to_provider;
     Ok(request)
+}
+
+/// The span in which the provider is called, and what vendors have added to the trace; never baggage.
+fn trace(to_provider: &mut HeaderMap, traceparent: &HeaderValue, from_caller: &HeaderMap) {
+    to_provider.insert(TRACEPARENT, traceparent.clone());
+    if Parent::of(from_caller).is_none() {
+        return;
+    }
+    for state in from_caller.get_all(TRACESTATE) {
+        to_provider.append(TRACESTATE, state.clone());
+    }
 }
 
 fn body(asked: &Asked, target: &Model) -> Bytes {

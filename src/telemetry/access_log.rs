@@ -40,6 +40,7 @@ const LAST: Duration = Duration::from_secs(1);
 /// |---|---|
 /// | `timestamp` | when the call ended: RFC 3339, UTC, milliseconds |
 /// | `request_id`, `caller_request_id` | our id, as in `x-request-id`; the caller's own |
+/// | `trace_id` | the trace of a sampled call |
 /// | `tenant`, `user`, `app`, `key` | who called; `key` is the key's name |
 /// | `api`, `route`, `model`, `provider` | what was asked for, and who answered or was tried last |
 /// | `stream` | whether a stream was asked for |

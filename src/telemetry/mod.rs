@@ -1,4 +1,45 @@
-//! What operators see of calls: takes finished records, formats them off the call's path.
+//! What operators see of calls: takes finished records, and hands them on off the call's path.
 
 pub mod access_log;
+pub mod context;
+pub mod otlp;
 pub mod record;
+pub mod sampler;
+pub mod semconv;
+pub mod spans;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access_log::AccessLog;
+use record::CallRecord;
+use spans::Spans;
+
+/// Where finished calls are noted.
+#[derive(Debug, Default)]
+pub struct Telemetry {
+    /// One line each.
+    pub access_log: Arc<AccessLog>,
+    /// Their spans; none where traces go nowhere.
+    pub spans: Option<Spans>,
+}
+
+impl Telemetry {
+    /// Notes a finished call. Nothing here waits, and no call is held up: where there is no room, it is dropped and
+    /// counted.
+    pub fn note(&self, record: CallRecord) {
+        self.access_log.push(&record);
+        if let Some(spans) = &self.spans {
+            spans.push(record);
+        }
+    }
+
+    /// Exports what waits, for at most about `limit`. Blocks; what is noted afterwards is lost.
+    pub fn end(&self, limit: Duration) {
+        if let Some(spans) = &self.spans
+            && let Err(error) = spans.shutdown(limit)
+        {
+            tracing::warn!(%error, "the last spans were not exported");
+        }
+    }
+}

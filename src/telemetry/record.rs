@@ -1,7 +1,11 @@
 //! What is known of a call once it has ended.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Method, Version};
+use opentelemetry::trace::{SpanId, TraceId, TraceState};
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
@@ -29,10 +33,6 @@ pub struct CallRecord {
     pub api: Option<&'static str>,
     /// The name asked for, where the policy knows it: a name that it does not know may be anything.
     pub route: Option<RouteId>,
-    /// The model that answered, or was tried last.
-    pub model: Option<ModelId>,
-    /// Its provider.
-    pub provider: Option<ProviderId>,
     /// Whether a stream was asked for.
     pub stream: bool,
     /// The status that the caller saw; 499 where the caller left before one was sent.
@@ -43,12 +43,17 @@ pub struct CallRecord {
     pub refusal: Option<&'static str>,
     /// Every try, in order.
     pub attempts: SmallVec<[AttemptRecord; 2]>,
+    /// Targets that were not tried, in order.
+    pub passed_over: Vec<PassedOver>,
     /// Tokens, where the provider reported them.
     pub usage: Option<Usage>,
     /// From the request's head to the end of the answer.
     pub duration: Duration,
     /// From the request's head to the first byte of the answer.
     pub first_byte: Option<Duration>,
+    /// How much of the time to the first byte the call waited for others: for the request's body, and for providers from
+    /// the moment a request is handed to the connection to the part of the answer that has to be known.
+    pub waited: Duration,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -57,6 +62,8 @@ pub struct CallRecord {
     pub policy: Option<[u8; 12]>,
     /// The provider's own id of the request.
     pub upstream_request_id: Option<Box<str>>,
+    /// What only spans tell; none of calls that are not sampled.
+    pub trace: Option<Box<Trace>>,
 }
 
 impl CallRecord {
@@ -72,35 +79,104 @@ impl CallRecord {
             key: None,
             api: None,
             route: None,
-            model: None,
-            provider: None,
             stream: false,
             status: 0,
             outcome: "",
             refusal: None,
             attempts: SmallVec::new(),
+            passed_over: Vec::new(),
             usage: None,
             duration: Duration::ZERO,
             first_byte: None,
+            waited: Duration::ZERO,
             bytes_in: 0,
             bytes_out: 0,
             policy: None,
             upstream_request_id: None,
+            trace: None,
         }
     }
+
+    /// Where the answer came from, or was looked for last.
+    pub fn destination(&self) -> Option<&Destination> {
+        self.attempts.last().map(|attempt| &*attempt.destination)
+    }
+
+    /// Time in egret up to the first byte of the answer, apart from waiting for others; none of a call that has no
+    /// answer.
+    pub fn overhead(&self) -> Option<Duration> {
+        self.first_byte.map(|first_byte| first_byte.saturating_sub(self.waited))
+    }
+}
+
+/// A model at a provider, as records name it. Made once per policy, so that a call copies no name.
+#[derive(Debug)]
+pub struct Destination {
+    /// The provider's key in the policy.
+    pub provider: ProviderId,
+    /// The provider's name by the GenAI conventions (`gen_ai.provider.name`).
+    pub convention: Arc<str>,
+    /// The model's key in the policy.
+    pub model: ModelId,
+    /// The provider's name for the model.
+    pub name: Arc<str>,
+    /// Host and port; none of a scripted provider.
+    pub server: Option<(Arc<str>, u16)>,
 }
 
 /// One try at one target.
 #[derive(Clone, Debug)]
 pub struct AttemptRecord {
-    /// The target's provider.
-    pub provider: ProviderId,
-    /// The target.
-    pub model: ModelId,
-    /// How it ended: `answered`, `error_status`, `connect`, `answer_timeout`, ..
+    /// Where it went.
+    pub destination: Arc<Destination>,
+    /// How it ended: `answered`, `error_status`, `connect`, `answer_timeout`, ..; `abandoned` where the caller left first.
     pub outcome: &'static str,
     /// The provider's status, where one came.
     pub status: Option<u16>,
+    /// When it began, from the call's start.
+    pub began: Duration,
     /// How long it took until its outcome was known.
     pub duration: Duration,
+    /// How long it took to its end: of a stream, to the end of the stream.
+    pub lasted: Duration,
+    /// Of a stream that began: how long its first event took.
+    pub first_chunk: Option<Duration>,
+    /// The id of its span; invalid where the call is not sampled.
+    pub span: SpanId,
+}
+
+/// A target that was not tried.
+#[derive(Clone, Debug)]
+pub struct PassedOver {
+    /// Where the call would have gone.
+    pub destination: Arc<Destination>,
+    /// Why it did not: `limit`, `field_not_allowed`.
+    pub reason: &'static str,
+    /// When, from the call's start.
+    pub at: Duration,
+}
+
+/// What only the spans of a sampled call tell.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// The trace: the caller's, or one that begins here and has the call's own id.
+    pub id: TraceId,
+    /// The call's own span.
+    pub span: SpanId,
+    /// The caller's span.
+    pub parent: Option<SpanId>,
+    /// The caller's `tracestate`.
+    pub state: TraceState,
+    /// The request's method.
+    pub method: Method,
+    /// The request's path, without its query.
+    pub path: Box<str>,
+    /// Method and path's pattern, where one is served there: `POST /v1/chat/completions`.
+    pub title: Option<&'static str>,
+    /// The request's version of HTTP.
+    pub version: Version,
+    /// What the caller calls itself.
+    pub user_agent: Option<Box<str>>,
+    /// Where the caller is.
+    pub client: Option<IpAddr>,
 }

@@ -1,12 +1,16 @@
 //! `models:`: providers found, prices put in order.
 
+use std::sync::Arc;
+
 use super::documents::Section;
 use super::names::Known;
 use super::not_zero;
 use crate::ids::{ModelId, ProviderId};
+use crate::net::endpoint::Endpoint;
 use crate::policy::diagnostic::{Findings, Span};
 use crate::policy::snapshot::{Model, Price, Provider};
 use crate::policy::spec::{self, At};
+use crate::telemetry::record::Destination;
 
 pub(super) fn compile(
     written: &Section<spec::Model>,
@@ -52,11 +56,20 @@ fn model(
     let skills = spec.skills.as_ref().and_then(|skills| skills.value.as_ref());
     let skills = skills.into_iter().flatten().filter_map(|skill| skill.value.as_deref().map(Box::from));
     let prices = spec.price.as_ref().and_then(|price| price.value.as_ref());
+    let (id, provider, name_there) = (ModelId::from(name), provider?, name_there?);
+    let destination = Destination {
+        provider: provider.id.clone(),
+        convention: Arc::clone(&provider.convention),
+        model: id.clone(),
+        name: Arc::clone(&name_there),
+        server: server(&provider.endpoint),
+    };
     Some(Model {
-        id: ModelId::from(name),
+        id,
         header: super::header(name),
-        provider: provider?,
-        name: name_there?,
+        provider,
+        name: name_there,
+        destination: Arc::new(destination),
         context_tokens,
         max_output_tokens,
         skills: skills.collect(),
@@ -65,12 +78,20 @@ fn model(
 }
 
 /// The provider's own name goes into a JSON body as it is: providers use more signs than policies do.
-fn name_at_provider(text: &str, at: Span, found: &mut Findings<'_>) -> Option<Box<str>> {
+fn name_at_provider(text: &str, at: Span, found: &mut Findings<'_>) -> Option<Arc<str>> {
     let fits = (1..=256).contains(&text.len()) && !text.chars().any(|c| c.is_control() || c.is_whitespace());
     if !fits {
         found.error(at, "a model's name has 1 to 256 characters and no spaces");
     }
     fits.then(|| text.into())
+}
+
+/// What spans name as the server: of a scripted provider nothing.
+fn server(endpoint: &Endpoint) -> Option<(Arc<str>, u16)> {
+    match endpoint {
+        Endpoint::Http(at) => Some((Arc::from(&*at.host), at.port)),
+        Endpoint::Memory(_) => None,
+    }
 }
 
 /// The prices by the day from which they hold, the one that always held first.

@@ -70,6 +70,7 @@ impl One<'_> {
             id: ProviderId::from(self.name),
             header: super::header(self.name),
             dialect: dialect?,
+            convention: preset.map_or(self.name, |preset| preset.convention).into(),
             targets: Targets::at(&endpoint),
             endpoint,
             mock: mock?.map(Arc::new),
@@ -77,6 +78,7 @@ impl One<'_> {
             key: key?,
             apis: apis?.or_else(|| preset.map(|preset| preset.apis)).unwrap_or(ApiSet::of(&Api::ALL)),
             stream_usage: self.stream_usage(preset)?,
+            propagate_trace: self.spec.propagate_trace.as_ref().and_then(|at| at.value).unwrap_or(false),
             forward: forward?,
         })
     }

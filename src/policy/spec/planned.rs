@@ -35,10 +35,7 @@ const FIELDS: &[(&str, &[Field])] = &[
             adds("onAllOpen"),
         ],
     ),
-    (
-        "Provider",
-        &[decides("keys"), adds("limits"), adds("breaker"), adds("retryBudget"), adds("propagateTrace")],
-    ),
+    ("Provider", &[decides("keys"), adds("limits"), adds("breaker"), adds("retryBudget")]),
     ("Model", &[adds("accepts"), adds("reserveOutput"), adds("estimate")]),
     (
         "Route",

@@ -28,6 +28,10 @@ pub struct Provider {
     /// Fields of a request's body that may name another model, address or stored prompt, and are let through to this
     /// provider all the same: `forward: [models, provider]`. Default: none; such fields are refused.
     pub forward: Option<At<Vec<At<String>>>>,
+    /// Whether it is told of the trace that a call belongs to, by the W3C headers `traceparent` and `tracestate`:
+    /// `propagateTrace: true`, for a model server of your own that continues traces. Baggage is never sent. Default:
+    /// false, since the ids of your traces are no business of others.
+    pub propagate_trace: Option<At<bool>>,
     /// A scripted provider inside egret, in place of an address: `mock: { says: "Hello." }`. Needs `allowMock: true`.
     pub mock: Option<At<Mock>>,
 }

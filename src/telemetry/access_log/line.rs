@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use opentelemetry::trace::TraceId;
+
 use crate::clock::Timestamp;
 use crate::telemetry::record::{AttemptRecord, CallRecord};
 use crate::usage::Usage;
@@ -62,14 +64,18 @@ fn timestamp(text: &mut String, date: &str, ended: Timestamp) {
 fn append(mut line: Object<'_>, record: &CallRecord) {
     line.word(key!("request_id"), str::from_utf8(&record.id.hex()).ok());
     line.name(key!("caller_request_id"), record.caller_id.as_deref());
+    if let Some(trace) = &record.trace {
+        line.key(key!("trace_id"));
+        trace_id(line.text, trace.id);
+    }
     line.name(key!("tenant"), record.tenant.as_ref().map(|id| id.as_str()));
     line.name(key!("user"), record.user.as_ref().map(|id| id.as_str()));
     line.name(key!("app"), record.app.as_ref().map(|id| id.as_str()));
     line.name(key!("key"), record.key.as_ref().map(|name| name.as_str()));
     line.word(key!("api"), record.api);
     line.name(key!("route"), record.route.as_ref().map(|id| id.as_str()));
-    line.name(key!("model"), record.model.as_ref().map(|id| id.as_str()));
-    line.name(key!("provider"), record.provider.as_ref().map(|id| id.as_str()));
+    line.name(key!("model"), record.destination().map(|at| at.model.as_str()));
+    line.name(key!("provider"), record.destination().map(|at| at.provider.as_str()));
     line.flag(key!("stream"), record.stream);
     line.number(key!("status"), record.status.into());
     line.word(key!("outcome"), Some(record.outcome));
@@ -90,6 +96,11 @@ fn append(mut line: Object<'_>, record: &CallRecord) {
     line.close();
 }
 
+/// 32 hex digits.
+fn trace_id(text: &mut String, id: TraceId) {
+    let _ = write!(text, "\"{id}\"");
+}
+
 fn attempts(line: &mut Object<'_>, attempts: &[AttemptRecord]) {
     line.key(key!("attempts"));
     line.text.push('[');
@@ -98,8 +109,8 @@ fn attempts(line: &mut Object<'_>, attempts: &[AttemptRecord]) {
             line.text.push(',');
         }
         let mut object = Object::open(line.text, key!("provider"));
-        quoted(object.text, attempt.provider.as_str());
-        object.name(key!("model"), Some(attempt.model.as_str()));
+        quoted(object.text, attempt.destination.provider.as_str());
+        object.name(key!("model"), Some(attempt.destination.model.as_str()));
         object.word(key!("outcome"), Some(attempt.outcome));
         if let Some(status) = attempt.status {
             object.number(key!("status"), status.into());

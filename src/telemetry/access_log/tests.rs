@@ -1,9 +1,10 @@
+use opentelemetry::trace::SpanId;
 use smallvec::smallvec;
 
 use super::*;
 use crate::clock::Timestamp;
 use crate::ids::RequestId;
-use crate::telemetry::record::AttemptRecord;
+use crate::telemetry::record::{AttemptRecord, Destination};
 use crate::units::Tokens;
 use crate::usage::Usage;
 
@@ -19,31 +20,41 @@ fn refused() -> CallRecord {
         key: None,
         api: None,
         route: None,
-        model: None,
-        provider: None,
         stream: false,
         status: 401,
         outcome: "refused",
         refusal: Some("invalid_api_key"),
         attempts: smallvec![],
+        passed_over: Vec::new(),
         usage: None,
         duration: Duration::from_micros(7),
         first_byte: None,
+        waited: Duration::ZERO,
         bytes_in: 0,
         bytes_out: 120,
         policy: Some(*b"0123456789ab"),
         upstream_request_id: None,
+        trace: None,
     }
 }
 
 /// A call of which everything is known.
 fn answered() -> CallRecord {
     let attempt = |provider: &str, outcome, status, millis| AttemptRecord {
-        provider: provider.into(),
-        model: "gpt".into(),
+        destination: Arc::new(Destination {
+            provider: provider.into(),
+            convention: provider.into(),
+            model: "gpt".into(),
+            name: "gpt".into(),
+            server: None,
+        }),
         outcome,
         status,
+        began: Duration::ZERO,
         duration: Duration::from_millis(millis),
+        lasted: Duration::from_millis(millis),
+        first_chunk: None,
+        span: SpanId::INVALID,
     };
     CallRecord {
         ended: "2026-11-20T18:42:32.123999999Z".parse().unwrap(),
@@ -55,8 +66,6 @@ fn answered() -> CallRecord {
         key: Some("ci".into()),
         api: Some("chat"),
         route: Some("fast".into()),
-        model: Some("gpt".into()),
-        provider: Some("openai".into()),
         stream: true,
         status: 200,
         outcome: "answered",
@@ -65,6 +74,7 @@ fn answered() -> CallRecord {
             attempt("azure", "connect", None, 3),
             attempt("openai", "answered", Some(200), 1_040)
         ],
+        passed_over: Vec::new(),
         usage: Some(Usage {
             input: Tokens(10),
             cache_read: Tokens(5),
@@ -73,10 +83,12 @@ fn answered() -> CallRecord {
         }),
         duration: Duration::from_micros(1_234_567),
         first_byte: Some(Duration::from_micros(450_001)),
+        waited: Duration::from_micros(449_000),
         bytes_in: 812,
         bytes_out: 9_001,
         policy: Some(*b"0123456789ab"),
         upstream_request_id: Some("req_9".into()),
+        trace: None,
     }
 }
 

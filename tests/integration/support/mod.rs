@@ -17,6 +17,7 @@ use egret::clock::{Clock, Timestamp};
 use egret::environment::Environment;
 use egret::ids::TenantId;
 use egret::mock::Seen;
+use egret::net::tls::LazyTls;
 use egret::policy::load::Sources;
 use egret::policy::store::ReloadResult;
 use egret::policy::watch::Loaded;
@@ -25,6 +26,8 @@ use egret::random::Random;
 use egret::relay::{Relay, Settings};
 use egret::server::{self, Peer, serve_io};
 use egret::tasks::Tasks;
+use egret::telemetry::Telemetry;
+use egret::telemetry::spans::Spans;
 use http::Request;
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -54,12 +57,13 @@ pub(crate) struct Start {
     pub(crate) stamp: Option<TenantId>,
     pub(crate) max_body: usize,
     pub(crate) max_buffered: usize,
+    pub(crate) spans: Option<Spans>,
 }
 
 impl Default for Start {
     fn default() -> Self {
         let (max_body, max_buffered) = (32 << 20, 48 << 20);
-        Self { environment: Environment::given([]), stamp: None, max_body, max_buffered }
+        Self { environment: Environment::given([]), stamp: None, max_body, max_buffered, spans: None }
     }
 }
 
@@ -72,8 +76,9 @@ impl Start {
     pub(crate) fn proxy(self, policy: &str) -> Proxy {
         let at: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
         let settings = Settings { max_body: self.max_body, stamp: self.stamp };
-        let state =
-            State::new(&self.environment, Clock::standing(at), settings, self.max_buffered, None).unwrap();
+        let (clock, tls) = (Clock::standing(at), LazyTls::new(None).unwrap());
+        let telemetry = Telemetry { spans: self.spans, ..Telemetry::default() };
+        let state = State::new(&self.environment, clock, settings, self.max_buffered, tls, telemetry);
         state.begin(Loaded { snapshot: compiled(policy), warnings: Vec::new() });
         let relay = state.relay(Random::seeded(7));
         Proxy { state: Arc::new(state), relay, callers: Tasks::new() }
@@ -142,7 +147,7 @@ impl Proxy {
     /// The lines of the access log since the last time it was asked.
     pub(crate) fn log_text(&self) -> String {
         let mut text = Vec::new();
-        self.state.shared.access_log.drain_to(&mut text).unwrap();
+        self.state.shared.telemetry.access_log.drain_to(&mut text).unwrap();
         String::from_utf8(text).unwrap()
     }
 
@@ -196,7 +201,7 @@ impl Proxy {
         let (caller, server) = tokio::io::duplex(PIPE);
         let relay = Arc::clone(&self.relay);
         let service = move |request: Request<Incoming>, peer: Peer| {
-            Arc::clone(&relay).handle(request, peer.is_loopback())
+            Arc::clone(&relay).handle(request, peer.address.ip())
         };
         let (drain, tasks) = (self.state.drain.clone(), self.callers.clone());
         let settings = server::Settings::default();

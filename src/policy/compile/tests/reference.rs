@@ -25,17 +25,7 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ),
     (
         "providers",
-        &[
-            "anthropic",
-            "anthropic",
-            "anthropic",
-            "gemini",
-            "propagateTrace",
-            "keys",
-            "limits",
-            "breaker",
-            "retryBudget",
-        ],
+        &["anthropic", "anthropic", "anthropic", "gemini", "keys", "limits", "breaker", "retryBudget"],
     ),
     ("models", &["reserveOutput", "estimate", "accepts"]),
     (
