@@ -7,6 +7,7 @@ mod scanner;
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::str::FromStr;
 
 pub(crate) use self::scanner::Scanner;
 
@@ -55,7 +56,7 @@ pub(crate) struct Key<'a> {
 /// A member of an object.
 #[derive(Clone)]
 pub(crate) struct Member<'a> {
-    key: Key<'a>,
+    pub(crate) key: Key<'a>,
     pub(crate) value: Value<'a>,
 }
 
@@ -97,6 +98,35 @@ impl<'a> Value<'a> {
     /// Its elements; none where it is no array.
     pub(crate) fn elements(&self) -> Elements<'a> {
         Elements(self.inside(Kind::Array))
+    }
+
+    /// The value of its last member of this name, the one that JSON readers keep.
+    pub(crate) fn member(&self, name: &str) -> Option<Self> {
+        self.members().filter(|member| member.is(name)).last().map(|member| member.value)
+    }
+
+    /// The number, as far as the type holds it; none where it is no number.
+    pub(crate) fn number<N: FromStr>(&self) -> Option<N> {
+        if self.kind != Kind::Number {
+            return None;
+        }
+        std::str::from_utf8(self.raw()).ok()?.parse().ok()
+    }
+
+    /// The text, its escapes resolved, where it is a string of at most so many ASCII characters.
+    pub(crate) fn short_text(&self, longest: usize) -> Option<Cow<'a, str>> {
+        // Every character may be written as `\u0000`.
+        if self.kind != Kind::String || self.range.len() > longest * 6 + 2 {
+            return None;
+        }
+        Some(unquoted(self.raw())).filter(|text| text.len() <= longest && text.is_ascii())
+    }
+
+    /// The one of these words that it is, where it is a string.
+    pub(crate) fn one_of(&self, words: &[&'static str]) -> Option<&'static str> {
+        let longest = words.iter().map(|word| word.len()).max()?;
+        let text = self.short_text(longest)?;
+        words.iter().copied().find(|word| *word == text)
     }
 
     /// Whether it is `""`, `[]`, `{}` or null: there, but saying nothing.

@@ -103,6 +103,24 @@ fn members_and_elements_stand_where_they_stand() {
     assert_eq!(members[1].value.members().count(), 0);
 }
 
+#[test]
+fn a_value_gives_its_number_its_text_and_its_last_member() {
+    let text = br#"{"n":7,"n":-3,"f":0.5,"s":"l\u006fw","long":"lower","e":"\u00e9","a":[]}"#;
+    let object = document(text).unwrap_or_else(|fault| panic!("{fault:?}"));
+    let member = |name| object.member(name).unwrap();
+    assert_eq!(member("n").number::<i64>(), Some(-3));
+    assert_eq!(member("n").number::<u64>(), None);
+    assert_eq!(member("f").number::<f64>(), Some(0.5));
+    assert_eq!(member("s").number::<u64>(), None);
+    assert_eq!(member("s").short_text(3).as_deref(), Some("low"));
+    assert_eq!(member("s").one_of(&["high", "low"]), Some("low"));
+    assert_eq!(member("s").one_of(&["high"]), None);
+    for name in ["long", "e", "n", "a"] {
+        assert_eq!(member(name).short_text(3), None, "{name}");
+    }
+    assert!(object.member("x").is_none() && member("a").member("x").is_none());
+}
+
 proptest! {
     #[test]
     fn judges_any_text_as_serde_json_does(text in r#"[\[\]{}",:\\ untrefalsd0-9.eE+\-\u{0}\n]{0,40}"#) {

@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod models;
+pub mod params;
 pub mod stream;
 pub mod usage;

@@ -88,9 +88,7 @@ fn top_level_at(api: Api, body: &[u8], key: usize) -> Result<Option<Option<Usage
 
 /// By a scan from the beginning; of several the last, as JSON readers do.
 fn top_level(body: &[u8]) -> Option<Value<'_>> {
-    let answer = json::document(body).ok()?;
-    let usage = answer.members().filter(|member| member.is("usage")).last()?;
-    Some(usage.value)
+    json::document(body).ok()?.member("usage")
 }
 
 /// The parts of a `usage` object; none where it is null, or holds no count that we know.
