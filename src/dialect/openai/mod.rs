@@ -1,6 +1,7 @@
 //! OpenAI's dialect.
 
 pub mod error;
+pub mod facts;
 pub mod models;
 pub mod params;
 pub mod stream;

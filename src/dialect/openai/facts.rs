@@ -1,0 +1,131 @@
+//! What an answer says of itself, for the span of a sampled call.
+//!
+//! A scan of its own, made only when asked. What a provider writes is not trusted:
+//! names are short and plain, reasons are of a closed set, and nothing of the answer's content is kept.
+
+use smallvec::SmallVec;
+
+use crate::dialect::Api;
+use crate::dialect::json::{Key, Kind, Scanner, Value};
+
+/// The longest name that is kept.
+const LONGEST_NAME: usize = 128;
+
+/// So many choices are told apart.
+const MOST_CHOICES: usize = 8;
+
+/// What was found so far. Of what is said twice, the last that can be kept counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerFacts {
+    /// The answer's id.
+    pub id: Option<Box<str>>,
+    /// The model that answered, mostly a dated name.
+    pub model: Option<Box<str>>,
+    /// Why each choice ended, in the order of the choices, of the first eight. Known words of chats; `other` for those
+    /// that are not known, and `error` for a choice that ended without, as the conventions want it.
+    pub finish_reasons: SmallVec<[&'static str; 1]>,
+    /// The tier that served the call.
+    pub service_tier: Option<Box<str>>,
+    /// The provider's name for what the model ran on.
+    pub system_fingerprint: Option<Box<str>>,
+}
+
+/// Reads a plain answer. A body that is no JSON object says nothing.
+pub fn in_answer(api: Api, body: &[u8]) -> AnswerFacts {
+    let mut facts = AnswerFacts::default();
+    let mut scanner = Scanner::at(body, 0);
+    let read = scanner.members(|key, scanner| {
+        let value = scanner.value()?;
+        match api {
+            Api::Chat | Api::Completions if key.is("choices") => facts.read_choices(&value),
+            Api::Chat | Api::Completions | Api::Embeddings | Api::Responses => facts.read(api, key, &value),
+        }
+        Ok(())
+    });
+    match read.and_then(|()| scanner.end()) {
+        Ok(()) => facts,
+        Err(_) => AnswerFacts::default(),
+    }
+}
+
+impl AnswerFacts {
+    /// Reads a member of an answer, but for the choices.
+    fn read(&mut self, api: Api, key: &Key<'_>, value: &Value<'_>) {
+        if key.is("id") {
+            keep(&mut self.id, value);
+        } else if key.is("model") {
+            keep(&mut self.model, value);
+        } else if key.is("service_tier") {
+            keep(&mut self.service_tier, value);
+        } else if key.is("system_fingerprint") {
+            keep(&mut self.system_fingerprint, value);
+        } else if api == Api::Responses {
+            self.read_ending(key, value);
+        }
+    }
+
+    fn read_choices(&mut self, choices: &Value<'_>) {
+        let reason_of =
+            |choice: Value<'_>| choice.member("finish_reason").and_then(|reason| chat_reason(&reason));
+        let choices = choices.elements().take(MOST_CHOICES);
+        self.finish_reasons = choices.map(|choice| reason_of(choice).unwrap_or("error")).collect();
+    }
+
+    /// A response has one ending, told by its status; the details say more, before or after it.
+    fn read_ending(&mut self, key: &Key<'_>, value: &Value<'_>) {
+        if key.is("incomplete_details") {
+            if let Some(reason) = value.member("reason").filter(|reason| !reason.is_blank()) {
+                self.finish_reasons = SmallVec::from([detailed_reason(&reason)]);
+            }
+        } else if key.is("status")
+            && let Some(reason) = status_reason(value)
+            && (self.finish_reasons.is_empty() || reason != INCOMPLETE)
+        {
+            self.finish_reasons = SmallVec::from([reason]);
+        }
+    }
+}
+
+/// Why a choice ended; none where it has not, which some servers write as an empty string.
+fn chat_reason(reason: &Value<'_>) -> Option<&'static str> {
+    const KNOWN: [&str; 6] = ["stop", "length", "tool_calls", "content_filter", "function_call", "error"];
+    (!reason.is_blank()).then(|| reason.one_of(&KNOWN).unwrap_or("other"))
+}
+
+/// A response that is incomplete for a reason that is not given, or not known.
+const INCOMPLETE: &str = "other";
+
+/// Why a response with this status ended; none where it goes on.
+fn status_reason(status: &Value<'_>) -> Option<&'static str> {
+    match status.one_of(&["completed", "failed", "in_progress", "queued"]) {
+        Some("completed") => Some("stop"),
+        Some("failed") => Some("error"),
+        Some(_) => None,
+        None => (status.kind == Kind::String).then_some(INCOMPLETE),
+    }
+}
+
+fn detailed_reason(reason: &Value<'_>) -> &'static str {
+    match reason.one_of(&["max_output_tokens", "content_filter"]) {
+        Some("max_output_tokens") => "length",
+        Some(known) => known,
+        None => INCOMPLETE,
+    }
+}
+
+/// Keeps a name in place of what was there, if it is short and of visible ASCII.
+fn keep(place: &mut Option<Box<str>>, name: &Value<'_>) {
+    let Some(name) = name.short_text(LONGEST_NAME) else {
+        return;
+    };
+    // Most events repeat what the first one said.
+    if place.as_deref() != Some(&*name)
+        && !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        *place = Some(name.into());
+    }
+}
+
+#[cfg(test)]
+mod tests;
