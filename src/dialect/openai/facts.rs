@@ -1,7 +1,8 @@
 //! What an answer says of itself, for the span of a sampled call.
 //!
-//! A scan of its own, made only when asked. What a provider writes is not trusted:
-//! names are short and plain, reasons are of a closed set, and nothing of the answer's content is kept.
+//! A scan of its own, made only when asked; streams are read as they pass. What a provider writes is not
+//! trusted: names are short and plain, reasons are of a closed set, and nothing of the answer's content is
+//! kept.
 
 use smallvec::SmallVec;
 
@@ -21,8 +22,8 @@ pub struct AnswerFacts {
     pub id: Option<Box<str>>,
     /// The model that answered, mostly a dated name.
     pub model: Option<Box<str>>,
-    /// Why each choice ended, in the order of the choices, of the first eight. Known words of chats; `other` for those
-    /// that are not known, and `error` for a choice that ended without, as the conventions want it.
+    /// Why each of the first eight choices ended, in their order: a word that chats use, `other` where it is
+    /// not known, or `error` where there is none, as the conventions want it.
     pub finish_reasons: SmallVec<[&'static str; 1]>,
     /// The tier that served the call.
     pub service_tier: Option<Box<str>>,
@@ -49,7 +50,7 @@ pub fn in_answer(api: Api, body: &[u8]) -> AnswerFacts {
 }
 
 impl AnswerFacts {
-    /// Reads a member of an answer, but for the choices.
+    /// Reads a member of an answer, of a chunk of it, or of a response within an event, but for the choices.
     fn read(&mut self, api: Api, key: &Key<'_>, value: &Value<'_>) {
         if key.is("id") {
             keep(&mut self.id, value);
@@ -61,6 +62,43 @@ impl AnswerFacts {
             keep(&mut self.system_fingerprint, value);
         } else if api == Api::Responses {
             self.read_ending(key, value);
+        }
+    }
+
+    /// Reads a chunk of a chat.
+    pub(super) fn read_chunk(&mut self, api: Api, chunk: &Value<'_>) {
+        for member in chunk.members() {
+            if member.is("choices") {
+                member.value.elements().for_each(|choice| self.read_chunk_choice(&choice));
+            } else {
+                self.read(api, &member.key, &member.value);
+            }
+        }
+    }
+
+    /// Reads the response that an event of the Responses API holds.
+    pub(super) fn read_event(&mut self, event: &Value<'_>) {
+        for response in event.members().filter(|member| member.is("response")) {
+            for member in response.value.members() {
+                self.read(Api::Responses, &member.key, &member.value);
+            }
+        }
+    }
+
+    /// The place of a chunk's choice is its index: choices end in any order.
+    fn read_chunk_choice(&mut self, choice: &Value<'_>) {
+        let Some(reason) = choice.member("finish_reason").and_then(|reason| chat_reason(&reason)) else {
+            return;
+        };
+        let index = choice.member("index").map_or(Some(0), |index| index.number::<usize>());
+        let Some(index) = index.filter(|index| *index < MOST_CHOICES) else {
+            return;
+        };
+        if self.finish_reasons.len() <= index {
+            self.finish_reasons.resize(index + 1, "error");
+        }
+        if let Some(place) = self.finish_reasons.get_mut(index) {
+            *place = reason;
         }
     }
 

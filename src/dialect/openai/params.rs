@@ -1,7 +1,7 @@
 //! What a request asks of the model beyond its prompt, for the span of a sampled call.
 //!
-//! A scan of its own, made only when asked. Numbers and known words alone: nothing that a caller could have written
-//! freely leaves the body by this way.
+//! A scan of its own, made only when asked. Numbers and known words alone: nothing that a caller could have
+//! written freely leaves the body by this way.
 
 use crate::dialect::Api;
 use crate::dialect::json::{Key, Scanner, Value};

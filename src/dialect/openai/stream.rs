@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use self::chunk::Noted;
 use crate::dialect::Api;
 use crate::dialect::json::{self, Kind};
+use crate::dialect::openai::facts::AnswerFacts;
 use crate::dialect::sse::{self, EventTooLong, Framer, MAX_EVENT};
 use crate::usage::Usage;
 
@@ -22,6 +23,9 @@ pub struct StreamReader {
     framer: Framer,
     usage: Option<Usage>,
     seen: Seen,
+    /// Kept only of a stream that is observed.
+    facts: Option<Box<AnswerFacts>>,
+    events: u64,
     begun: bool,
     /// The last event was hidden and ended in a CR, perhaps the first half of a CRLF.
     hidden_cr: bool,
@@ -68,9 +72,17 @@ impl StreamReader {
             framer: Framer::default(),
             usage: None,
             seen: Seen::default(),
+            facts: None,
+            events: 0,
             begun: false,
             hidden_cr: false,
         }
+    }
+
+    /// Also notes what the answer says of itself, which costs a little more per event that is scanned.
+    #[must_use]
+    pub fn observing(self) -> Self {
+        Self { facts: Some(Box::default()), ..self }
     }
 
     /// Takes what came and gives what may go on now: whole events in order, perhaps none. The same `Bytes`, not copied,
@@ -112,6 +124,17 @@ impl StreamReader {
         self.usage
     }
 
+    /// What the answer said of itself so far, if it is observed. Choices that have not ended yet have no
+    /// reason, but for those before one that has.
+    pub fn facts(&self) -> Option<&AnswerFacts> {
+        self.facts.as_deref()
+    }
+
+    /// How many events had data, hidden ones among them, `[DONE]` not.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
     /// What was seen so far.
     pub fn seen(&self) -> Seen {
         self.seen
@@ -151,13 +174,15 @@ impl StreamReader {
             return false;
         }
         self.seen.any_event = true;
+        self.events += 1;
         // Of chat and completions only foreign errors have a name; most events begin with their data.
         let name = if event.starts_with(b"data") { None } else { sse::name(event) };
+        let facts = self.facts.as_deref_mut();
         let noted = match self.api {
             Api::Chat | Api::Completions | Api::Embeddings => {
-                chunk::of_chat(self.api, name, &data, self.seen)
+                chunk::of_chat(self.api, name, &data, self.seen, facts)
             }
-            Api::Responses => chunk::of_responses(name, &data),
+            Api::Responses => chunk::of_responses(name, &data, facts),
         };
         self.note(&noted)
     }

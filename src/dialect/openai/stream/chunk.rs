@@ -8,6 +8,7 @@ use memchr::memmem::Finder;
 use super::Seen;
 use crate::dialect::Api;
 use crate::dialect::json::{self, Kind, Member, Value};
+use crate::dialect::openai::facts::AnswerFacts;
 use crate::dialect::openai::usage;
 use crate::usage::Usage;
 
@@ -22,15 +23,26 @@ pub(super) struct Noted {
     pub(super) only_usage: bool,
 }
 
-/// An event of chat or completions. `seen` says what need not be looked for again.
-pub(super) fn of_chat(api: Api, name: Option<&[u8]>, data: &[u8], seen: Seen) -> Noted {
+/// An event of chat or completions. `seen` says what need not be looked for again. Of a stream that is
+/// observed, `facts` learn from what is scanned anyway, and from the end of every choice rather than of the
+/// first alone.
+pub(super) fn of_chat(
+    api: Api,
+    name: Option<&[u8]>,
+    data: &[u8],
+    seen: Seen,
+    facts: Option<&mut AnswerFacts>,
+) -> Noted {
     let mut noted = Noted { error: name == Some(b"error"), ..Noted::default() };
-    if seen.content && !is_suspicious(data, seen) {
+    if seen.content && !is_suspicious(data, seen.finished && facts.is_none()) {
         return noted;
     }
     let Ok(chunk) = json::document(data) else {
         return noted;
     };
+    if let Some(facts) = facts {
+        facts.read_chunk(api, &chunk);
+    }
     let (mut no_choices, mut has_usage) = (false, false);
     for member in chunk.members() {
         if member.is("choices") {
@@ -50,13 +62,13 @@ pub(super) fn of_chat(api: Api, name: Option<&[u8]>, data: &[u8], seen: Seen) ->
 }
 
 /// An event of the Responses API. Its type is the event's name, which not every server writes.
-pub(super) fn of_responses(name: Option<&[u8]>, data: &[u8]) -> Noted {
+pub(super) fn of_responses(name: Option<&[u8]>, data: &[u8], facts: Option<&mut AnswerFacts>) -> Noted {
     let mut noted = Noted::default();
     let kind = name.map(Cow::Borrowed).or_else(|| type_of(data));
     match kind.as_deref() {
-        Some(b"response.completed" | b"response.incomplete") => noted.read_response(data),
+        Some(b"response.completed" | b"response.incomplete") => noted.read_response(data, facts),
         Some(b"response.failed") => {
-            noted.read_response(data);
+            noted.read_response(data, facts);
             noted.error = true;
         }
         Some(b"error") => noted.error = true,
@@ -64,6 +76,12 @@ pub(super) fn of_responses(name: Option<&[u8]>, data: &[u8]) -> Noted {
             noted.content = true;
         }
         Some(_) | None => {
+            // The first events name the response; a stream that is cut has no last one.
+            if let Some(facts) = facts.filter(|facts| facts.id.is_none())
+                && let Ok(event) = json::document(data)
+            {
+                facts.read_event(&event);
+            }
             noted.error = has_key(&WORDS.error, data, is_not_null)
                 && json::document(data).is_ok_and(|event| event.members().any(|member| is_error(&member)));
         }
@@ -96,11 +114,14 @@ impl Noted {
         }
     }
 
-    fn read_response(&mut self, data: &[u8]) {
+    fn read_response(&mut self, data: &[u8], facts: Option<&mut AnswerFacts>) {
         self.finished = true;
         let Ok(event) = json::document(data) else {
             return;
         };
+        if let Some(facts) = facts {
+            facts.read_event(&event);
+        }
         self.usage = event
             .members()
             .filter(|member| member.is("response"))
@@ -138,9 +159,9 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| Words {
 });
 
 /// Whether an event may say more than content. Text cannot look like a key: its quotes have a backslash before them.
-fn is_suspicious(data: &[u8], seen: Seen) -> bool {
+fn is_suspicious(data: &[u8], finished: bool) -> bool {
     has_key(&WORDS.usage, data, |first| first == b'{')
-        || (!seen.finished && has_key(&WORDS.finish_reason, data, is_not_null))
+        || (!finished && has_key(&WORDS.finish_reason, data, is_not_null))
         || has_key(&WORDS.error, data, is_not_null)
 }
 

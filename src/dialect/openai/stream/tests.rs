@@ -25,6 +25,25 @@ fn pass<'a>(api: Api, hide: bool, pieces: impl IntoIterator<Item = &'a [u8]>) ->
     Passed { text: String::from_utf8(out).unwrap(), usage: reader.usage(), seen: reader.seen(), end }
 }
 
+/// What an observed stream said, and how many events it had.
+fn observe<'a>(api: Api, pieces: impl IntoIterator<Item = &'a [u8]>) -> (AnswerFacts, u64) {
+    let mut reader = StreamReader::new(api, true).observing();
+    for piece in pieces {
+        reader.push(Bytes::copy_from_slice(piece)).unwrap();
+    }
+    reader.finish();
+    (reader.facts().unwrap().clone(), reader.events())
+}
+
+fn said(id: &str, model: &str, finish_reasons: &[&'static str]) -> AnswerFacts {
+    AnswerFacts {
+        id: Some(id.into()),
+        model: Some(model.into()),
+        finish_reasons: SmallVec::from_slice(finish_reasons),
+        ..AnswerFacts::default()
+    }
+}
+
 fn usage(input: u64, cache_read: u64, output: u64, reasoning: u64) -> Option<Usage> {
     Some(Usage {
         input: Tokens(input),
@@ -253,6 +272,107 @@ fn an_event_beyond_the_cap_is_an_error_however_it_comes() {
     assert_eq!(reader.push(long.slice(1000..)), Err(EventTooLong));
 }
 
+#[test]
+fn the_samples_say_who_answered_how_it_ended_and_have_so_many_events() {
+    let (chat, response) =
+        (|reasons| said("chatcmpl-S3", "gpt-4.1-2025-04-14", reasons), "gpt-4.1-2025-04-14");
+    let expected = [
+        (chat(&["stop"]), 5),
+        (chat(&["tool_calls"]), 7),
+        (said("ds-1", "deepseek-v4-flash", &["stop"]), 4),
+        (chat(&["stop"]), 3),
+        (chat(&[]), 2),
+        (chat(&[]), 3),
+        (said("resp_S1", response, &["stop"]), 10),
+        (said("resp_S1", response, &["stop"]), 8),
+        (said("resp_S1", response, &[]), 6),
+    ];
+    for ((api, name), expected) in SAMPLES.into_iter().zip(expected) {
+        let stream = samples::openai(name);
+        assert_eq!(observe(api, [&stream[..]]), expected, "{name}");
+        for size in [1, 2, 3, 7, 64, 1000] {
+            assert_eq!(observe(api, stream.chunks(size)), expected, "{name} by {size}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_is_not_observed_has_no_facts_but_counts_its_events() {
+    let mut reader = StreamReader::new(Api::Chat, true);
+    reader.push(Bytes::from(samples::openai("chat.stream.sse"))).unwrap();
+    assert_eq!((reader.facts(), reader.events()), (None, 5));
+}
+
+#[test]
+fn observing_changes_nothing_that_passes() {
+    for (api, name) in SAMPLES {
+        let stream = Bytes::from(samples::openai(name));
+        let (mut plain, mut observed) =
+            (StreamReader::new(api, true), StreamReader::new(api, true).observing());
+        assert_eq!(observed.push(stream.clone()), plain.push(stream), "{name}");
+        assert_eq!((observed.seen(), observed.usage()), (plain.seen(), plain.usage()), "{name}");
+        assert_eq!(observed.finish(), plain.finish(), "{name}");
+    }
+}
+
+#[test]
+fn every_choice_of_a_stream_has_its_reason_in_whatever_order_they_end() {
+    let chunk = |index: u64, reason: serde_json::Value| {
+        event(&json!({ "id": "a", "model": "m", "choices": [
+            { "index": index, "delta": { "content": "x" }, "finish_reason": reason }] }))
+    };
+    let stream = [
+        chunk(0, json!(null)),
+        chunk(2, json!("length")),
+        chunk(0, json!("stop")),
+        // A server that repeats itself ends no further choice.
+        chunk(0, json!("stop")),
+        chunk(8, json!("stop")),
+        chunk(u64::MAX, json!("stop")),
+    ];
+    let facts = said("a", "m", &["stop", "error", "length"]);
+    assert_eq!(observe(Api::Chat, [stream.concat().as_bytes()]), (facts, 6));
+    let blank = [chunk(0, json!("")), chunk(0, json!("brief"))].concat();
+    assert_eq!(observe(Api::Chat, [blank.as_bytes()]).0.finish_reasons.as_slice(), ["other"]);
+    let unnumbered = event(&json!({ "choices": [{ "text": "x", "finish_reason": "length" }] }));
+    assert_eq!(observe(Api::Completions, [unnumbered.as_bytes()]).0.finish_reasons.as_slice(), ["length"]);
+}
+
+#[test]
+fn names_that_come_late_are_found_before_the_first_content() {
+    let stream = [
+        event(&json!({ "id": "", "model": "", "choices": [], "prompt_filter_results": [] })),
+        event(&json!({ "id": "a", "model": "m", "service_tier": "flex", "system_fingerprint": "fp",
+            "choices": [{ "delta": { "content": "x" } }] })),
+    ];
+    let expected = AnswerFacts {
+        service_tier: Some("flex".into()),
+        system_fingerprint: Some("fp".into()),
+        ..said("a", "m", &[])
+    };
+    assert_eq!(observe(Api::Chat, [stream.concat().as_bytes()]).0, expected);
+}
+
+#[test]
+fn the_last_event_of_a_response_tells_how_it_ended() {
+    let response = |status: &str, tier: &str, reason: Option<&str>| {
+        let details = reason.map(|reason| json!({ "reason": reason }));
+        json!({ "id": "r", "model": "m", "status": status, "service_tier": tier,
+            "incomplete_details": details, "output": [{ "id": "x" }] })
+    };
+    let begun =
+        event(&json!({ "type": "response.created", "response": response("in_progress", "auto", None) }));
+    for (kind, status, reason, expected) in [
+        ("response.completed", "completed", None, "stop"),
+        ("response.incomplete", "incomplete", Some("max_output_tokens"), "length"),
+        ("response.failed", "failed", None, "error"),
+    ] {
+        let last = event(&json!({ "type": kind, "response": response(status, "default", reason) }));
+        let expected = AnswerFacts { service_tier: Some("default".into()), ..said("r", "m", &[expected]) };
+        assert_eq!(observe(Api::Responses, [begun.as_bytes(), last.as_bytes()]), (expected, 2), "{kind}");
+    }
+}
+
 proptest! {
     #[test]
     fn text_cannot_fake_anything(texts in prop::collection::vec(samples::any_text(), 1..6), key in samples::any_text()) {
@@ -261,16 +381,19 @@ proptest! {
             .map(|text| event(&json!({ "choices": [{ "delta": { "content": text, "x": { key.as_str(): text } } }] })))
             .collect();
         let passed = pass(Api::Chat, true, [stream.as_bytes()]);
-        prop_assert_eq!((passed.usage, passed.end, passed.text), (None, StreamEnd::Cut, stream));
+        prop_assert_eq!((passed.usage, passed.end, &passed.text), (None, StreamEnd::Cut, &stream));
         prop_assert!(!passed.seen.error && !passed.seen.finished);
+        let observed = observe(Api::Chat, [stream.as_bytes()]);
+        prop_assert_eq!(observed, (AnswerFacts::default(), texts.len() as u64));
     }
 
     #[test]
     fn no_bytes_make_it_panic(bytes in r#"(data: |event: |[{}":\[\],\n\r]|"usage"|"error"|\[DONE\]|x){0,40}"#) {
         for api in Api::ALL {
-            let mut reader = StreamReader::new(api, true);
-            let _ = reader.push(Bytes::from(bytes.clone()));
-            let _ = reader.finish();
+            for mut reader in [StreamReader::new(api, true), StreamReader::new(api, true).observing()] {
+                let _ = reader.push(Bytes::from(bytes.clone()));
+                let _ = reader.finish();
+            }
         }
     }
 }
