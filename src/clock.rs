@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::time::Sleep;
 
 pub use jiff::Timestamp;
+pub use jiff::civil::Date;
 pub use tokio::time::Instant;
 
 /// Tells monotonic and civil time. Clones tell the same time.

@@ -23,6 +23,7 @@ pub mod telemetry;
 pub mod dialect;
 pub mod limits;
 pub mod net;
+pub mod pricing;
 // Row 0: vocabulary.
 pub mod clock;
 pub mod environment;
