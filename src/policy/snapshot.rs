@@ -14,6 +14,7 @@ use crate::ids::{AppId, KeyName, ModelId, PlanId, ProviderId, RouteId, TenantId,
 use crate::limits::Rule;
 use crate::mock::Script;
 use crate::net::endpoint::Endpoint;
+use crate::pricing::{Price, Schedule};
 use crate::secret::SecretRef;
 use crate::telemetry::record::Destination;
 
@@ -138,21 +139,22 @@ pub struct Model {
     pub max_output_tokens: Option<u64>,
     /// What it is good at.
     pub skills: Vec<Box<str>>,
-    /// Its prices, by the date from which they hold; shown to callers as written.
-    pub prices: Vec<Price>,
+    /// Its prices, by the day from which they hold.
+    pub prices: Schedule<ListedPrice>,
 }
 
-impl Model {
-    /// The price that holds on a day, written as `2026-01-01`: of those that have begun, the latest.
-    pub fn price_on(&self, day: &str) -> Option<&Price> {
-        let begun = |price: &&Price| price.effective_from.as_deref().is_none_or(|from| from <= day);
-        self.prices.iter().filter(begun).max_by_key(|price| price.effective_from.as_deref())
-    }
-}
-
-/// A model's price from a date on: US dollars per million tokens, decimal strings as written.
+/// A model's price: what is charged, and what is shown to callers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Price {
+pub struct ListedPrice {
+    /// What is charged.
+    pub price: Price,
+    /// How it was written.
+    pub written: WrittenPrice,
+}
+
+/// A price as written: US dollars per million tokens, decimal strings. What was not written is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenPrice {
     /// For input.
     pub input: Box<str>,
     /// For output.
@@ -161,8 +163,12 @@ pub struct Price {
     pub cache_read: Option<Box<str>>,
     /// For input written to the provider's cache.
     pub cache_write: Option<Box<str>>,
-    /// The first day on which it holds, `2026-01-01`; none: always.
-    pub effective_from: Option<Box<str>>,
+    /// For reasoning.
+    pub reasoning: Option<Box<str>>,
+    /// For audio input.
+    pub audio_input: Option<Box<str>>,
+    /// For audio output.
+    pub audio_output: Option<Box<str>>,
 }
 
 /// A name that callers may ask for.

@@ -10,7 +10,7 @@ use super::route::{self, may_dispatch};
 use crate::clock::Timestamp;
 use crate::dialect::openai::models::{ModelEntry, PriceEntry, list, one};
 use crate::policy::Snapshot;
-use crate::policy::snapshot::{Principal, Route, Tenant};
+use crate::policy::snapshot::{Principal, Route, Tenant, WrittenPrice};
 
 /// All of them, sorted by name.
 pub(super) fn all(snapshot: &Snapshot, principal: &Principal, now: Timestamp) -> Bytes {
@@ -42,9 +42,6 @@ fn entry<'a>(route: &'a Arc<Route>, tenant: &Tenant, now: Timestamp) -> ModelEnt
         route.targets.iter().filter(|target| may_dispatch(&tenant.access, target)).collect();
     let first = permitted.first().copied().unwrap_or(&route.targets[0]);
     let own = route.id.as_str() == first.id.as_str() && route.targets.len() == 1;
-    // Dates in a policy are days in UTC.
-    let day = now.to_string();
-    let day = day.get(..10).unwrap_or(&day);
     ModelEntry {
         id: route.id.as_str(),
         created: 0,
@@ -52,12 +49,19 @@ fn entry<'a>(route: &'a Arc<Route>, tenant: &Tenant, now: Timestamp) -> ModelEnt
         context_window: first.context_tokens,
         max_output_tokens: first.max_output_tokens,
         skills: &first.skills,
-        price: first.price_on(day).map(|price| PriceEntry {
-            input_per_mtok: &price.input,
-            output_per_mtok: &price.output,
-            cache_read_per_mtok: price.cache_read.as_deref(),
-            cache_write_per_mtok: price.cache_write.as_deref(),
-        }),
+        price: first.prices.at(now).map(|listed| price(&listed.written)),
+    }
+}
+
+fn price(written: &WrittenPrice) -> PriceEntry<'_> {
+    PriceEntry {
+        input_per_mtok: &written.input,
+        output_per_mtok: &written.output,
+        cache_read_per_mtok: written.cache_read.as_deref(),
+        cache_write_per_mtok: written.cache_write.as_deref(),
+        reasoning_per_mtok: written.reasoning.as_deref(),
+        audio_input_per_mtok: written.audio_input.as_deref(),
+        audio_output_per_mtok: written.audio_output.as_deref(),
     }
 }
 

@@ -40,6 +40,15 @@ pub struct PriceEntry<'a> {
     /// For input written to the provider's cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_write_per_mtok: Option<&'a str>,
+    /// For reasoning; none: as output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_per_mtok: Option<&'a str>,
+    /// For audio input; none: as input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_input_per_mtok: Option<&'a str>,
+    /// For audio output; none: as output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_output_per_mtok: Option<&'a str>,
 }
 
 /// The body of `GET /v1/models`.
@@ -110,6 +119,9 @@ mod tests {
                 output_per_mtok: "0.42",
                 cache_read_per_mtok: Some("0.028"),
                 cache_write_per_mtok: None,
+                reasoning_per_mtok: None,
+                audio_input_per_mtok: None,
+                audio_output_per_mtok: None,
             }),
             ..FAST
         };

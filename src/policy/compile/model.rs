@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::documents::Section;
 use super::names::Known;
 use super::not_zero;
+use crate::clock::Date;
 use crate::ids::{ModelId, ProviderId};
 use crate::net::endpoint::Endpoint;
 use crate::policy::diagnostic::{Findings, Span};
-use crate::policy::snapshot::{Model, Price, Provider};
+use crate::policy::snapshot::{ListedPrice, Model, Provider, WrittenPrice};
 use crate::policy::spec::{self, At};
+use crate::pricing::{Price, Schedule};
 use crate::telemetry::record::Destination;
 
 pub(super) fn compile(
@@ -73,7 +75,7 @@ fn model(
         context_tokens,
         max_output_tokens,
         skills: skills.collect(),
-        prices: prices.map(|prices| in_order(prices, found)).unwrap_or_default(),
+        prices: prices.map(|prices| by_day(prices, found)).unwrap_or_default(),
     })
 }
 
@@ -94,38 +96,67 @@ fn server(endpoint: &Endpoint) -> Option<(Arc<str>, u16)> {
     }
 }
 
-/// The prices by the day from which they hold, the one that always held first.
-fn in_order(written: &[At<spec::Price>], found: &mut Findings<'_>) -> Vec<Price> {
-    let mut prices: Vec<(Price, Span)> = Vec::new();
+/// The prices by the day from which they hold.
+fn by_day(written: &[At<spec::Price>], found: &mut Findings<'_>) -> Schedule<ListedPrice> {
+    let mut prices: Vec<(Option<Date>, ListedPrice)> = Vec::new();
+    let mut places: Vec<Span> = Vec::new();
     for at in written {
-        let Some(price) = at.value.as_ref().and_then(|spec| price(spec, found)) else {
+        let Some(spec) = &at.value else {
             continue;
         };
-        let same_day = |(other, _): &&(Price, Span)| other.effective_from == price.effective_from;
-        if let Some((_, first)) = prices.iter().find(same_day) {
-            super::twice("two prices hold from the same day on", at.span, *first, found);
+        let (Some(day), Some(price)) = (first_day(spec, found), price(spec)) else {
+            continue;
+        };
+        if let Some(same) = prices.iter().position(|(other, _)| *other == day) {
+            super::twice("two prices hold from the same day on", at.span, places[same], found);
         }
-        prices.push((price, at.span));
+        prices.push((day, price));
+        places.push(at.span);
     }
-    // Days are written so that their text sorts as they do.
-    prices.sort_by(|(a, _), (b, _)| a.effective_from.cmp(&b.effective_from));
-    prices.into_iter().map(|(price, _)| price).collect()
+    Schedule::new(prices)
 }
 
-fn price(spec: &spec::Price, found: &mut Findings<'_>) -> Option<Price> {
-    let decimal = |at: &At<spec::Decimal>| at.value.as_ref().map(|decimal| decimal.0.clone());
-    let effective_from = spec.effective_from.as_ref().and_then(|at| {
-        // Other readers of YAML take a plain day for a point in time.
-        if found.first_char(at.span).is_some_and(|c| c.is_ascii_digit()) && at.value.is_some() {
-            found.error(at.span, "a day is written in quotes").hint("write \"2026-01-01\"");
-        }
-        at.value.as_ref().map(|date| date.0.clone())
-    });
-    Some(Price {
-        input: decimal(&spec.input)?,
-        output: decimal(&spec.output)?,
-        cache_read: spec.cache_read.as_ref().and_then(decimal),
-        cache_write: spec.cache_write.as_ref().and_then(decimal),
-        effective_from,
+/// None inside where it has always held.
+fn first_day(spec: &spec::Price, found: &mut Findings<'_>) -> Option<Option<Date>> {
+    let Some(at) = &spec.effective_from else {
+        return Some(None);
+    };
+    let day = at.value.as_ref()?;
+    // Other readers of YAML take a plain day for a point in time.
+    if found.first_char(at.span).is_some_and(|c| c.is_ascii_digit()) {
+        found.error(at.span, "a day is written in quotes").hint("write \"2026-01-01\"");
+    }
+    Some(Some(day.0))
+}
+
+fn price(spec: &spec::Price) -> Option<ListedPrice> {
+    let (input, output) = (spec.input.value.as_ref()?, spec.output.value.as_ref()?);
+    let part = |field: &Option<At<spec::Decimal>>| field.as_ref().and_then(|at| at.value.clone());
+    let cache_read = part(&spec.cache_read);
+    let cache_write = part(&spec.cache_write);
+    let reasoning = part(&spec.reasoning);
+    let audio_input = part(&spec.audio_input);
+    let audio_output = part(&spec.audio_output);
+    let amount = |part: &Option<spec::Decimal>| part.as_ref().map(|decimal| decimal.amount);
+    let text = |part: Option<spec::Decimal>| part.map(|decimal| decimal.text);
+    let plain = Price::new(input.amount, output.amount);
+    Some(ListedPrice {
+        price: Price {
+            cache_read: amount(&cache_read).unwrap_or(plain.cache_read),
+            cache_write: amount(&cache_write).unwrap_or(plain.cache_write),
+            reasoning: amount(&reasoning).unwrap_or(plain.reasoning),
+            input_audio: amount(&audio_input).unwrap_or(plain.input_audio),
+            output_audio: amount(&audio_output).unwrap_or(plain.output_audio),
+            ..plain
+        },
+        written: WrittenPrice {
+            input: input.text.clone(),
+            output: output.text.clone(),
+            cache_read: text(cache_read),
+            cache_write: text(cache_write),
+            reasoning: text(reasoning),
+            audio_input: text(audio_input),
+            audio_output: text(audio_output),
+        },
     })
 }

@@ -5,10 +5,12 @@ mod reference;
 mod tenants;
 
 use super::*;
+use crate::clock::Timestamp;
 use crate::dialect::provider::{AuthHeader, StreamUsage};
 use crate::dialect::{Api, ApiSet};
 use crate::mock::script::Fault;
 use crate::policy::diagnostic::Severity;
+use crate::pricing::{PerMillion, Price};
 use crate::secret::SecretRef;
 
 /// A small policy that is good without a warning; tests change one thing.
@@ -263,32 +265,63 @@ fn prices_and_days_are_quoted() {
     );
     assert_eq!(price("inputPerMTok: \"2,00\", outputPerMTok: \"8\""), "this is no price");
     assert_eq!(price("inputPerMTok: \"2\""), "`outputPerMTok` is missing");
+    assert_eq!(price("inputPerMTok: \"10000000\", outputPerMTok: \"8\""), "this price is too large");
+    assert_eq!(
+        price("inputPerMTok: \"2\", outputPerMTok: \"8\", reasoningPerMTok: \"0.0000000001\""),
+        "a price has at most nine digits after the point"
+    );
     let day = |day: &str| price(&format!("inputPerMTok: \"2\", outputPerMTok: \"8\", effectiveFrom: {day}"));
     assert_eq!(day("2026-01-01"), "a day is written in quotes");
     assert_eq!(day("\"2026-02-30\""), "this is no day of the calendar");
 }
 
 #[test]
-fn prices_are_put_in_the_order_of_their_days() {
-    let price = |day: &str| format!("{{ inputPerMTok: \"1\", outputPerMTok: \"1\"{day} }}");
+fn the_price_that_holds_is_the_latest_that_has_begun() {
+    let price = |input: u32, day: &str| format!("{{ inputPerMTok: \"{input}\", outputPerMTok: \"1\"{day} }}");
     let prices = format!(
         "small: {{ price: [{}, {}, {}],",
-        price(", effectiveFrom: \"2026-07-01\""),
-        price(", effectiveFrom: \"2026-01-01\""),
-        price("")
+        price(3, ", effectiveFrom: \"2026-07-01\""),
+        price(2, ", effectiveFrom: \"2026-01-01\""),
+        price(1, "")
     );
     let (snapshot, _) = good(&with("small: {", &prices));
-    let days: Vec<_> =
-        snapshot.models["small"].prices.iter().map(|price| price.effective_from.as_deref()).collect();
-    assert_eq!(days, [None, Some("2026-01-01"), Some("2026-07-01")]);
-
-    let twice = format!("small: {{ price: [{}, {}],", price(""), price(""));
-    assert_eq!(fault_of("small: {", &twice), "two prices hold from the same day on");
     let model = &snapshot.models["small"];
-    let from = |day| model.price_on(day).map(|price| price.effective_from.as_deref());
-    assert_eq!(from("2025-12-31"), Some(None));
-    assert_eq!(from("2026-01-01"), Some(Some("2026-01-01")));
-    assert_eq!(from("2027-01-01"), Some(Some("2026-07-01")));
+    let input_at = |time: &str| model.prices.at(time.parse().unwrap()).map(|listed| &*listed.written.input);
+    assert_eq!(input_at("2025-12-31T23:59:59Z"), Some("1"));
+    assert_eq!(input_at("2026-01-01T00:00:00Z"), Some("2"));
+    assert_eq!(input_at("2026-06-30T23:59:59Z"), Some("2"));
+    assert_eq!(input_at("2027-01-01T00:00:00Z"), Some("3"));
+
+    let twice = format!("small: {{ price: [{}, {}],", price(1, ""), price(2, ""));
+    assert_eq!(fault_of("small: {", &twice), "two prices hold from the same day on");
+}
+
+#[test]
+fn a_price_is_charged_as_it_is_written_and_what_is_not_written_is_as_input_or_output() {
+    let listed = |more: &str| {
+        let price = format!("small: {{ price: [{{ inputPerMTok: \"2.00\", outputPerMTok: \"8\"{more} }}],");
+        let (snapshot, _) = good(&with("small: {", &price));
+        snapshot.models["small"].prices.at(Timestamp::UNIX_EPOCH).unwrap().clone()
+    };
+    let amount = |dollars: &str| dollars.parse::<PerMillion>().unwrap();
+    let plain = listed("");
+    assert_eq!(plain.price, Price::new(amount("2"), amount("8")));
+    assert_eq!((&*plain.written.input, plain.written.reasoning), ("2.00", None));
+
+    let full = listed(concat!(
+        r#", cacheReadPerMTok: "0.50", cacheWritePerMTok: "2.5", reasoningPerMTok: "9.000000001""#,
+        r#", audioInputPerMTok: "40", audioOutputPerMTok: "080.0""#,
+    ));
+    let expected = Price {
+        cache_read: amount("0.5"),
+        cache_write: amount("2.5"),
+        reasoning: amount("9.000000001"),
+        input_audio: amount("40"),
+        output_audio: amount("80"),
+        ..plain.price
+    };
+    assert_eq!(full.price, expected);
+    assert_eq!(full.written.audio_output.as_deref(), Some("080.0"));
 }
 
 #[test]

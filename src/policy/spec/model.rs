@@ -23,7 +23,8 @@ pub struct Model {
     pub price: Option<At<Vec<At<Price>>>>,
 }
 
-/// A price from a date on, in US dollars per million tokens. Quoted, so that no digit is lost.
+/// A price from a date on, in US dollars per million tokens. Quoted, so that no digit is lost. What a call costs
+/// is rounded up once, to a billionth of a dollar.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -39,7 +40,17 @@ pub struct Price {
     /// Input written to the provider's cache: `cacheWritePerMTok: "2.50"`. Default: as input.
     #[serde(rename = "cacheWritePerMTok")]
     pub cache_write: Option<At<Decimal>>,
-    /// The first day on which it holds, quoted: `effectiveFrom: "2026-01-01"`. Default: always.
+    /// Reasoning: `reasoningPerMTok: "10.00"`. Default: as output.
+    #[serde(rename = "reasoningPerMTok")]
+    pub reasoning: Option<At<Decimal>>,
+    /// Audio input: `audioInputPerMTok: "40.00"`. Default: as input.
+    #[serde(rename = "audioInputPerMTok")]
+    pub audio_input: Option<At<Decimal>>,
+    /// Audio output: `audioOutputPerMTok: "80.00"`. Default: as output.
+    #[serde(rename = "audioOutputPerMTok")]
+    pub audio_output: Option<At<Decimal>>,
+    /// The first day on which it holds, in UTC, quoted: `effectiveFrom: "2026-01-01"`. A call costs what held
+    /// when it began. Default: always.
     #[serde(rename = "effectiveFrom")]
     pub effective_from: Option<At<Date>>,
 }

@@ -9,6 +9,9 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::planned;
 use crate::auth::api_key::KeyDigest;
+use crate::clock;
+use crate::pricing::PerMillion;
+use crate::units::AmountFault;
 
 /// A time span: a whole number and a unit, `500ms`, `30s`, `1m`, `2h`, `1d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,20 +57,29 @@ impl FromStr for Per {
 
 /// Money as a decimal number in text, so that no digit is lost: `"2.00"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decimal(pub Box<str>);
+pub struct Decimal {
+    /// As written.
+    pub text: Box<str>,
+    /// What it says of a million tokens.
+    pub amount: PerMillion,
+}
 
 impl FromStr for Decimal {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        let digits =
-            |part: &str, most| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-        // Nine digits are a nano-dollar, the smallest amount that is counted.
-        if digits(whole, 7) && digits(fraction, 9) {
-            return Ok(Self(text.into()));
+        match text.parse() {
+            Ok(amount) => Ok(Self { text: text.into(), amount }),
+            Err(AmountFault::NotDecimal) => Err(format!("this is no price\n{PRICE_HINT}")),
+            // Nine digits are a nano-dollar, the smallest amount that is counted.
+            Err(AmountFault::TooFine) => {
+                Err(format!("a price has at most nine digits after the point\n{PRICE_HINT}"))
+            }
+            Err(AmountFault::TooLarge) => {
+                let below = PerMillion::BELOW;
+                Err(format!("this price is too large\na million tokens cost less than {below} US dollars"))
+            }
         }
-        Err(format!("this is no price\n{PRICE_HINT}"))
     }
 }
 
@@ -75,17 +87,15 @@ const PRICE_HINT: &str = "write US dollars per million tokens: \"2.00\", at most
 
 /// A day: `"2026-01-01"`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Date(pub Box<str>);
+pub struct Date(pub clock::Date);
 
 impl FromStr for Date {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let plain = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-        if plain && text.parse::<jiff::civil::Date>().is_ok() {
-            return Ok(Self(text.into()));
-        }
-        Err(format!("this is no day of the calendar\n{DAY_HINT}"))
+        let day = text.parse().ok().filter(|_| plain);
+        day.map(Self).ok_or_else(|| format!("this is no day of the calendar\n{DAY_HINT}"))
     }
 }
 
@@ -190,8 +200,13 @@ mod tests {
         for right in ["0", "2.00", "0.000000001", "1234567"] {
             assert!(right.parse::<Decimal>().is_ok(), "{right}");
         }
-        for wrong in ["", ".5", "5.", "-1", "1e3", "1,5", "0.0000000001", "12345678", "$2", "٣"] {
-            assert!(wrong.parse::<Decimal>().is_err(), "{wrong}");
+        let fault = |text: &str| text.parse::<Decimal>().unwrap_err().lines().next().unwrap().to_owned();
+        for wrong in ["", ".5", "5.", "-1", "1e3", "1,5", "$2", "٣"] {
+            assert_eq!(fault(wrong), "this is no price", "{wrong}");
+        }
+        assert_eq!(fault("0.0000000001"), "a price has at most nine digits after the point");
+        for large in ["10000000", "12345678", "99999999999999999999.5"] {
+            assert_eq!(fault(large), "this price is too large", "{large}");
         }
     }
 

@@ -115,6 +115,20 @@ fn a_time_without_its_unit() {
 }
 
 #[test]
+fn a_price_in_nano_dollars() {
+    let expected = r#"error: this price is too large
+ --> policy.yaml:7:36
+  |
+7 |   small: { price: [{ inputPerMTok: "2500000000", outputPerMTok: "8" }], provider: openai, name: gpt-small }
+  |                                    ^^^^^^^^^^^^
+  = help: a million tokens cost less than 10000000 US dollars"#;
+    assert_eq!(
+        shown("small: {", "small: { price: [{ inputPerMTok: \"2500000000\", outputPerMTok: \"8\" }],"),
+        expected
+    );
+}
+
+#[test]
 fn a_price_without_quotes() {
     let expected = r#"error: expected a price in quotes, such as "2.00", found a number
  --> policy.yaml:7:36
