@@ -23,6 +23,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MODEL: HeaderName = HeaderName::from_static("x-egret-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-egret-provider");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-egret-attempts");
+const COST_USD: HeaderName = HeaderName::from_static("x-egret-cost-usd");
 const POLICY: HeaderName = HeaderName::from_static("x-egret-policy");
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-egret-upstream-request-id");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -104,10 +105,14 @@ impl Relayed {
             headers.insert(UPSTREAM_REQUEST_ID, id.clone());
         }
         call.note(|record| record.status = status.as_u16());
+        call.served(target);
         let body = match body {
             attempt::AnswerBody::Whole { bytes, usage } => {
                 let now = call.relay.clock.now();
-                call.used(usage);
+                let cost = call.used(usage).map(|cost| HeaderValue::from_str(cost.text().as_str()));
+                if let Some(Ok(cost)) = cost {
+                    headers.insert(COST_USD, cost);
+                }
                 call.sends(bytes.len(), now);
                 call.settle(if status.is_success() { End::Answered } else { End::Returned }, now);
                 RelayBody::Whole(bytes)

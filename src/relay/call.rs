@@ -14,7 +14,7 @@ use opentelemetry::trace::SpanId;
 use super::Relay;
 use super::operation::Operation;
 use super::outcome::Failure;
-use crate::clock::Instant;
+use crate::clock::{Instant, Timestamp};
 use crate::dialect::error::Cause;
 use crate::ids::{LimitKey, RequestId};
 use crate::limits::{Reservation, Standing};
@@ -22,6 +22,7 @@ use crate::policy::Snapshot;
 use crate::policy::snapshot::{Model, Principal};
 use crate::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
 use crate::telemetry::spans;
+use crate::units::NanoUsd;
 use crate::usage::Usage;
 
 /// Callers' own ids; OpenAI's clients send the second.
@@ -35,8 +36,12 @@ pub(super) struct Call {
     pub(super) id: RequestId,
     /// When the request's head had been read.
     pub(super) started: Instant,
+    /// The same in civil time: the call costs what held then.
+    began: Timestamp,
     /// Who is calling, once that is known.
     pub(super) principal: Option<Arc<Principal>>,
+    /// Whose answer the caller gets, once it begins.
+    served_by: Option<Arc<Model>>,
     /// What the call holds of its limits.
     pub(super) held: Option<Reservation>,
     /// The try under way. A caller that leaves now has made its request: it is counted, be it that the connection was
@@ -82,7 +87,9 @@ impl Call {
             relay: Arc::clone(relay),
             id,
             started: relay.clock.now(),
+            began: relay.clock.wall(),
             principal: None,
+            served_by: None,
             held: None,
             trying: None,
             record: Some(Box::new(record)),
@@ -185,9 +192,19 @@ impl Call {
         });
     }
 
-    /// Notes the tokens that the provider reported.
-    pub(super) fn used(&mut self, usage: Option<Usage>) {
-        self.note(|record| record.usage = usage);
+    /// Notes whose answer the caller gets: at its price the call is charged.
+    pub(super) fn served(&mut self, model: Arc<Model>) {
+        self.served_by = Some(model);
+    }
+
+    /// Notes the tokens that the provider reported, and gives what they cost; none where tokens or price are not
+    /// known.
+    pub(super) fn used(&mut self, usage: Option<Usage>) -> Option<NanoUsd> {
+        let record = self.record.as_mut()?;
+        let listed = self.served_by.as_ref().and_then(|model| model.prices.at(self.began));
+        record.usage = usage;
+        record.cost = listed.zip(usage).map(|(listed, usage)| listed.price.of(&usage));
+        record.cost
     }
 
     /// Where the caller stands with the tightest of its request limits.

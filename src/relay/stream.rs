@@ -41,7 +41,7 @@ pin_project_lite::pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             let usage = this.kind.usage();
-            this.call.note(|record| record.usage = usage);
+            this.call.used(usage);
         }
     }
 }

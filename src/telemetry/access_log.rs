@@ -47,6 +47,7 @@ const LAST: Duration = Duration::from_secs(1);
 /// | `status`, `outcome`, `refusal` | the status that the caller saw, how the call ended, the code of our refusal |
 /// | `attempts` | every try: `provider`, `model`, `outcome`, `status`, `ms` |
 /// | `usage` | tokens: the parts that are not zero (`input`, `cache_read`, `cache_write`, `input_audio`, `output`, `reasoning`, `output_audio`; none is in two of them), `total_input`, `total_output`, `total` |
+/// | `cost_usd` | what they cost in US dollars, an exact decimal: at the price of the model that served, as it held when the call began |
 /// | `duration_ms`, `first_byte_ms` | from the request's head to the end, and to the first byte, of the answer |
 /// | `bytes_in`, `bytes_out` | of the bodies |
 /// | `policy` | the revision that decided |

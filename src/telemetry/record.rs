@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::ids::{AppId, KeyName, ModelId, ProviderId, RequestId, RouteId, TenantId, UserId};
+use crate::units::NanoUsd;
 use crate::usage::Usage;
 
 /// One finished call.
@@ -47,6 +48,8 @@ pub struct CallRecord {
     pub passed_over: Vec<PassedOver>,
     /// Tokens, where the provider reported them.
     pub usage: Option<Usage>,
+    /// What they cost, where the model has a price.
+    pub cost: Option<NanoUsd>,
     /// From the request's head to the end of the answer.
     pub duration: Duration,
     /// From the request's head to the first byte of the answer.
@@ -86,6 +89,7 @@ impl CallRecord {
             attempts: SmallVec::new(),
             passed_over: Vec::new(),
             usage: None,
+            cost: None,
             duration: Duration::ZERO,
             first_byte: None,
             waited: Duration::ZERO,

@@ -85,6 +85,10 @@ fn append(mut line: Object<'_>, record: &CallRecord) {
         line.key(key!("usage"));
         parts(line.text, usage);
     }
+    if let Some(cost) = record.cost {
+        line.key(key!("cost_usd"));
+        line.text.push_str(cost.text().as_str());
+    }
     line.millis(key!("duration_ms"), record.duration);
     if let Some(first_byte) = record.first_byte {
         line.millis(key!("first_byte_ms"), first_byte);

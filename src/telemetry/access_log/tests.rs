@@ -5,7 +5,7 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::ids::RequestId;
 use crate::telemetry::record::{AttemptRecord, Destination};
-use crate::units::Tokens;
+use crate::units::{NanoUsd, Tokens};
 use crate::usage::Usage;
 
 /// A call of which as little as possible is known.
@@ -27,6 +27,7 @@ fn refused() -> CallRecord {
         attempts: smallvec![],
         passed_over: Vec::new(),
         usage: None,
+        cost: None,
         duration: Duration::from_micros(7),
         first_byte: None,
         waited: Duration::ZERO,
@@ -81,6 +82,7 @@ fn answered() -> CallRecord {
             output: Tokens(20),
             ..Usage::default()
         }),
+        cost: Some(NanoUsd(123_456)),
         duration: Duration::from_micros(1_234_567),
         first_byte: Some(Duration::from_micros(450_001)),
         waited: Duration::from_micros(449_000),
@@ -143,7 +145,7 @@ fn the_line_of_a_full_record() {
         r#""api":"chat","route":"fast","model":"gpt","provider":"openai","stream":true,"status":200,"#,
         r#""outcome":"answered","attempts":[{"provider":"azure","model":"gpt","outcome":"connect","ms":3.000},"#,
         r#"{"provider":"openai","model":"gpt","outcome":"answered","status":200,"ms":1040.000}],"#,
-        r#""usage":{"input":10,"cache_read":5,"output":20,"total_input":15,"total_output":20,"total":35},"#,
+        r#""usage":{"input":10,"cache_read":5,"output":20,"total_input":15,"total_output":20,"total":35},"cost_usd":0.000123456,"#,
         r#""duration_ms":1234.567,"first_byte_ms":450.001,"bytes_in":812,"bytes_out":9001,"#,
         r#""policy":"0123456789ab","upstream_request_id":"req_9"}"#,
         "\n",
