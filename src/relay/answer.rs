@@ -14,6 +14,7 @@ use super::refusal::{Refusal, SHOULD_RETRY};
 use super::stream::{BrokenOff, Kind, RelayedBody};
 use super::{attempt, rate_headers};
 use crate::clock::Instant;
+use crate::dialect::openai::facts::in_answer;
 use crate::dialect::{Api, Dialect};
 use crate::net::headers;
 use crate::policy::Snapshot;
@@ -109,6 +110,7 @@ impl Relayed {
         let body = match body {
             attempt::AnswerBody::Whole { bytes, usage } => {
                 let now = call.relay.clock.now();
+                call.observes(|| in_answer(self.api, &bytes));
                 let cost = call.used(usage).map(|cost| HeaderValue::from_str(cost.text().as_str()));
                 if let Some(Ok(cost)) = cost {
                     headers.insert(COST_USD, cost);

@@ -46,6 +46,8 @@ pub(super) struct Attempt<'a> {
     pub(super) deadline: Instant,
     /// Whether the provider's own error is wanted when it fails: there is no other candidate.
     pub(super) keep_error: bool,
+    /// Whether spans are to tell of the answer.
+    pub(super) observed: bool,
     /// Since when, and until when, it waited for the provider.
     pub(super) waited: Waited,
 }
@@ -181,6 +183,9 @@ impl Attempt<'_> {
         expect_type(&headers, b"text/event-stream")?;
         let hide = shape::hides_usage(self.asked, &self.target.provider);
         let mut reader = StreamReader::new(self.asked.api, hide);
+        if self.observed {
+            reader = reader.observing();
+        }
         loop {
             let chunk = self.idle(next_data(&mut rest)).await?;
             self.now_in(&self.waited.to);

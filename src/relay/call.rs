@@ -16,6 +16,7 @@ use super::operation::Operation;
 use super::outcome::Failure;
 use crate::clock::{Instant, Timestamp};
 use crate::dialect::error::Cause;
+use crate::dialect::openai::facts::AnswerFacts;
 use crate::ids::{LimitKey, RequestId};
 use crate::limits::{Reservation, Standing};
 use crate::policy::Snapshot;
@@ -207,6 +208,20 @@ impl Call {
         record.cost
     }
 
+    /// Whether the call's spans are to tell of its answer.
+    pub(super) fn is_traced(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.trace.is_some())
+    }
+
+    /// Notes what the answer says of itself, where spans tell it.
+    pub(super) fn observes(&mut self, answer: impl FnOnce() -> AnswerFacts) {
+        self.note(|record| {
+            if let Some(trace) = &mut record.trace {
+                trace.answer = answer();
+            }
+        });
+    }
+
     /// Where the caller stands with the tightest of its request limits.
     pub(super) fn standing(&self) -> Option<(&LimitKey, Standing)> {
         let (at, standing) = self.held.as_ref()?.standing()?;
@@ -242,8 +257,8 @@ impl Call {
                 last.outcome = failure.name();
             }
         }
-        record.ended = self.relay.clock.wall();
-        self.relay.shared.telemetry.note(*record);
+        record.ended = self.began.saturating_add(record.duration).unwrap_or(self.began);
+        self.relay.shared.telemetry.note(&record);
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) async fn dispatch(
             begun: now,
             deadline,
             keep_error: reach == 1,
+            observed: call.is_traced(),
             waited: Waited::default(),
         };
         let outcome = attempt.run().await;

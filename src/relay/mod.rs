@@ -37,6 +37,7 @@ use refusal::Refusal;
 
 use crate::clock::Clock;
 use crate::dialect::error::Cause;
+use crate::dialect::openai::params::params;
 use crate::ids::TenantId;
 use crate::limits::Ledger;
 use crate::net::body::BufferBudget;
@@ -147,6 +148,9 @@ impl Relay {
             record.stream = asked.facts.stream;
             record.bytes_in = asked.body().len() as u64;
             record.waited = asked.waited;
+            if let Some(trace) = &mut record.trace {
+                trace.params = params(api, asked.body());
+            }
         });
         let candidates = route::route(snapshot, &principal, &asked.model(), api)?;
         call.note(|record| record.route = Some(candidates.route.id.clone()));

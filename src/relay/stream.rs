@@ -40,8 +40,7 @@ pin_project_lite::pin_project! {
         /// Left by its caller, the call has cost what its provider reported so far.
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let usage = this.kind.usage();
-            this.call.used(usage);
+            this.call.learns(this.kind);
         }
     }
 }
@@ -151,7 +150,7 @@ impl RelayedBody {
         match failure {
             None => this.call.settle_answer(this.kind, now),
             Some(failure) => {
-                this.call.used(this.kind.usage());
+                this.call.learns(this.kind);
                 this.call.settle(End::Interrupted(failure), now);
             }
         }
@@ -170,9 +169,17 @@ struct Pulled {
 }
 
 impl Call {
+    /// Notes what a stream has said so far.
+    fn learns(&mut self, kind: &Kind) {
+        if let Kind::Events { reader, .. } = kind {
+            self.used(reader.usage());
+            self.observes(|| reader.facts().cloned().unwrap_or_default());
+        }
+    }
+
     /// Settles an answer that came to its own end.
     fn settle_answer(&mut self, kind: &Kind, now: Instant) {
-        self.used(kind.usage());
+        self.learns(kind);
         self.settle(if kind.seen_error() { End::ErrorEvent } else { End::Answered }, now);
     }
 }
@@ -239,13 +246,6 @@ impl Kind {
         match self {
             Self::Events { reader, .. } => reader.seen().error,
             Self::Bytes => false,
-        }
-    }
-
-    fn usage(&self) -> Option<crate::usage::Usage> {
-        match self {
-            Self::Events { reader, .. } => reader.usage(),
-            Self::Bytes => None,
         }
     }
 

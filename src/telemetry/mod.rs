@@ -27,8 +27,8 @@ pub struct Telemetry {
 impl Telemetry {
     /// Notes a finished call. Nothing here waits, and no call is held up: where there is no room, it is dropped and
     /// counted.
-    pub fn note(&self, record: CallRecord) {
-        self.access_log.push(&record);
+    pub fn note(&self, record: &CallRecord) {
+        self.access_log.push(record);
         if let Some(spans) = &self.spans {
             spans.push(record);
         }

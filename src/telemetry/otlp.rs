@@ -49,11 +49,20 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transport {
     /// Over HTTP or gRPC.
-    pub protocol: Protocol,
+    pub wire: Wire,
     /// Whether its endpoint is encrypted.
     pub tls: bool,
     /// How long one request may take.
     pub timeout: Duration,
+}
+
+/// How OTLP is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// Binary protobuf over HTTP.
+    Http,
+    /// gRPC.
+    Grpc,
 }
 
 /// A variable that egret cannot do as it says.
@@ -137,14 +146,14 @@ impl Settings {
     pub fn spans(&self, tls: &LazyTls, resource: &Resource) -> Result<Option<Spans>, OtlpError> {
         let Some(transport) = self.traces else { return Ok(None) };
         let builder = SpanExporter::builder();
-        let exporter = match transport.protocol {
-            Protocol::Grpc => {
+        let exporter = match transport.wire {
+            Wire::Grpc => {
                 let builder = builder.with_tonic();
                 if transport.tls { builder.with_tls_config(trust(tls)) } else { builder }.build()?
             }
-            protocol => {
+            Wire::Http => {
                 let client = Client::new(tls.clone(), transport.timeout);
-                builder.with_http().with_protocol(protocol).with_http_client(client).build()?
+                builder.with_http().with_protocol(Protocol::HttpBinary).with_http_client(client).build()?
             }
         };
         Ok(Some(Spans::new(self.sampler, self.edition, self.queue, resource, exporter)))
@@ -154,14 +163,14 @@ impl Settings {
     pub fn metric_exporter(&self, tls: &LazyTls) -> Result<Option<MetricExporter>, OtlpError> {
         let Some(transport) = self.metrics else { return Ok(None) };
         let builder = MetricExporter::builder();
-        let exporter = match transport.protocol {
-            Protocol::Grpc => {
+        let exporter = match transport.wire {
+            Wire::Grpc => {
                 let builder = builder.with_tonic();
                 if transport.tls { builder.with_tls_config(trust(tls)) } else { builder }.build()?
             }
-            protocol => {
+            Wire::Http => {
                 let client = Client::new(tls.clone(), transport.timeout);
-                builder.with_http().with_protocol(protocol).with_http_client(client).build()?
+                builder.with_http().with_protocol(Protocol::HttpBinary).with_http_client(client).build()?
             }
         };
         Ok(Some(exporter))
@@ -210,11 +219,11 @@ impl Reader<'_> {
         if !self.exports(signal, endpoint.is_some())? {
             return Ok(None);
         }
-        let protocol = match self.of(signal, "PROTOCOL") {
-            None => Protocol::HttpBinary,
+        let wire = match self.of(signal, "PROTOCOL") {
+            None => Wire::Http,
             Some((name, value)) => match value.as_str() {
-                "http/protobuf" => Protocol::HttpBinary,
-                "grpc" => Protocol::Grpc,
+                "http/protobuf" => Wire::Http,
+                "grpc" => Wire::Grpc,
                 _ => return Err(wrong(&name, &value, "http/protobuf or grpc")),
             },
         };
@@ -228,7 +237,7 @@ impl Reader<'_> {
             Some((_, value)) if value.starts_with("https://") => true,
             Some((_, value)) if value.starts_with("http://") => false,
             // gRPC alone takes `host:port`, which is encrypted unless said otherwise.
-            Some((name, value)) if protocol != Protocol::Grpc || value.contains("://") => {
+            Some((name, value)) if wire != Wire::Grpc || value.contains("://") => {
                 return Err(wrong(name, value, "a URL such as http://collector:4318"));
             }
             Some(_) => {
@@ -242,7 +251,7 @@ impl Reader<'_> {
                 Duration::from_millis(millis)
             }
         };
-        Ok(Some(Transport { protocol, tls, timeout }))
+        Ok(Some(Transport { wire, tls, timeout }))
     }
 
     /// `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`; without it, whether there is an endpoint.

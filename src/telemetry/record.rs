@@ -9,6 +9,8 @@ use opentelemetry::trace::{SpanId, TraceId, TraceState};
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
+use crate::dialect::openai::facts::AnswerFacts;
+use crate::dialect::openai::params::Params;
 use crate::ids::{AppId, KeyName, ModelId, ProviderId, RequestId, RouteId, TenantId, UserId};
 use crate::units::NanoUsd;
 use crate::usage::Usage;
@@ -183,4 +185,8 @@ pub struct Trace {
     pub user_agent: Option<Box<str>>,
     /// Where the caller is.
     pub client: Option<IpAddr>,
+    /// What the request asks for, apart from its words.
+    pub params: Params,
+    /// What the answer says of itself, apart from its words.
+    pub answer: AnswerFacts,
 }

@@ -24,6 +24,8 @@ use super::context::{self, Parent};
 use super::record::{CallRecord, Trace};
 use super::sampler::Sampler;
 use super::semconv::Edition;
+use crate::dialect::openai::facts::AnswerFacts;
+use crate::dialect::openai::params::Params;
 use crate::ids::RequestId;
 use crate::meters::Counter;
 use crate::random::Random;
@@ -102,19 +104,21 @@ impl Spans {
                 .and_then(|name| name.to_str().ok())
                 .map(|name| cut(name).into()),
             client: Some(client),
+            params: Params::default(),
+            answer: AnswerFacts::default(),
         }))
     }
 
     /// Takes a finished call. Where there is no room for all of its spans, all are dropped and counted: half a trace
     /// would mislead.
-    pub fn push(&self, record: CallRecord) {
+    pub fn push(&self, record: &CallRecord) {
         let Some(trace) = &record.trace else { return };
         let count = 1 + record.attempts.len();
         if !self.queue.enter(count) {
             self.queue.dropped.add(count as u64);
             return;
         }
-        build::spans(&record, trace, self.edition, &self.scope, |span| self.sink.on_end(span));
+        build::spans(record, trace, self.edition, &self.scope, |span| self.sink.on_end(span));
     }
 
     /// How the queue fares.

@@ -32,3 +32,4 @@ mod process;
 mod reload;
 mod support;
 mod timers;
+mod traces;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use opentelemetry_http::{HttpClient, HttpError};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::net::body::{BufferBudget, read_capped};
 use crate::net::endpoint::Endpoint;
 use crate::net::memory::MemoryNet;
 use crate::net::tls::LazyTls;
@@ -80,6 +81,6 @@ async fn ask(upstream: &Upstream, request: Request<Bytes>) -> Result<Response<By
     };
     let request = Request::from_parts(head, Full::new(body));
     let (head, body) = upstream.send(&endpoint, request, CONNECT).await?.into_parts();
-    let body = Limited::new(body, ANSWER_MAX).collect().await?.to_bytes();
-    Ok(Response::from_parts(head, body))
+    let body = read_capped(body, ANSWER_MAX, &BufferBudget::new(ANSWER_MAX)).await?;
+    Ok(Response::from_parts(head, body.bytes().clone()))
 }

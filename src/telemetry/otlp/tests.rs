@@ -1,1 +1,118 @@
+use super::*;
 
+fn read<const N: usize>(variables: [(&str, &str); N]) -> Result<Settings, OtlpError> {
+    Settings::read(&Environment::given(variables))
+}
+
+fn fault<const N: usize>(variables: [(&str, &str); N]) -> String {
+    read(variables).unwrap_err().to_string()
+}
+
+#[test]
+fn nothing_is_exported_where_nothing_is_said() {
+    let settings = read([]).unwrap();
+    assert_eq!((settings.traces, settings.metrics), (None, None));
+    assert_eq!(settings.sampler, Sampler::ParentBased(Root::AlwaysOn));
+    let settings = read([("OTEL_EXPORTER_OTLP_ENDPOINT", ""), ("OTEL_SERVICE_NAME", "app")]).unwrap();
+    assert_eq!((settings.traces, settings.metrics), (None, None), "an empty variable is as good as none");
+}
+
+#[test]
+fn an_endpoint_turns_both_signals_on_and_its_own_only_one() {
+    let both = read([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")]).unwrap();
+    let plain = Transport { wire: Wire::Http, tls: false, timeout: TIMEOUT };
+    assert_eq!((both.traces, both.metrics), (Some(plain), Some(plain)));
+    let traces = read([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector/v1/traces")]).unwrap();
+    assert_eq!((traces.traces, traces.metrics), (Some(Transport { tls: true, ..plain }), None));
+}
+
+#[test]
+fn exporters_can_be_named_and_switched_off() {
+    const AT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+    let on = |variables: [(&str, &str); 2]| {
+        let settings = read(variables).unwrap();
+        (settings.traces.is_some(), settings.metrics.is_some())
+    };
+    assert_eq!(on([AT, ("OTEL_TRACES_EXPORTER", "none")]), (false, true));
+    assert_eq!(on([AT, ("OTEL_METRICS_EXPORTER", "prometheus")]), (true, false));
+    assert_eq!(on([AT, ("OTEL_SDK_DISABLED", "true")]), (false, false));
+    assert_eq!(on([("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_METRICS_EXPORTER", "none")]), (true, false));
+}
+
+#[test]
+fn the_protocol_is_a_signals_own_or_that_of_all() {
+    let settings = read([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+    ])
+    .unwrap();
+    assert_eq!(settings.traces.unwrap().wire, Wire::Grpc);
+    assert_eq!(settings.metrics.unwrap().wire, Wire::Http);
+    assert_eq!(settings.traces.unwrap().timeout, Duration::from_millis(2_500));
+}
+
+#[test]
+fn an_endpoint_of_grpc_without_a_scheme_is_encrypted_unless_said_otherwise() {
+    const GRPC: [(&str, &str); 2] =
+        [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")];
+    let tls = |insecure: &str| {
+        let [protocol, endpoint] = GRPC;
+        let settings = read([protocol, endpoint, ("OTEL_EXPORTER_OTLP_INSECURE", insecure)]).unwrap();
+        settings.traces.unwrap().tls
+    };
+    assert!(tls(""));
+    assert!(tls("false"));
+    assert!(!tls("true"));
+}
+
+#[test]
+fn samplers_are_those_of_the_specification() {
+    let sampler = |name: &str, arg: &str| {
+        read([("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", arg)])
+            .map(|settings| settings.sampler)
+    };
+    assert_eq!(sampler("always_off", "").unwrap(), Sampler::Root(Root::AlwaysOff));
+    assert_eq!(sampler("traceidratio", "0.1").unwrap(), Sampler::Root(Root::ratio(0.1)));
+    assert_eq!(sampler("parentbased_traceidratio", "1").unwrap(), Sampler::ParentBased(Root::AlwaysOn));
+    for (name, arg) in
+        [("jaeger_remote", ""), ("traceidratio", "10%"), ("traceidratio", "2"), ("traceidratio", "NaN")]
+    {
+        sampler(name, arg).unwrap_err();
+    }
+}
+
+#[test]
+fn what_cannot_be_done_as_said_names_variable_value_and_what_it_may_be() {
+    let at = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+    assert_eq!(
+        fault([at, ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json")]),
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/json: http/protobuf or grpc"
+    );
+    assert_eq!(
+        fault([("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")]),
+        "OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318: a URL such as http://collector:4318"
+    );
+    for variable in [
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_METRICS_EXPORTER", "console"),
+        ("OTEL_SDK_DISABLED", "perhaps"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("EGRET_SEMCONV", "v1.40"),
+    ] {
+        let said = fault([at, variable]);
+        assert!(said.starts_with(&format!("{}={}: ", variable.0, variable.1)), "{said}");
+    }
+}
+
+#[test]
+fn what_does_no_harm_is_a_warning() {
+    let warnings = |name: &str, value: &str| read([(name, value)]).unwrap().warnings;
+    assert!(warnings("OTEL_PROPAGATORS", "tracecontext,baggage").is_empty());
+    assert_eq!(warnings("OTEL_PROPAGATORS", "tracecontext,b3").len(), 1);
+    assert_eq!(warnings("OTEL_PROPAGATORS", "none").len(), 1);
+    assert_eq!(warnings("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem").len(), 1);
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::Version;
 use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags};
-use opentelemetry::{InstrumentationScope, KeyValue, Value};
+use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use crate::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver, Trace};
@@ -77,6 +77,8 @@ impl Built<'_> {
             attributes.add(egret::INPUT_TOKENS, int(usage.total_input().0));
             attributes.add(egret::OUTPUT_TOKENS, int(usage.total_output().0));
         }
+        // A figure to look at: sums are made of the exact one in the access log.
+        attributes.maybe(egret::COST, record.cost.map(|cost| cost.0 as f64 / 1e9));
         let status = if error.is_some() { Status::error("") } else { Status::Unset };
         let mut span = self.span(trace.span, SpanKind::Server, name, Duration::ZERO, record.duration);
         span.parent_span_id = trace.parent.unwrap_or(SpanId::INVALID);
@@ -162,9 +164,11 @@ impl Built<'_> {
             "responses" => attributes.add(gen_ai::OPENAI_API, "responses"),
             _ => {}
         }
+        self.asked(&mut attributes);
         let first_chunk = attempt.first_chunk.map(|after| after.as_secs_f64());
         attributes.maybe(gen_ai::TIME_TO_FIRST_CHUNK, first_chunk);
         if at + 1 == record.attempts.len() {
+            self.answered(&mut attributes);
             self.usage(&mut attributes);
         }
         let name = Cow::Owned(format!("{operation} {}", to.name));
@@ -184,11 +188,10 @@ impl Built<'_> {
         }
         let last = at + 1 == self.record.attempts.len();
         match attempt.outcome {
-            "abandoned" => None,
             "answered" if last && self.record.outcome == "stream_interrupted" => {
                 Some(Cow::Borrowed("stream_interrupted"))
             }
-            "answered" => None,
+            "answered" | "abandoned" => None,
             outcome if outcome.ends_with("timeout") => Some(Cow::Borrowed("timeout")),
             outcome => Some(Cow::Borrowed(outcome)),
         }
@@ -201,6 +204,37 @@ impl Built<'_> {
             links.links.push(Link::with_context(self.context(before.span)));
         }
         links
+    }
+
+    fn asked(&self, attributes: &mut Attributes) {
+        let params = &self.trace.params;
+        attributes.maybe(gen_ai::MAX_TOKENS, params.max_tokens.map(int));
+        attributes.maybe(gen_ai::TEMPERATURE, params.temperature);
+        attributes.maybe(gen_ai::TOP_P, params.top_p);
+        attributes.maybe(gen_ai::FREQUENCY_PENALTY, params.frequency_penalty);
+        attributes.maybe(gen_ai::PRESENCE_PENALTY, params.presence_penalty);
+        attributes.maybe(gen_ai::SEED, params.seed);
+        attributes.maybe(gen_ai::CHOICE_COUNT, params.choice_count.filter(|count| *count != 1).map(int));
+        attributes.maybe(gen_ai::REASONING_LEVEL, params.reasoning_level);
+        attributes.maybe(gen_ai::OUTPUT_TYPE, params.output_type);
+    }
+
+    /// What the answer says of itself. Of a broken one, the conventions want `error` where a reason is missing.
+    fn answered(&self, attributes: &mut Attributes) {
+        let answer = &self.trace.answer;
+        let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        attributes.maybe(gen_ai::RESPONSE_ID, text(&answer.id));
+        attributes.maybe(gen_ai::RESPONSE_MODEL, text(&answer.model));
+        attributes.maybe(gen_ai::OPENAI_SERVICE_TIER, text(&answer.service_tier));
+        attributes.maybe(gen_ai::OPENAI_FINGERPRINT, text(&answer.system_fingerprint));
+        let broken = self.record.outcome == "stream_interrupted" && answer.finish_reasons.is_empty();
+        let reasons: Vec<StringValue> = match broken {
+            true => vec!["error".into()],
+            false => answer.finish_reasons.iter().map(|reason| StringValue::from(*reason)).collect(),
+        };
+        if !reasons.is_empty() {
+            attributes.add(gen_ai::FINISH_REASONS, Value::Array(reasons.into()));
+        }
     }
 
     fn usage(&self, attributes: &mut Attributes) {
