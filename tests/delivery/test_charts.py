@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import unquote
 
 import helm_python
 import kubernetes_validate
@@ -16,7 +17,7 @@ import pytest
 import values_table
 import yaml
 from conftest import (
-    BINARY, CHARTS, KUBERNETES, ROOT, SHAPE_NAMES, SHAPES, containers_of, egret_of, in_order, objects, pods,
+    BINARY, CHARTS, KUBERNETES, RELEASE, ROOT, SHAPE_NAMES, SHAPES, containers_of, egret_of, in_order, objects, pods,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -188,6 +189,104 @@ def test_the_app_is_told_of_egret_and_of_no_key(charts):
     assert environment["OPENAI_API_KEY"] == "egret-local"
 
 
+def environment_of(things):
+    """The variables of egret: the text of each, or where it is from."""
+    [egret] = [egret_of(pod) for pod in pods(things) if any(one["name"] == "egret" for one in containers_of(pod))]
+    names = [entry["name"] for entry in egret["env"]]
+    assert len(names) == len(set(names)), names
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in egret["env"]}
+
+
+def attributes_of(environment):
+    """Resource attributes as an SDK reads them."""
+    pairs = (pair.split("=") for pair in environment["OTEL_RESOURCE_ATTRIBUTES"].split(","))
+    return {name: unquote(value) for name, value in pairs}
+
+
+@each_shape
+def test_egret_knows_its_pod_by_names_that_kubelet_fills_in(charts, chart, shape):
+    environment = environment_of(charts.render(chart, shape))
+    known = {
+        "k8s.pod.name": "metadata.name",
+        "k8s.pod.uid": "metadata.uid",
+        "k8s.pod.ip": "status.podIP",
+        "k8s.namespace.name": "metadata.namespace",
+        "k8s.node.name": "spec.nodeName",
+    }
+    attributes = attributes_of(environment)
+    for attribute, field in known.items():
+        variable = attributes[attribute].removeprefix("$(").removesuffix(")")
+        assert environment[variable] == {"fieldRef": {"fieldPath": field}}
+    assert attributes["k8s.container.name"] == "egret"
+    # Told apart from every other process, also of the app in the same pod.
+    assert attributes["service.instance.id"] == "$(K8S_NAMESPACE_NAME).$(K8S_POD_NAME).egret"
+    # Kubelet fills in only what stands before it in the list.
+    names = list(environment)
+    for at, value in enumerate(environment.values()):
+        for used in re.findall(r"\$\(([^)]+)\)", str(value)):
+            assert used in names[:at], used
+
+
+def test_where_telemetry_is_not_set_nothing_is_exported(charts):
+    for chart, shape in (("charts/egret", "minimal"), ("charts/egret", "own-policy"), ("deploy/examples/app", "default")):
+        environment = environment_of(charts.render(chart, shape))
+        told = {name for name in environment if name.startswith(("OTEL_", "EGRET_"))}
+        assert told == {"OTEL_RESOURCE_ATTRIBUTES"}
+
+
+def test_telemetry_is_told_to_egret_by_the_variables_of_opentelemetry(charts):
+    environment = environment_of(charts.render("charts/egret", "full"))
+    told = {name: value for name, value in environment.items() if name.startswith(("OTEL_", "EGRET_"))}
+    del told["OTEL_RESOURCE_ATTRIBUTES"]
+    assert told == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel-collector.monitoring:4317",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://$(K8S_NODE_IP):4317",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://metrics.monitoring:4317",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_HEADERS": {"secretKeyRef": {"name": "otlp", "key": "headers"}},
+        "OTEL_SERVICE_NAME": "gateway",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.1",
+        "OTEL_BSP_SCHEDULE_DELAY": "1000",
+        "EGRET_SEMCONV": "latest",
+    }
+
+
+def test_resource_attributes_are_escaped_as_baggage_is(charts):
+    text = environment_of(charts.render("charts/egret", "full"))["OTEL_RESOURCE_ATTRIBUTES"]
+    # W3C: visible ASCII without quotes, commas, semicolons and backslashes; a comma here ends an attribute.
+    assert re.fullmatch(r"[\x21\x23-\x2b\x2c\x2d-\x3a\x3c-\x5b\x5d-\x7e]+", text)
+    attributes = attributes_of({"OTEL_RESOURCE_ATTRIBUTES": text})
+    assert attributes["team"] == "Plattform & Netze, Köln; 50 %"
+    assert attributes["deployment.environment.name"] == "production"
+
+
+def test_any_text_may_be_a_resource_attribute(charts, tmp_path):
+    given = {
+        "odd": "a=b,c;d\\e\"f %41 + %2B%24 ü$(K8S_POD_NAME)",
+        "url": "https://example.com/a:b+c",
+        "empty": "",
+    }
+    values = merge(values_of(charts, "charts/egret", "minimal"), {"egret": {"telemetry": {"resourceAttributes": given}}})
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    attributes = attributes_of(environment_of(objects(charts.template("charts/egret", file).stdout)))
+    assert given.items() <= attributes.items()
+
+
+def test_an_exporting_process_has_a_name_of_its_own(charts, tmp_path):
+    on = {"egret": {"telemetry": {"otlp": {"endpoint": "http://collector:4318"}}}}
+    for chart, shape, more, name in (
+        # Not the app's own name, or nobody could tell its spans from those of its sidecar.
+        ("deploy/examples/app", "default", {}, "app-egret"),
+        ("charts/egret", "minimal", {}, f"{RELEASE}-egret"),
+        ("charts/egret", "minimal", {"egret": {"telemetry": {"serviceName": "llm"}}}, "llm"),
+    ):
+        file = tmp_path / "values.yaml"
+        file.write_text(yaml.safe_dump(merge(merge(values_of(charts, chart, shape), on), more)))
+        assert environment_of(objects(charts.template(chart, file).stdout))["OTEL_SERVICE_NAME"] == name
+
+
 def test_drains_end_before_kubelet_kills(charts):
     for chart, shape in SHAPES:
         for pod in pods(charts.render(chart, shape)):
@@ -230,7 +329,23 @@ REFUSED = [
     ("charts/egret", {"egret": {"keys": {"env": {"A-KEY": {"secret": "a", "key": "b"}}}}}, "A-KEY"),
     ("charts/egret", {"egret": {"keys": {"env": {"KEY": "sk-123"}}}}, "KEY"),
     ("charts/egret", {"egret": {"securityContext": {"privileged": True}}}, "securityContext"),
-    ("charts/egret", {"egret": {"resourceAttributes": {"a": "b,c=d"}}}, "resourceAttributes"),
+    ("charts/egret", {"egret": {"telemetry": {"resourceAttributes": {"team": 7}}}}, "resourceAttributes"),
+    ("charts/egret", {"egret": {"telemetry": {"resourceAttributes": {"service.name": "a"}}}}, "service.name"),
+    ("charts/egret", {"egret": {"telemetry": {"resourceAttributes": {"a=b": "c"}}}}, "a=b"),
+    ("charts/egret", {"egret": {"telemetry": {"otlp": {"endpoint": "collector:4317"}}}}, "endpoint"),
+    ("charts/egret", {"egret": {"telemetry": {"otlp": {"protocol": "http/json"}}}}, "protocol"),
+    ("charts/egret", {"egret": {"telemetry": {"otlp": {"headers": "authorization=Bearer a"}}}}, "headers"),
+    ("charts/egret", {"egret": {"telemetry": {"otlp": {"headersSecret": {"secret": "otlp"}}}}}, "headersSecret"),
+    ("charts/egret", {"egret": {"telemetry": {"otlp": {"headersSecret": {"name": "otlp"}}}}}, "name"),
+    ("charts/egret", {"egret": {"telemetry": {"sampler": "ratio"}}}, "sampler"),
+    ("charts/egret", {"egret": {"telemetry": {"samplerArg": 10}}}, "samplerArg"),
+    ("charts/egret", {"egret": {"telemetry": {"samplerArg": "a tenth"}}}, "samplerArg"),
+    ("charts/egret", {"egret": {"telemetry": {"semconv": "v1.0"}}}, "semconv"),
+    (
+        "charts/egret",
+        {"egret": {"telemetry": {"sampler": "always_on"}, "extraEnv": [{"name": "OTEL_TRACES_SAMPLER", "value": "always_off"}]}},
+        "OTEL_TRACES_SAMPLER is set twice",
+    ),
     ("charts/egret", {"egret": {"policy": {"configMap": "other"}}}, "one policy, not two"),
     ("charts/egret", {"policy": {"files": None}}, "no policy: set policy.files"),
     ("deploy/examples/app", {"egret": {"native": "perhaps"}}, "native"),

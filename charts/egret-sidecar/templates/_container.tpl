@@ -1,6 +1,7 @@
 {{- /*
 The container of egret, as an item of a list: one text for every form.
-Takes a dict: `egret` (this chart's values), `form` (native, plain or gateway), `policyConfigMap`, `drainDeadline`.
+Takes a dict: `egret` (this chart's values), `form` (native, plain or gateway), `policyConfigMap`, `drainDeadline`,
+`service` (what telemetry calls this process where the values do not say).
 */ -}}
 {{- define "egret-sidecar.container" -}}
 {{- $egret := .egret -}}
@@ -33,7 +34,7 @@ Takes a dict: `egret` (this chart's values), `form` (native, plain or gateway), 
     - {{ . | quote }}
     {{- end }}
   env:
-    {{- include "egret-sidecar.egretEnv" $egret | nindent 4 }}
+    {{- include "egret-sidecar.egretEnv" . | nindent 4 }}
   ports:
     {{- if eq .form "gateway" }}
     - name: http
@@ -90,14 +91,22 @@ livenessProbe:
   timeoutSeconds: 2
 {{- end }}
 
-{{- /* The variables of egret itself: who it is, and its keys. Takes the values. */ -}}
+{{- /* The variables of egret itself: who it is, where telemetry goes, its keys. Takes the dict of the container. */ -}}
 {{- define "egret-sidecar.egretEnv" -}}
-{{- $attributes := list
-  "k8s.pod.name=$(K8S_POD_NAME)" "k8s.pod.uid=$(K8S_POD_UID)" "k8s.pod.ip=$(K8S_POD_IP)"
-  "k8s.namespace.name=$(K8S_NAMESPACE_NAME)" "k8s.node.name=$(K8S_NODE_NAME)" "k8s.container.name=egret" -}}
-{{- range $name, $value := .resourceAttributes }}
-{{- $attributes = append $attributes (printf "%s=%s" $name $value) }}
+{{- $own := include "egret-sidecar.ownEnv" . -}}
+{{- $names := list -}}
+{{- range concat (fromYamlArray $own) .egret.extraEnv -}}
+{{- /* Server-side apply takes no list that names a thing twice. */ -}}
+{{- if has .name $names }}{{ fail (printf "%s is set twice: by extraEnv, keys.env or telemetry" .name) }}{{ end -}}
+{{- $names = append $names .name -}}
 {{- end -}}
+{{ $own }}
+{{- with .egret.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "egret-sidecar.ownEnv" -}}
 - name: K8S_POD_NAME
   valueFrom: { fieldRef: { fieldPath: metadata.name } }
 - name: K8S_POD_UID
@@ -108,18 +117,68 @@ livenessProbe:
   valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
 - name: K8S_NODE_NAME
   valueFrom: { fieldRef: { fieldPath: spec.nodeName } }
+{{- if contains "$(K8S_NODE_IP)" (toJson .egret.telemetry.otlp) }}
+- name: K8S_NODE_IP
+  valueFrom: { fieldRef: { fieldPath: status.hostIP } }
+{{- end }}
 - name: OTEL_RESOURCE_ATTRIBUTES
-  value: {{ join "," $attributes | quote }}
-{{- range $name, $from := .keys.env }}
+  value: {{ include "egret-sidecar.resourceAttributes" .egret.telemetry | quote }}
+{{- include "egret-sidecar.telemetryEnv" . }}
+{{- range $name, $from := .egret.keys.env }}
 - name: {{ $name }}
-  valueFrom:
-    secretKeyRef:
-      name: {{ $from.secret }}
-      key: {{ $from.key }}
+  {{- include "egret-sidecar.fromSecret" $from | nindent 2 }}
 {{- end }}
-{{- with .extraEnv }}
-{{ toYaml . }}
 {{- end }}
+
+{{- /* Where telemetry goes, by OpenTelemetry's own variables. Takes the dict of the container. */ -}}
+{{- define "egret-sidecar.telemetryEnv" -}}
+{{- $telemetry := .egret.telemetry -}}
+{{- $otlp := $telemetry.otlp -}}
+{{- $exports := or $otlp.endpoint $otlp.tracesEndpoint $otlp.metricsEndpoint -}}
+{{- $service := $telemetry.serviceName | default (ternary .service "" (not (empty $exports))) -}}
+{{- $variables := list
+  (list "OTEL_EXPORTER_OTLP_ENDPOINT" $otlp.endpoint)
+  (list "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" $otlp.tracesEndpoint)
+  (list "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" $otlp.metricsEndpoint)
+  (list "OTEL_EXPORTER_OTLP_PROTOCOL" $otlp.protocol)
+  (list "OTEL_SERVICE_NAME" $service)
+  (list "OTEL_TRACES_SAMPLER" $telemetry.sampler)
+  (list "OTEL_TRACES_SAMPLER_ARG" (toString $telemetry.samplerArg))
+  (list "EGRET_SEMCONV" $telemetry.semconv) -}}
+{{- range $variables }}
+{{- if last . }}
+- name: {{ first . }}
+  value: {{ last . | quote }}
+{{- end }}
+{{- end }}
+{{- with $otlp.headersSecret }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  {{- include "egret-sidecar.fromSecret" . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "egret-sidecar.fromSecret" -}}
+valueFrom:
+  secretKeyRef:
+    name: {{ .secret }}
+    key: {{ .key }}
+{{- end }}
+
+{{- /*
+Who the process is, and what the values add. Values are escaped as W3C baggage asks it, but `$(NAME)` stays: kubelet
+puts a variable there, and what it puts there by itself is made of letters, digits, dots, colons and hyphens.
+*/ -}}
+{{- define "egret-sidecar.resourceAttributes" -}}
+{{- $attributes := list
+  "k8s.pod.name=$(K8S_POD_NAME)" "k8s.pod.uid=$(K8S_POD_UID)" "k8s.pod.ip=$(K8S_POD_IP)"
+  "k8s.namespace.name=$(K8S_NAMESPACE_NAME)" "k8s.node.name=$(K8S_NODE_NAME)" "k8s.container.name=egret"
+  "service.instance.id=$(K8S_NAMESPACE_NAME).$(K8S_POD_NAME).egret" -}}
+{{- range $name, $value := .resourceAttributes }}
+{{- $escaped := urlquery $value | replace "+" "%20" | replace "%2B" "+" | replace "%2F" "/" | replace "%3A" ":"
+  | replace "%24" "$" | replace "%28" "(" | replace "%29" ")" -}}
+{{- $attributes = append $attributes (printf "%s=%s" $name $escaped) }}
+{{- end -}}
+{{ join "," $attributes }}
 {{- end }}
 
 {{- /* The restricted profile, and a root that cannot be written. Takes the values. */ -}}

@@ -35,8 +35,10 @@ is worth nothing outside of it. No provider's key is ever here.
 {{- define "egret-sidecar.sidecar" -}}
 {{- $policy := include "egret-sidecar.policyConfigMap" .egret -}}
 {{- $form := include "egret-sidecar.form" . -}}
+{{- /* The app's name is the app's own: by another, its spans are told from those of the sidecar. */ -}}
+{{- $service := printf "%s-egret" (.root.Values.nameOverride | default .root.Chart.Name) -}}
 {{ include "egret-sidecar.container" (dict
-  "egret" .egret "form" $form "policyConfigMap" $policy "drainDeadline" .egret.drain.deadline) }}
+  "egret" .egret "form" $form "policyConfigMap" $policy "drainDeadline" .egret.drain.deadline "service" $service) }}
 {{- end }}
 
 {{- /* native or plain. */ -}}
