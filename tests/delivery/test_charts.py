@@ -77,10 +77,52 @@ def test_a_packaged_chart_holds_all_it_needs(charts, tmp_path, chart):
 @each_shape
 def test_every_object_is_valid_in_every_kubernetes(charts, chart, shape, kubernetes):
     for thing in charts.render(chart, shape, kubernetes):
-        # The operator's own kind, of which Kubernetes has no schema.
-        if thing["kind"] == "PodMonitor":
-            continue
-        kubernetes_validate.validate(thing, kubernetes, strict=True)
+        # The operator's own kinds, of which Kubernetes has no schema.
+        if not thing["apiVersion"].startswith("monitoring.coreos.com/"):
+            kubernetes_validate.validate(thing, kubernetes, strict=True)
+
+
+def faults(things):
+    """What the Prometheus operator's schemas say against objects of its kinds, as of them all."""
+    done = subprocess.run(
+        ["node", Path(__file__).parent / "operator.mjs"], input=json.dumps(things), capture_output=True, text=True,
+        timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_object_of_the_prometheus_operator_is_as_its_schema_asks(charts, tmp_path):
+    things = [thing for chart, shape in SHAPES for thing in charts.render(chart, shape)]
+    for sidecars in (False, True):
+        on = {"podMonitor": {"enabled": True, "sidecars": sidecars}}
+        file = tmp_path / "values.yaml"
+        file.write_text(yaml.safe_dump(merge(values_of(charts, "charts/egret", "minimal"), on)))
+        things += objects(charts.template("charts/egret", file).stdout)
+    found = [thing for thing in things if thing["apiVersion"].startswith("monitoring.coreos.com/")]
+    assert len(found) == 3 and {thing["kind"] for thing in found} == {"PodMonitor"}
+    assert faults(found) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"podMetricsEndpoints": [{"port": 4102}]}, "port"),
+        ({"podMetricsEndpoints": [{"port": "egret-metrics", "intervall": "30s"}]}, "intervall"),
+        ({"podMetricsEndpoints": [{"interval": "30 s"}]}, "interval"),
+        ({"podMetricsEndpoints": [{"relabelings": [{"action": "keeep"}]}]}, "action"),
+        ({"podMetricsEndpoints": [{"relabelings": [{"source_labels": ["a"]}]}]}, "source_labels"),
+        ({"namespaceSelector": {"any": "yes"}}, "any"),
+        ({"selector": None}, "selector"),
+        ({"endpoints": []}, "endpoints"),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_an_object_that_the_operator_does_not_take_is_found(charts, change, said):
+    [monitor] = [thing for thing in charts.render("charts/egret", "full") if thing["kind"] == "PodMonitor"]
+    assert faults([monitor]) == []
+    monitor["spec"].update(change)
+    [fault] = faults([monitor])
+    assert said in fault, fault
 
 
 def test_the_notes_name_the_next_steps(charts):
@@ -348,6 +390,7 @@ REFUSED = [
     ),
     ("charts/egret", {"egret": {"policy": {"configMap": "other"}}}, "one policy, not two"),
     ("charts/egret", {"policy": {"files": None}}, "no policy: set policy.files"),
+    ("charts/egret", {"podMonitor": {"enabled": True}, "egret": {"metrics": {"enabled": False}}}, "nothing to scrape"),
     ("deploy/examples/app", {"egret": {"native": "perhaps"}}, "native"),
     ("deploy/examples/app", {"egret": {"drain": {"deadline": 25}}}, "deadline"),
     ("deploy/examples/app", {"egret": {"policy": {"configMap": ""}}}, "name the ConfigMap"),
