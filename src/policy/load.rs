@@ -62,7 +62,7 @@ pub fn read(path: &Path) -> Result<Sources, LoadError> {
     }
     let mut state = config_map_state(path);
     for _ in 0..SWAPS {
-        let sources = read_folder(path);
+        let sources = read_folder(path, state.as_deref());
         let now = config_map_state(path);
         // Swapped between two files: what was read is of both states, or missed a file.
         if now == state {
@@ -79,17 +79,32 @@ pub fn read(path: &Path) -> Result<Sources, LoadError> {
 /// How often a ConfigMap may be swapped while it is read.
 const SWAPS: usize = 5;
 
-/// What a ConfigMap's `..data` points to; the kubelet swaps this link to change all files at once.
+/// The link that the kubelet swaps to change all files of a ConfigMap at once.
+const STATE: &str = "..data";
+
+/// What it points to.
 fn config_map_state(folder: &Path) -> Option<PathBuf> {
-    folder.join("..data").read_link().ok()
+    folder.join(STATE).read_link().ok()
 }
 
-fn read_folder(folder: &Path) -> Result<Sources, LoadError> {
-    let files = policy_files(folder).map_err(|cause| LoadError::Io { path: folder.to_owned(), cause })?;
+fn read_folder(folder: &Path, state: Option<&Path>) -> Result<Sources, LoadError> {
+    let files = files_of(folder, state).map_err(|cause| LoadError::Io { path: folder.to_owned(), cause })?;
     if files.is_empty() {
         return Err(LoadError::NoFiles { path: folder.to_owned() });
     }
     read_all(folder, files)
+}
+
+/// A ConfigMap's files are listed where they are: the links to them come and go one by one, before and after the swap.
+fn files_of(folder: &Path, state: Option<&Path>) -> io::Result<Vec<PathBuf>> {
+    let Some(state) = state else {
+        return policy_files(folder);
+    };
+    let is_of_a_state = |path: &PathBuf| path.read_link().is_ok_and(|to| to.starts_with(STATE));
+    let mut files = policy_files(folder)?;
+    files.retain(|path| !is_of_a_state(path));
+    files.extend(policy_files(&folder.join(state))?);
+    Ok(files)
 }
 
 fn read_all(path: &Path, files: Vec<PathBuf>) -> Result<Sources, LoadError> {

@@ -8,6 +8,7 @@
 mod follow;
 mod places;
 
+use std::fs;
 use std::future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,8 @@ const SETTLED: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_secs(10);
 /// How often to look where none come: an edit is to be in force within two seconds.
 const POLL_ALONE: Duration = Duration::from_secs(1);
+/// Every mount that this process sees.
+const MOUNTS: &str = "/proc/self/mountinfo";
 
 /// Watches a policy file or directory. Dropping it ends the watch.
 ///
@@ -73,21 +76,33 @@ impl Watch {
     /// Watches `path`, which need not exist yet. Where the system has no watches to give (inotify instances are few
     /// on a node, and shared by its pods), this is logged and the files are looked at every second instead.
     pub fn start(path: impl Into<PathBuf>) -> Self {
-        let mut watch = Self::without_events(path);
-        let events = Arc::clone(&watch.events);
+        let events = Arc::<Notify>::default();
+        let woken = Arc::clone(&events);
         let told = move |event: notify::Result<Event>| {
             if may_tell_of_a_change(&event) {
                 // One permit, however many events: nothing queues up behind a slow reload.
-                events.notify_one();
+                woken.notify_one();
             }
         };
-        match notify::recommended_watcher(told) {
+        Self::start_with(path.into(), events, notify::recommended_watcher(told))
+    }
+
+    fn start_with(path: PathBuf, events: Arc<Notify>, watcher: notify::Result<RecommendedWatcher>) -> Self {
+        let mut watch = Self { events, ..Self::without_events(path) };
+        match watcher {
             Ok(watcher) => watch.watcher = Some(watcher),
             Err(error) => warn!(%error, "the file system gives no events; the policy is polled"),
         }
         watch.arm();
         if watch.watcher.is_some() && watch.armed.is_empty() {
             warn!(path = %watch.path.display(), "no directory of the policy can be watched; it is polled");
+        }
+        for file in places::mounted_files(&watch.path, &fs::read_to_string(MOUNTS).unwrap_or_default()) {
+            warn!(
+                file = %file.display(),
+                "this file is a mount of its own, as `subPath` makes them: where another file takes its place outside, \
+                 as Kubernetes and editors do it, that is never seen; mount its directory"
+            );
         }
         // After arming: what changes from here on is told by an event.
         watch.seen = places::fingerprint(&watch.path);

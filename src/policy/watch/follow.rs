@@ -76,7 +76,9 @@ async fn patient(
     let mut tries = 1;
     loop {
         match load(path) {
-            Err(LoadFault::Unreadable(_)) if tries < TRIES => {}
+            Err(LoadFault::Unreadable(why)) if tries < TRIES => {
+                debug!(tries, why, "policy files cannot be read; once more");
+            }
             done @ (Ok(_) | Err(LoadFault::Unreadable(_) | LoadFault::Bad(_))) => return done,
         }
         tries += 1;

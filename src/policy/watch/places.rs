@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 /// As many symlinks as Linux follows in one path.
@@ -68,6 +69,29 @@ fn walk(path: &Path, found: &mut BTreeSet<PathBuf>) {
     if at.is_dir() {
         found.insert(at);
     }
+}
+
+/// The policy's files that are mounts of their own, as Kubernetes makes them for a `subPath`; `mounts` is the text of
+/// `/proc/self/mountinfo`.
+pub(super) fn mounted_files(path: &Path, mounts: &str) -> Vec<PathBuf> {
+    let points: BTreeSet<_> =
+        mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped).collect();
+    let mut files = policy_files(path).unwrap_or_else(|_| vec![path.to_owned()]);
+    files.retain(|file| file.is_file() && file.canonicalize().is_ok_and(|real| points.contains(&real)));
+    files
+}
+
+/// A path as the kernel writes it: blanks and backslashes are `\` and three octal digits.
+fn unescaped(text: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut ahead = text.as_bytes();
+    while let Some((&byte, rest)) = ahead.split_first() {
+        let octal = (byte == b'\\').then(|| rest.get(..3)).flatten();
+        let code = octal.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
+        bytes.push(code.unwrap_or(byte));
+        ahead = if code.is_some() { &rest[3..] } else { rest };
+    }
+    PathBuf::from(OsString::from_vec(bytes))
 }
 
 /// The names in a path, last first; a step up is `..`.
@@ -215,6 +239,30 @@ mod tests {
         assert_ne!(write("a.yaml", "two"), first, "same length, other bytes");
         assert_eq!(write("a.yaml", "one"), first);
         assert_ne!(write("b.yml", ""), first, "an empty file has a name");
+    }
+
+    #[test]
+    fn a_file_that_is_a_mount_of_its_own_is_found_by_its_real_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = real(dir.path()).join("a b\\c");
+        fs::create_dir(&folder).unwrap();
+        for name in ["mounted.yaml", "plain.yaml", "notes.txt"] {
+            fs::write(folder.join(name), "a").unwrap();
+        }
+        symlink("mounted.yaml", folder.join("link.yaml")).unwrap();
+        let mount = |at: &str| {
+            let at = folder.join(at).display().to_string().replace('\\', "\\134").replace(' ', "\\040");
+            format!("742 731 254:1 /pods/subpaths/0 {at} ro,relatime - ext4 /dev/vda1 rw\n")
+        };
+        let mounts = ["", "notes.txt", "mounted.yaml"].map(mount).concat();
+
+        let [mounted, plain, link] =
+            ["mounted.yaml", "plain.yaml", "link.yaml"].map(|name| folder.join(name));
+        assert_eq!(mounted_files(&folder, &mounts), [link, mounted.clone()]);
+        assert_eq!(mounted_files(&mounted, &mounts), [mounted]);
+        assert!(mounted_files(&plain, &mounts).is_empty());
+        assert!(mounted_files(&folder, &mount("")).is_empty(), "the whole directory");
+        assert!(mounted_files(&folder.join("none.yaml"), &mounts).is_empty());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Real files, real events. The clock runs, so that the poll after ten seconds cannot stand in for a lost event.
 
+mod kubelet;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -144,51 +146,6 @@ async fn the_directory_of_a_file_that_is_replaced_is_told_and_watched_on() {
     place.write("conf/policy.yaml", "c");
     told(&mut watch).await;
     assert_eq!(text(&watch), "c");
-}
-
-/// As kubelet's AtomicWriter replaces the files of a ConfigMap volume.
-fn update_config_map(place: &Place, version: u32, files: &[&str]) {
-    let before = fs::read_link(place.at("..data")).ok();
-    let dated = format!("..2026_{version}");
-    fs::create_dir(place.at(&dated)).unwrap();
-    for name in files {
-        place.write(&format!("{dated}/{name}"), &version.to_string());
-    }
-    symlink(&dated, place.at("..data_tmp")).unwrap();
-    fs::rename(place.at("..data_tmp"), place.at("..data")).unwrap();
-    for name in files {
-        if !place.at(name).is_symlink() {
-            symlink(format!("..data/{name}"), place.at(name)).unwrap();
-        }
-    }
-    if let Some(before) = before {
-        fs::remove_dir_all(place.0.path().join(before)).unwrap();
-    }
-}
-
-#[tokio::test]
-async fn every_update_of_a_config_map_is_told_for_a_file_in_it() {
-    let place = Place::new();
-    update_config_map(&place, 0, &["policy.yaml"]);
-    let mut watch = Watch::start(place.at("policy.yaml"));
-    for version in 1..=4 {
-        update_config_map(&place, version, &["policy.yaml"]);
-        assert_eq!(told(&mut watch).await, Why::Event);
-        assert_eq!(text(&watch), version.to_string());
-    }
-}
-
-#[tokio::test]
-async fn every_update_of_a_config_map_is_told_for_the_directory() {
-    let place = Place::new();
-    update_config_map(&place, 0, &["a.yaml", "b.yaml"]);
-    let mut watch = Watch::start(place.0.path());
-    for version in 1..=4 {
-        update_config_map(&place, version, &["a.yaml", "b.yaml"]);
-        assert_eq!(told(&mut watch).await, Why::Event);
-    }
-    update_config_map(&place, 5, &["a.yaml", "b.yaml", "c.yaml"]);
-    told(&mut watch).await;
 }
 
 #[tokio::test]

@@ -4,11 +4,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use egret::mock::{Fault, Script};
+use tokio::time::Instant;
 
 use super::client::{Answer, Connection, ask, chat, stream};
 use super::policy;
 use super::provider::Provider;
-use super::support::{Egret, PolicyFile, eventually};
+use super::support::{Egret, PolicyFile, eventually, output};
 
 /// Words of a stream, and words a second: 1.2 s.
 const PACED: (u32, u32) = (24, 20);
@@ -67,6 +68,47 @@ fn a_gateway_closes_kept_connections_and_accepts_none_when_its_grace_is_over() {
     let listen = egret.listen;
     assert_eq!(egret.left().code, Some(0));
     assert!(std::net::TcpStream::connect(listen).is_err());
+}
+
+/// What kubelet leaves a native sidecar where the app used up the grace of its pod.
+const LEFT_TO_A_SIDECAR: Duration = Duration::from_secs(2);
+
+#[test]
+fn a_sidecar_whose_app_is_gone_ends_within_the_two_seconds_that_may_be_left() {
+    let provider = stalling();
+    let file = PolicyFile::new(&policy::one_provider(provider.address));
+    let egret = Egret::run(&file.path, &["--drain", "sidecar"]);
+    let kept = Connection::open(egret.listen);
+    let streams = streams(&egret, 3);
+    // As when a process ends: its calls are given up, and a connection of another container stays open and silent.
+    drop(streams);
+
+    let begun = Instant::now();
+    egret.signal("TERM");
+    let left = egret.left_within(LEFT_TO_A_SIDECAR);
+    let took = begun.elapsed();
+
+    assert_eq!((left.code, left.calls.len()), (Some(0), 3), "the log is whole");
+    println!("SIGTERM to exit, idle sidecar: {} ms", took.as_millis());
+    drop(kept);
+}
+
+#[test]
+fn probes_during_a_drain_say_live_and_not_ready_in_both_modes() {
+    let provider = stalling();
+    let file = PolicyFile::new(&policy::one_provider(provider.address));
+    for mode in ["sidecar", "gateway"] {
+        let egret = Egret::run(&file.path, &["--drain", mode]);
+        let probe = |question| {
+            let admin = egret.admin.to_string();
+            output(super::support::egret("probe").args([question, "--admin", &admin])).status.code()
+        };
+        assert_eq!((probe("live"), probe("ready")), (Some(0), Some(0)), "{mode}");
+        let _streams = streams(&egret, 1);
+        egret.signal("TERM");
+        eventually("kubelet is told that it is not ready", || probe("ready") == Some(1));
+        assert_eq!(probe("live"), Some(0), "a restart would cut what still runs: {mode}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::client::{Connection, ask, chat, stream};
 use super::policy;
 use super::provider::Provider;
-use super::support::{Egret, PolicyFile, eventually, within};
+use super::support::{Egret, PolicyFile, egret_of_a_user, eventually, within};
 
 /// Long enough that hardly a call leaks out of it during a test.
 const WINDOW_SECONDS: u64 = 31 * 24 * 3_600;
@@ -69,6 +69,35 @@ fn five_hundred_updates_of_a_config_map_lose_no_call_and_no_count() {
 
     settles_on(&egret, variants.last());
     counted(&egret, &calls);
+}
+
+#[test]
+fn files_that_may_be_read_only_a_moment_after_the_swap_are_no_bad_policy() {
+    let [before, after] = ["[small]", "[large]"].map(|allow| policy::with("{ mock: {} }", allow, "{}"));
+    let (map, place) = (ConfigMap::new(&before), tempfile::tempdir().unwrap());
+    for folder in [map.folder.path(), place.path()] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = egret_of_a_user(place.path(), "run");
+    let egret = Egret::start(command.arg("--policy").arg(map.folder.path()).args(["--log", "debug"]));
+    for (number, text) in [(0, &after), (1, &before), (2, &after)] {
+        // Of another length each: two files that cannot be read are otherwise the same.
+        let text = &format!("{text}{}", "#".repeat(number));
+        let met = || egret.diagnostics().iter().filter(|line| line.contains("Permission denied")).count();
+        let already = met();
+
+        // As a kubelet with `fsGroup` does it: the group gets the files after the swap.
+        map.update_with_mode(number, text, 0o000);
+        eventually("the files cannot be read", || met() > already);
+        let file = map.folder.path().join("policy.yaml").canonicalize().unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
+
+        within(Duration::from_secs(2), "the update is in force", || {
+            egret.json("/policy")["revision"] == revision(text).as_str()
+        });
+    }
+    assert_eq!(egret.metric("egret_policy_reloads_total{result=\"rejected\"}"), 0);
+    assert_eq!(egret.metric("egret_policy_faulty"), 0);
 }
 
 #[test]
@@ -321,10 +350,15 @@ impl ConfigMap {
     }
 
     fn update(&self, number: usize, text: &str) {
+        self.update_with_mode(number, text, 0o644);
+    }
+
+    fn update_with_mode(&self, number: usize, text: &str, mode: u32) {
         let at = |name: &str| self.folder.path().join(name);
         let next = format!("..{number}");
         fs::create_dir(at(&next)).unwrap();
         fs::write(at(&next).join("policy.yaml"), text).unwrap();
+        fs::set_permissions(at(&next).join("policy.yaml"), fs::Permissions::from_mode(mode)).unwrap();
         let before = fs::read_link(at("..data")).ok();
         symlink(&next, at("..data_tmp")).unwrap();
         fs::rename(at("..data_tmp"), at("..data")).unwrap();

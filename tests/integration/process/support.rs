@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
@@ -38,6 +40,19 @@ pub(super) fn within(limit: Duration, what: &str, mut is_so: impl FnMut() -> boo
 pub(super) fn egret(verb: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_egret"));
     command.env_clear().arg(verb).stdin(Stdio::null());
+    command
+}
+
+/// The same as a user without the rights of root, as it is in a pod: a copy, where that user gets at it.
+pub(super) fn egret_of_a_user(place: &Path, verb: &str) -> Command {
+    let binary = place.join("egret");
+    fs::copy(env!("CARGO_BIN_EXE_egret"), &binary).unwrap();
+    let mut command = Command::new(binary);
+    command.env_clear().arg(verb).stdin(Stdio::null());
+    // Whoever is not root already is such a user, and may not become another.
+    if fs::metadata(place).unwrap().uid() == 0 {
+        command.uid(65_532).gid(65_532);
+    }
     command
 }
 
