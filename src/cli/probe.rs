@@ -9,6 +9,8 @@ use anyhow::{Context, bail};
 
 use crate::clock::{Clock, Instant};
 
+/// How soon to ask again: an app waits for the answer.
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
 /// The status line is in the first bytes; more is not read.
 const ANSWER_BYTES_MAX: usize = 512;
 
@@ -23,6 +25,9 @@ pub struct Args {
     /// How long to wait for the whole answer.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 1_000)]
     timeout_ms: u64,
+    /// Ask again until it is, at most for so long: as a `postStart` hook, it holds back the containers that follow.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = super::run::duration)]
+    wait: Duration,
     /// What to ask. Live: the process works. Ready: it has a good policy and listens.
     #[arg(value_enum, default_value_t = Question::Ready)]
     question: Question,
@@ -53,13 +58,14 @@ impl Question {
     }
 }
 
-/// Asks, says the answer in one sentence, and gives the exit code: 0 for yes, 1 for no. Blocks until `timeout_ms`.
+/// Asks, says the last answer in one sentence, and gives the exit code: 0 for yes, 1 for no. Blocks for `wait` and
+/// once `timeout_ms`.
 ///
 /// # Errors
 /// Where `out` fails.
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let word = args.question.word();
-    match ask(args) {
+    match last_answer(args) {
         Ok(200) => {
             writeln!(out, "{word}")?;
             Ok(ExitCode::SUCCESS)
@@ -72,6 +78,18 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             writeln!(out, "not {word}: {error:#}")?;
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// A yes, or what was said when there was no time left to ask again.
+fn last_answer(args: &Args) -> anyhow::Result<u16> {
+    let until = Clock::system().now() + args.wait;
+    loop {
+        let answer = ask(args);
+        if matches!(answer, Ok(200)) || Clock::system().now() + BETWEEN_QUESTIONS > until {
+            return answer;
+        }
+        std::thread::sleep(BETWEEN_QUESTIONS);
     }
 }
 
@@ -161,7 +179,7 @@ mod tests {
         });
         let mut out = Vec::new();
         let timeout_ms = if hold { 100 } else { 5_000 };
-        let code = run(&Args { admin, timeout_ms, question }, &mut out).unwrap();
+        let code = run(&Args { admin, timeout_ms, wait: Duration::ZERO, question }, &mut out).unwrap();
         let yes = format!("{code:?}") == format!("{:?}", ExitCode::SUCCESS);
         (server.join().unwrap(), String::from_utf8(out).unwrap(), yes)
     }
@@ -192,8 +210,26 @@ mod tests {
         assert!(said.starts_with("not ready: no answer from ") && !yes, "{said}");
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let mut out = Vec::new();
-        run(&Args { admin, timeout_ms: 1_000, question: Question::Live }, &mut out).unwrap();
+        let args = Args { admin, timeout_ms: 1_000, wait: Duration::ZERO, question: Question::Live };
+        run(&args, &mut out).unwrap();
         assert!(String::from_utf8(out).unwrap().starts_with("not live: no connection to "));
+    }
+
+    #[test]
+    fn who_waits_asks_again_after_a_no_and_after_a_connection_that_breaks_off() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let admin = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            for answer in ["", "HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        let mut out = Vec::new();
+        let wait = Duration::from_secs(60);
+        run(&Args { admin, timeout_ms: 5_000, wait, question: Question::Ready }, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "ready\n");
+        server.join().unwrap();
     }
 
     #[test]

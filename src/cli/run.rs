@@ -149,7 +149,7 @@ fn start_log(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError>
 }
 
 /// `300ms`, `25s`, `2m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| "needs a number and a unit, as in 25s".to_owned())?;

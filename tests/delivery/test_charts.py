@@ -217,11 +217,24 @@ def test_a_plain_sidecar_is_the_first_container(charts, shape, kubernetes):
     assert "restartPolicy" not in pod["containers"][0]
 
 
-def test_the_forms_of_a_sidecar_differ_in_the_restart_policy_alone(charts):
+@pytest.mark.parametrize("kubernetes", ["1.28.0", "1.33.0"])
+def test_a_plain_sidecar_holds_back_the_app_until_it_is_ready(charts, kubernetes):
+    [pod] = pods(charts.render("deploy/examples/app", "plain", kubernetes))
+    egret, app = pod["containers"]
+    hook = egret["lifecycle"]["postStart"]["exec"]["command"]
+    started = egret["startupProbe"]["exec"]["command"]
+    assert hook == [*started, "--wait=60s"] and "ready" in hook
+    # Kubelet must not give up on egret before the hook does.
+    assert egret["startupProbe"]["failureThreshold"] * egret["startupProbe"]["periodSeconds"] >= 60
+    assert "lifecycle" not in app
+
+
+def test_the_forms_of_a_sidecar_differ_in_how_kubelet_waits_for_it_alone(charts):
     [native], [plain] = [list(pods(charts.render("deploy/examples/app", "default", of))) for of in ("1.29.0", "1.28.0")]
-    native = copy.deepcopy(egret_of(native))
+    native, plain = copy.deepcopy(egret_of(native)), copy.deepcopy(egret_of(plain))
     assert native.pop("restartPolicy") == "Always"
-    assert native == egret_of(plain)
+    assert plain.pop("lifecycle").keys() == {"postStart"}
+    assert native == plain
 
 
 def test_the_app_is_told_of_egret_and_of_no_key(charts):

@@ -48,6 +48,13 @@ Takes a dict: `egret` (this chart's values), `form` (native, plain or gateway), 
       protocol: TCP
     {{- end }}
   {{- include "egret-sidecar.probes" $egret | nindent 2 }}
+  {{- if eq .form "plain" }}
+  lifecycle:
+    postStart:
+      # Kubelet starts the containers after this one when the hook has ended, well or not.
+      exec:
+        command: [/egret, probe, {{ include "egret-sidecar.started" $egret }}, --wait=60s]
+  {{- end }}
   resources:
     {{- toYaml $egret.resources | nindent 4 }}
   securityContext:
@@ -75,7 +82,7 @@ Takes a dict: `egret` (this chart's values), `form` (native, plain or gateway), 
 startupProbe:
   # Native: the containers after this one start when it passes, so they find a policy in force.
   exec:
-    command: [/egret, probe, {{ ternary "live" "ready" .policy.await }}, --admin={{ $admin }}]
+    command: [/egret, probe, {{ include "egret-sidecar.started" . }}]
   periodSeconds: 1
   timeoutSeconds: 2
   failureThreshold: 60
@@ -89,6 +96,11 @@ livenessProbe:
     command: [/egret, probe, live, --admin={{ $admin }}]
   periodSeconds: 10
   timeoutSeconds: 2
+{{- end }}
+
+{{- /* What to ask an egret that starts: by default, whether it has a policy. Takes the values. */ -}}
+{{- define "egret-sidecar.started" -}}
+{{ ternary "live" "ready" .policy.await }}, --admin=127.0.0.1:{{ .ports.admin }}
 {{- end }}
 
 {{- /* The variables of egret itself: who it is, where telemetry goes, its keys. Takes the dict of the container. */ -}}

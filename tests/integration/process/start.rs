@@ -230,6 +230,26 @@ fn probes_tell_live_and_ready_by_their_exit_codes() {
 }
 
 #[test]
+fn a_probe_that_waits_ends_when_it_is_ready_or_its_time_is_up() {
+    let file = PolicyFile::new("");
+    let egret = Egret::run(&file.path, &["--await-policy"]);
+    let probe = |wait| {
+        let mut command = super::support::egret("probe");
+        command.args(["ready", "--admin", &egret.admin.to_string(), "--wait", wait]);
+        command
+    };
+    let ended = output(&mut probe("200ms"));
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ended.stdout).ends_with("answered 503\n"));
+
+    let mut waiting = probe("60s").stdout(std::process::Stdio::null()).spawn().unwrap();
+    assert_eq!(waiting.try_wait().unwrap(), None, "there is no policy");
+    file.write(&policy::scripted());
+    eventually("it is ready", || waiting.try_wait().unwrap().is_some());
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn checks_end_with_0_for_good_1_for_faulty_and_2_for_unreadable() {
     let good = PolicyFile::new(&policy::scripted());
     let bad = PolicyFile::new("kind: nonsense\n");
