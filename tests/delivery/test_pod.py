@@ -2,14 +2,19 @@
 
 import json
 import os
+import re
 import shutil
-import time
+import subprocess
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote
+from urllib.request import urlopen
 
 import pytest
 import yaml
 from conftest import egret_of, pods
-from containers import eventually
+from containers import EGRET, eventually
 
 POLICY = """\
 apiVersion: egret.dev/v1alpha1
@@ -24,6 +29,15 @@ routes:
 tenants:
   app: {{ local: true, access: {{ allow: [chat] }}, limits: {{ rpm: {{ requests: 6000, per: 1m }} }} }}
 """
+# What kubelet knows of a pod.
+KNOWN = {
+    "metadata.name": "pod",
+    "metadata.uid": "6f1c1f0e-3f0c-4c55-9d2c-0a1b2c3d4e5f",
+    "metadata.namespace": "apps",
+    "spec.nodeName": "node-1",
+    "status.podIP": "fd00::7",
+    "status.hostIP": "127.0.0.1",
+}
 FIRST = "low " * 40
 SECOND = "high " * 40
 
@@ -51,6 +65,15 @@ class Volume:
             shutil.rmtree(self.directory / before)
 
 
+def filled_in(entries):
+    """Variables with what kubelet puts into them: what it knows, and `$(NAME)` of those before."""
+    told = {}
+    for entry in entries:
+        text = entry["value"] if "value" in entry else KNOWN[entry["valueFrom"]["fieldRef"]["fieldPath"]]
+        told[entry["name"]] = re.sub(r"\$\(([^)]+)\)", lambda found: told.get(found[1], found[0]), text)
+    return [{"name": name, "value": value} for name, value in told.items()]
+
+
 class Pod:
     """The example app's pod, with egret as a plain container: podman knows no native sidecars."""
 
@@ -59,8 +82,8 @@ class Pod:
         [spec] = pods(things)
         for container in spec["containers"]:
             # Kubelet's part: who the pod is, when to ask for its health, which port has a name.
-            container["env"] = [entry for entry in container.get("env", []) if "value" in entry]
-            for field in ("startupProbe", "readinessProbe", "livenessProbe", "ports"):
+            container["env"] = filled_in(container.get("env", []))
+            for field in ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle", "ports"):
                 container.pop(field, None)
             container["imagePullPolicy"] = "Never"
         spec["volumes"] = [
@@ -115,9 +138,28 @@ def test_the_sdk_calls_through_the_sidecar(pod):
 def test_the_sidecar_answers_the_probes_of_the_chart(pod, charts):
     [spec] = pods(charts.render("deploy/examples/app", "plain"))
     egret = egret_of(spec)
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        asked = pod.containers.podman("exec", "pod-egret", *egret[probe]["exec"]["command"], check=False)
+    asked_by = [egret[probe] for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
+    for kubelet in (*asked_by, egret["lifecycle"]["postStart"]):
+        asked = pod.containers.podman("exec", "pod-egret", *kubelet["exec"]["command"], check=False)
         assert asked.returncode == 0, asked.stdout + asked.stderr
+
+
+def test_the_process_is_told_which_pod_it_is_in(pod):
+    pid = pod.state("egret")["State"]["Pid"]
+    variables = Path(f"/proc/{pid}/environ").read_text().rstrip("\0").split("\0")
+    environment = dict(variable.split("=", 1) for variable in variables)
+    attributes = dict(pair.split("=") for pair in environment["OTEL_RESOURCE_ATTRIBUTES"].split(","))
+    assert {name: unquote(value) for name, value in attributes.items()} == {
+        "k8s.pod.name": "pod",
+        "k8s.pod.uid": KNOWN["metadata.uid"],
+        "k8s.pod.ip": "fd00::7",
+        "k8s.namespace.name": "apps",
+        "k8s.node.name": "node-1",
+        "k8s.container.name": "egret",
+        "service.instance.id": "apps.pod.egret",
+    }
+    # A collector that is not there: calls are answered all the same.
+    assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:4318"
 
 
 def test_the_sidecar_cannot_write_and_can_gain_nothing(pod):
@@ -142,12 +184,92 @@ def test_an_edit_of_the_policy_arrives_without_a_restart(pod, policy):
 
 
 def test_at_its_end_the_sidecar_serves_the_app_to_the_last_word(pod):
-    begun = time.monotonic()
+    begun = datetime.now(UTC)
     pod.containers.podman("pod", "stop", "--time", "30", "pod")
-    took = time.monotonic() - begun
+    took = (datetime.now(UTC) - begun).total_seconds()
     # The stream of forty words at twenty a second, begun after SIGTERM.
     assert pod.said()[-1] == {"last": SECOND.strip()}, (pod.said()[-1], pod.logs())
     assert pod.state("app")["State"]["ExitCode"] == 0
     assert pod.state("egret")["State"]["ExitCode"] == 0, pod.logs()
-    print(f"the pod ended in {took:.1f} s")
+    app, egret = [ended(pod.state(name)) for name in ("app", "egret")]
+    print(f"SIGTERM to exit: the app {(app - begun).total_seconds():.1f} s, egret {(egret - begun).total_seconds():.1f} s,"
+          f" the pod {took:.1f} s")
+    assert egret > app
     assert took < 15
+
+
+def ended(state):
+    return datetime.fromisoformat(state["State"]["FinishedAt"])
+
+
+# --- What a pod may have, or not -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """A volume with a policy of its own that other users may read."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if "pytest" in str(folder):
+            folder.chmod(0o755)
+    directory = tmp_path / "policy"
+    directory.mkdir(mode=0o755)
+    volume = Volume(directory)
+    volume.write({"policy.yaml": POLICY.format(says="low")})
+    return volume
+
+
+def test_an_idle_sidecar_ends_within_the_two_seconds_that_kubelet_may_leave_it(containers, image, volume):
+    with started(containers, image, f"{volume.directory}:/etc/egret/policy:ro") as name:
+        begun = datetime.now(UTC)
+        containers.podman("kill", "--signal", "TERM", name)
+        assert containers.podman("wait", name).stdout.strip() == "0"
+        [state] = json.loads(containers.podman("inspect", name).stdout)
+    took = (ended(state) - begun).total_seconds()
+    print(f"SIGTERM to exit: an idle sidecar {took:.2f} s")
+    assert took < 2
+
+
+def test_a_policy_that_is_mounted_as_one_file_is_warned_of(containers, image, volume):
+    file = "/etc/egret/policy/policy.yaml"
+    for mount, warned in ((f"{volume.directory}:/etc/egret/policy:ro", 0), (f"{volume.directory}/policy.yaml:{file}:ro", 1)):
+        with started(containers, image, mount) as name:
+            said = containers.podman("logs", name).stderr.splitlines()
+        warnings = [line for line in said if "a mount of its own" in line]
+        assert len(warnings) == warned and all(file in line for line in warnings), said
+
+
+@contextmanager
+def started(containers, image, mount):
+    """A container of egret that is ready."""
+    name = containers.podman("run", "--detach", "--network", "none", "--volume", mount, image).stdout.strip()
+    try:
+        asked = containers.podman("exec", name, "/egret", "probe", "--wait", "15s", check=False)
+        assert asked.returncode == 0, asked.stdout + containers.podman("logs", name).stderr
+        yield name
+    finally:
+        containers.podman("rm", "--force", "--time", "5", name)
+
+
+def test_where_the_node_has_no_inotify_instance_left_an_edit_arrives_all_the_same(volume):
+    # In a user namespace of its own, which may have none.
+    script = 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$0" run --listen 127.0.0.1:0 --admin 127.0.0.1:0 "$@"'
+    process = subprocess.Popen(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", script, EGRET, "--policy", volume.directory],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        said = process.stderr.readline()
+        while (line := process.stderr.readline()) and "egret is ready" not in line:
+            said += line
+        assert "gives no events; the policy is polled" in said
+        admin = re.search(r"admin=(\S+)", line)[1]
+        before = revision(admin)
+        volume.write({"policy.yaml": POLICY.format(says="high")})
+        assert eventually(lambda: revision(admin), lambda now: now != before, seconds=3) != before
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def revision(admin):
+    with urlopen(f"http://{admin}/policy", timeout=5) as page:
+        return json.load(page)["revision"]

@@ -186,8 +186,8 @@ puts a variable there, and what it puts there by itself is made of letters, digi
   "k8s.namespace.name=$(K8S_NAMESPACE_NAME)" "k8s.node.name=$(K8S_NODE_NAME)" "k8s.container.name=egret"
   "service.instance.id=$(K8S_NAMESPACE_NAME).$(K8S_POD_NAME).egret" -}}
 {{- range $name, $value := .resourceAttributes }}
-{{- $escaped := urlquery $value | replace "+" "%20" | replace "%2B" "+" | replace "%2F" "/" | replace "%3A" ":"
-  | replace "%24" "$" | replace "%28" "(" | replace "%29" ")" -}}
+{{- $escaped := urlquery $value | replace "+" "%20" -}}
+{{- range $octet := list "$" "(" ")" "+" "/" ":" "@" }}{{ $escaped = replace (urlquery $octet) $octet $escaped }}{{ end -}}
 {{- $attributes = append $attributes (printf "%s=%s" $name $escaped) }}
 {{- end -}}
 {{ join "," $attributes }}
