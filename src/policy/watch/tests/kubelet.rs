@@ -5,12 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::policy::load::{Sources, read};
 
-/// What the kubelet does for one update, in its order; the fields are the order's two generations.
+/// When an update links the names that are new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
-    /// Links to new names are made before the swap: they lead nowhere for a moment. Kubernetes 1.27 and older.
+    /// Before the swap, as older kubelets do it: the links lead nowhere for a moment.
     LinksFirst,
-    /// They are made after the swap: new names are not seen for a moment.
+    /// After the swap, as newer ones do it: new files are not seen for a moment.
     SwapFirst,
 }
 
