@@ -96,6 +96,15 @@ impl Sight for ProcessSight {
         family(text, "egret_access_log_lost_total", Kind::Counter, "Access-log lines that were not written.");
         sample(text, "egret_access_log_lost_total", &[("reason", "full")], log.dropped());
         sample(text, "egret_access_log_lost_total", &[("reason", "write")], log.failed());
+        if let Some(spans) = &self.0.shared.telemetry.spans {
+            let queue = spans.queue();
+            family(text, "egret_spans_exported_total", Kind::Counter, "Spans that the backend took.");
+            sample(text, "egret_spans_exported_total", &[], queue.exported.value());
+            family(text, "egret_spans_dropped_total", Kind::Counter, "Spans for which there was no room.");
+            sample(text, "egret_spans_dropped_total", &[], queue.dropped.value());
+            family(text, "egret_spans_failed_total", Kind::Counter, "Spans that the backend did not take.");
+            sample(text, "egret_spans_failed_total", &[], queue.failed.value());
+        }
     }
 }
 

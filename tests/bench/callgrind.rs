@@ -31,7 +31,7 @@ pub(crate) fn run(args: &CallgrindArgs, mut setup: Setup) -> anyhow::Result<()> 
     println!("| proxy | instructions per call | / floor | per 50-chunk stream | per chunk | / floor |");
     println!("|---|---:|---:|---:|---:|---:|");
     let mut floor = None;
-    for peer in [Peer::Floor, Peer::Egret] {
+    for peer in [Peer::Floor, Peer::EgretUntraced, Peer::Egret, Peer::EgretTraced] {
         match per_call(args, &mut setup, peer) {
             Ok((call, stream)) => {
                 let (base_call, base_stream) = *floor.get_or_insert((call, stream));

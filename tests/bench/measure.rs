@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -167,6 +167,54 @@ fn ask(target: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
     let read = socket.read(&mut answer)?;
     answer.truncate(read);
     Ok(answer)
+}
+
+/// A page of metrics.
+pub(crate) fn metrics(at: SocketAddr) -> anyhow::Result<String> {
+    let mut socket = TcpStream::connect(at)?;
+    socket.set_read_timeout(Some(Duration::from_secs(30)))?;
+    socket.write_all(b"GET /metrics HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")?;
+    let mut page = String::new();
+    socket.read_to_string(&mut page)?;
+    anyhow::ensure!(page.starts_with("HTTP/1.1 200 "), "no metrics");
+    Ok(page)
+}
+
+/// The sum of a metric's values over its labels; none where it is not on the page.
+pub(crate) fn sum(page: &str, name: &str) -> Option<f64> {
+    let values = page.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let value = if rest.starts_with('{') { rest.rsplit_once('}')?.1 } else { rest };
+        value.trim().parse::<f64>().ok()
+    });
+    values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
+}
+
+/// Scrapes a page once a second until it is dropped, as Prometheus would at its fastest.
+pub(crate) struct Scraper {
+    go_on: Arc<AtomicBool>,
+}
+
+impl Scraper {
+    /// Begins.
+    pub(crate) fn start(at: SocketAddr) -> Self {
+        let go_on = Arc::new(AtomicBool::new(true));
+        let going = Arc::clone(&go_on);
+        thread::spawn(move || {
+            while going.load(Ordering::Relaxed) {
+                // A proxy that is busy is scraped a second later.
+                drop(metrics(at));
+                thread::sleep(Duration::from_secs(1));
+            }
+        });
+        Self { go_on }
+    }
+}
+
+impl Drop for Scraper {
+    fn drop(&mut self) {
+        self.go_on.store(false, Ordering::Relaxed);
+    }
 }
 
 /// CPU time that a process has used so far, user and system, in microseconds.

@@ -22,13 +22,18 @@ pub(crate) enum Peer {
     Floor,
     /// nginx, bare.
     Nginx,
-    /// egret at the reference load.
+    /// egret at the reference load: a tenth of the calls is traced.
     Egret,
+    /// The same without traces.
+    EgretUntraced,
+    /// The same with every call traced.
+    EgretTraced,
 }
 
 impl Peer {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 4] = [Self::Direct, Self::Floor, Self::Nginx, Self::Egret];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Direct, Self::Floor, Self::Nginx, Self::Egret, Self::EgretUntraced, Self::EgretTraced];
 
     /// Its name in the report.
     pub(crate) const fn name(self) -> &'static str {
@@ -37,6 +42,17 @@ impl Peer {
             Self::Floor => "floor",
             Self::Nginx => "nginx",
             Self::Egret => "egret",
+            Self::EgretUntraced => "egret, no call traced",
+            Self::EgretTraced => "egret, every call traced",
+        }
+    }
+
+    /// The share of calls that are traced; none where nothing is exported.
+    const fn traced(self) -> Option<&'static str> {
+        match self {
+            Self::Direct | Self::Floor | Self::Nginx | Self::EgretUntraced => None,
+            Self::Egret => Some("0.1"),
+            Self::EgretTraced => Some("1"),
         }
     }
 }
@@ -65,6 +81,8 @@ pub(crate) struct Started {
     pub(crate) process: Option<Process>,
     /// Lines of its access log so far; none where it writes none.
     pub(crate) log_lines: Option<Arc<AtomicU64>>,
+    /// Where its metrics are; none where it has none.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 impl Setup {
@@ -77,7 +95,9 @@ impl Setup {
                 .iter()
                 .map(PathBuf::from)
                 .find(|path| path.exists()),
-            Peer::Egret => Some(self.egret.clone()).filter(|path| path.exists()),
+            Peer::Egret | Peer::EgretUntraced | Peer::EgretTraced => {
+                Some(self.egret.clone()).filter(|path| path.exists())
+            }
         }
     }
 
@@ -89,20 +109,28 @@ impl Setup {
                 first_answer: Duration::ZERO,
                 process: None,
                 log_lines: None,
+                metrics: None,
             });
         }
         let binary = self.binary(peer).with_context(|| format!("{} is not installed", peer.name()))?;
-        let address = measure::free_port()?;
-        let mut command = self.command(peer, &binary, address)?;
+        let (address, metrics) = (measure::free_port()?, measure::free_port()?);
+        let mut command = self.command(peer, &binary, address, metrics)?;
         let since = Instant::now();
         let mut process = Process::start(&mut command)?;
         let log_lines = process.stdout().map(measure::drain);
         let first_answer = measure::first_answer(address, &mut process, since)
             .with_context(|| format!("starting {}", peer.name()))?;
-        Ok(Started { address, first_answer, process: Some(process), log_lines })
+        let metrics = log_lines.is_some().then_some(metrics);
+        Ok(Started { address, first_answer, process: Some(process), log_lines, metrics })
     }
 
-    fn command(&self, peer: Peer, binary: &Path, listen: SocketAddr) -> anyhow::Result<Command> {
+    fn command(
+        &self,
+        peer: Peer,
+        binary: &Path,
+        listen: SocketAddr,
+        metrics: SocketAddr,
+    ) -> anyhow::Result<Command> {
         let mut parts = self.under.iter().cloned().map(Into::into).chain([binary.as_os_str().to_owned()]);
         let first = parts.next().context("no program")?;
         let mut command = measure::command(first, Core::Proxy, self.pin);
@@ -125,16 +153,30 @@ impl Setup {
                     &self.write("nginx.conf", &conf)?,
                 ]);
             }
-            Peer::Egret => {
+            Peer::Egret | Peer::EgretUntraced | Peer::EgretTraced => {
                 let policy = include_str!("policy.yaml")
                     .replace("{provider}", &self.provider.to_string())
                     .replace("{key}", &wire::caller_key_digest());
                 command
                     .args(["run", "--policy", &self.write("policy.yaml", &policy)?])
-                    .args(["--listen", &listen.to_string(), "--admin", "127.0.0.1:0", "--workers", "1"])
+                    .args([
+                        "--listen",
+                        &listen.to_string(),
+                        "--admin",
+                        &metrics.to_string(),
+                        "--workers",
+                        "1",
+                    ])
                     .env("BENCH_PROVIDER_KEY", "no-secret")
                     // The access log, one line per call; read by the bench.
                     .stdout(Stdio::piped());
+                if let Some(share) = peer.traced() {
+                    let backend = format!("http://{}/v1/traces", self.provider);
+                    command
+                        .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", backend)
+                        .env("OTEL_TRACES_SAMPLER", "traceidratio")
+                        .env("OTEL_TRACES_SAMPLER_ARG", share);
+                }
             }
         }
         Ok(command)

@@ -29,6 +29,8 @@ pub(crate) enum Figure {
     IdleRss,
     /// What 1,000 held streams add to it, MiB.
     StreamsRss,
+    /// Spans that were dropped, in percent of all.
+    SpansLost,
 }
 
 /// Every value of every round.
@@ -91,10 +93,25 @@ impl Figures {
                 self.of(peer, Figure::StreamsRss, 1),
             );
         }
+        text.push_str(&self.traces());
         text.push_str(
             "\nMedian over the rounds (least–greatest). `/ floor` and `added` are taken within each round.\n",
         );
         text
+    }
+
+    /// What traces cost: against egret without them in the same round.
+    fn traces(&self) -> String {
+        let row = |peer| {
+            format!(
+                "{}: CPU per call {}, per chunk {} of that without traces; {} % of the spans dropped\n",
+                Peer::name(peer),
+                self.against(peer, Peer::EgretUntraced, Figure::CpuPerCall),
+                self.against(peer, Peer::EgretUntraced, Figure::CpuPerChunk),
+                self.of(peer, Figure::SpansLost, 1),
+            )
+        };
+        format!("\n{}{}", row(Peer::Egret), row(Peer::EgretTraced))
     }
 
     fn of(&self, peer: Peer, figure: Figure, digits: usize) -> String {
@@ -103,8 +120,12 @@ impl Figures {
 
     /// Against the floor in the same round.
     fn ratio(&self, peer: Peer, figure: Figure) -> String {
-        let rounds = self.rounds(peer, figure).iter().zip(self.rounds(Peer::Floor, figure));
-        spread(rounds.map(|(value, floor)| value / floor).collect(), 2)
+        self.against(peer, Peer::Floor, figure)
+    }
+
+    fn against(&self, peer: Peer, base: Peer, figure: Figure) -> String {
+        let rounds = self.rounds(peer, figure).iter().zip(self.rounds(base, figure));
+        spread(rounds.map(|(value, base)| value / base).collect(), 2)
     }
 
     /// On top of the direct way in the same round.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 use crate::load::LoadReport;
-use crate::measure::{self, Core, Process};
+use crate::measure::{self, Core, Process, Scraper};
 use crate::peers::{Peer, Setup, Started};
 use crate::report::{Figure, Figures};
 
@@ -98,6 +98,7 @@ fn one(args: &RoundsArgs, setup: &Setup, peer: Peer, figures: &mut Figures) -> a
         let per_thousand = 1000.0 / args.streams as f64 / 1024.0;
         figures.add(peer, Figure::StreamsRss, (held_kib as f64 - idle_kib as f64) * per_thousand);
     }
+    let _scraped = started.metrics.map(Scraper::start);
     let plain = load(args, setup, &started, "plain", args.connections)?;
     figures.add(peer, Figure::CallsPerSecond, plain.calls as f64 / plain.seconds);
     figures.add(peer, Figure::P50, plain.p50_us);
@@ -109,6 +110,9 @@ fn one(args: &RoundsArgs, setup: &Setup, peer: Peer, figures: &mut Figures) -> a
     }
     let lone = load(args, setup, &started, "plain", 1)?;
     logged(&started, plain.calls + stream.calls)?;
+    if let Some(lost) = spans_lost(&started)? {
+        figures.add(peer, Figure::SpansLost, lost);
+    }
     figures.add(peer, Figure::LoneP50, lone.p50_us);
     figures.add(peer, Figure::LoneP99, lone.p99_us);
     Ok(())
@@ -121,6 +125,18 @@ fn logged(started: &Started, calls: u64) -> anyhow::Result<()> {
         anyhow::ensure!(lines >= calls, "the access log has {lines} lines for at least {calls} calls");
     }
     Ok(())
+}
+
+/// The share of spans that were dropped, in percent: a proxy that drops them looks cheaper than it is. None where
+/// nothing was traced.
+fn spans_lost(started: &Started) -> anyhow::Result<Option<f64>> {
+    let Some(at) = started.metrics else { return Ok(None) };
+    let page = measure::metrics(at)?;
+    let of = |name| measure::sum(&page, name).unwrap_or_default();
+    let (exported, dropped) = (of("egret_spans_exported_total"), of("egret_spans_dropped_total"));
+    let failed = of("egret_spans_failed_total");
+    anyhow::ensure!(failed == 0.0, "{failed} spans were not taken");
+    Ok((exported > 0.0).then(|| 100.0 * dropped / (exported + dropped)))
 }
 
 fn load(
