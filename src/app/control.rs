@@ -9,7 +9,6 @@ use http::Request;
 use hyper::body::Incoming;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::spawn_blocking;
 
 use super::sight::ProcessSight;
 use super::{Options, StartError, State, load_policy};
@@ -21,8 +20,16 @@ use crate::tasks::Tasks;
 /// How often files that hold keys are looked at.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 
-/// How long the process waits at its end for a thread that hangs, such as one that writes into a full pipe.
-const LAST: Duration = Duration::from_millis(1_500);
+/// How long the process waits at its end for the last lines and spans: for a pipe that nobody reads, or a backend that
+/// does not answer. With the second that a drain waits for silence, it stays below the two that the kubelet leaves a
+/// sidecar whose app took all of the pod's grace period.
+const LAST: Duration = Duration::from_millis(900);
+
+/// The main thread's runtime, and the tasks on it that end last: the access log, the export of spans.
+pub(super) struct Main {
+    pub(super) runtime: Runtime,
+    pub(super) last: Tasks,
+}
 
 /// The operators' sockets, bound before anything is served.
 pub(super) struct Operators {
@@ -39,7 +46,7 @@ impl Operators {
 
 /// Serves operators and follows the policy until a signal; then drains, and ends the workers and the log.
 pub(super) fn run(
-    runtime: &Runtime,
+    main: &Main,
     state: &Arc<State>,
     options: &Options,
     watch: Watch,
@@ -47,25 +54,17 @@ pub(super) fn run(
     workers: Vec<JoinHandle<()>>,
     say: impl FnOnce(&Operators),
 ) -> Result<(), StartError> {
-    let log = Tasks::new();
-    let served = runtime.block_on(serve(state, options, watch, operators, &log, say));
+    let Main { runtime, last } = main;
+    let served = runtime.block_on(serve(state, options, watch, operators, last, say));
     state.tasks.stop();
     for worker in workers {
         // A worker that panicked has said so; the others' calls were served all the same.
         let _ = worker.join();
     }
-    // Last: every call has settled now.
-    log.stop();
-    let _ = runtime.block_on(async { tokio::time::timeout(LAST, last(state, &log)).await });
+    // Every call has settled now.
+    last.stop();
+    let _ = runtime.block_on(async { tokio::time::timeout(LAST, last.wait()).await });
     served
-}
-
-/// Writes what is left of the access log, and exports the last spans; both at once.
-async fn last(state: &Arc<State>, log: &Tasks) {
-    let state = Arc::clone(state);
-    // On a thread of its own: the exporter blocks, and this runtime carries its requests.
-    let exported = spawn_blocking(move || state.shared.telemetry.end(LAST));
-    let _ = tokio::join!(log.wait(), exported);
 }
 
 async fn serve(
@@ -73,18 +72,19 @@ async fn serve(
     options: &Options,
     watch: Watch,
     operators: Operators,
-    log: &Tasks,
+    last: &Tasks,
     say: impl FnOnce(&Operators),
 ) -> Result<(), StartError> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let watch = watch.on_hangup()?;
     let access_log = Arc::clone(&state.shared.telemetry.access_log);
-    log.spawn("access log", access_log.write_to(std::io::stdout(), log.stopping()));
+    last.spawn("access log", access_log.write_to(std::io::stdout(), last.stopping()));
     state.tasks.spawn("policy", follow_policy(Arc::clone(state), watch));
     state.tasks.spawn("keys", refresh_keys(Arc::clone(state)));
     say(&operators);
     serve_operators(state, operators)?;
     signalled(&mut term, &mut int).await;
+    state.shared.telemetry.hurry();
     let Drained { calls_cut } = end(state, options, &mut term, &mut int).await;
     if calls_cut > 0 {
         tracing::warn!(calls_cut, "calls were in flight at the drain's deadline, and were cut");

@@ -28,6 +28,7 @@ use crate::policy::{compile, load};
 use crate::random::Random;
 use crate::relay;
 use crate::server::{self, BindError, Mode};
+use crate::tasks::Tasks;
 use crate::telemetry::Telemetry;
 use crate::telemetry::otlp::{self, OtlpError};
 
@@ -105,8 +106,9 @@ pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str))
         stamp: options.stamp.clone(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let main = control::Main { runtime, last: Tasks::new() };
     let tls = LazyTls::new(options.extra_ca.as_deref())?;
-    let telemetry = telemetry(environment, &tls, &runtime)?;
+    let telemetry = telemetry(environment, &tls, &main)?;
     let state = State::new(environment, Clock::system(), settings, options.max_buffered, tls, telemetry);
     let state = Arc::new(state);
     // Before the first load: a change in between is then noticed.
@@ -122,25 +124,29 @@ pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str))
     let operators = control::Operators::bind(options)?;
     let workers = worker::start(&state, options, &calls)?;
     let say = |admin: &control::Operators| say(&ready_line(&state, &calls, admin));
-    let served = control::run(&runtime, &state, options, watch, operators, workers, say);
+    let served = control::run(&main, &state, options, watch, operators, workers, say);
     // A thread that hangs, such as one that writes into a full pipe, is left behind.
-    runtime.shutdown_background();
+    main.runtime.shutdown_background();
     served
 }
 
-/// Where calls are noted, as the environment says. What is exported is carried by `runtime`.
+/// Where calls are noted, as the environment says; what is exported, the main thread carries.
 fn telemetry(
     environment: &Environment,
     tls: &LazyTls,
-    runtime: &tokio::runtime::Runtime,
+    main: &control::Main,
 ) -> Result<Telemetry, StartError> {
     let settings = otlp::Settings::read(environment)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    let _on = runtime.enter();
-    let resource = otlp::Settings::resource(&Random::from_os());
-    Ok(Telemetry { access_log: Arc::default(), spans: settings.spans(tls, &resource)? })
+    let _on = main.runtime.enter();
+    let resource = settings.resource(&Random::from_os());
+    let (spans, exporter) = settings.spans(tls, &resource)?.unzip();
+    if let Some(exporter) = exporter {
+        main.last.spawn("spans", exporter.run(main.last.stopping()));
+    }
+    Ok(Telemetry { access_log: Arc::default(), spans })
 }
 
 /// The addresses as bound, so that port 0 can be used.

@@ -3,13 +3,13 @@
 pub mod access_log;
 pub mod context;
 pub mod otlp;
+mod protobuf;
 pub mod record;
 pub mod sampler;
 pub mod semconv;
 pub mod spans;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use access_log::AccessLog;
 use record::CallRecord;
@@ -34,12 +34,10 @@ impl Telemetry {
         }
     }
 
-    /// Exports what waits, for at most about `limit`. Blocks; what is noted afterwards is lost.
-    pub fn end(&self, limit: Duration) {
-        if let Some(spans) = &self.spans
-            && let Err(error) = spans.shutdown(limit)
-        {
-            tracing::warn!(%error, "the last spans were not exported");
+    /// From here on nothing gathers: the process ends soon.
+    pub fn hurry(&self) {
+        if let Some(spans) = &self.spans {
+            spans.queue().hurry();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Version};
-use opentelemetry::trace::{SpanId, TraceId, TraceState};
+use opentelemetry::trace::{SpanId, TraceId};
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
@@ -172,7 +172,7 @@ pub struct Trace {
     /// The caller's span.
     pub parent: Option<SpanId>,
     /// The caller's `tracestate`.
-    pub state: TraceState,
+    pub state: Box<str>,
     /// The request's method.
     pub method: Method,
     /// The request's path, without its query.

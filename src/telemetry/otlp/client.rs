@@ -1,16 +1,20 @@
 //! Requests to a backend over HTTP, with the client that providers are called with: same trust, same timers.
 
 use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use opentelemetry_http::{HttpClient, HttpError};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::export::{Refused, gzip, rejected};
+use super::target::Target;
 use crate::net::body::{BufferBudget, read_capped};
 use crate::net::endpoint::Endpoint;
 use crate::net::memory::MemoryNet;
@@ -23,7 +27,64 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// Backends answer a few bytes; what is longer is not read.
 const ANSWER_MAX: usize = 64 * 1024;
 
-/// Sends requests on the runtime that it was made on, whatever thread asks.
+/// Posts spans to a backend.
+pub(super) struct Posts {
+    upstream: Upstream,
+    endpoint: Endpoint,
+    path: Uri,
+    headers: HeaderMap,
+    gzip: bool,
+}
+
+impl Posts {
+    pub(super) fn new(target: &Target, tls: &LazyTls) -> Self {
+        let mut headers = target.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("egret/", env!("CARGO_PKG_VERSION"))));
+        if target.gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        Self {
+            upstream: upstream(tls.clone(), Tasks::new()),
+            endpoint: target.endpoint.clone(),
+            path: target.path.clone(),
+            headers,
+            gzip: target.gzip,
+        }
+    }
+
+    /// Posts a request; gives how many spans of it were rejected.
+    pub(super) async fn export(&self, request: &Bytes) -> Result<u64, Refused> {
+        let body = match self.gzip {
+            true => gzip(request).map_err(|error| Refused::ForGood(error.to_string()))?,
+            false => request.clone(),
+        };
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.path.clone();
+        *request.headers_mut() = self.headers.clone();
+        let answer = send(&self.upstream, &self.endpoint, request).await;
+        let answer = answer.map_err(|error| Refused::ForNow(error.to_string(), None))?;
+        match answer.status() {
+            status if status.is_success() => rejected(answer.body()),
+            status => Err(refused(status, answer.headers())),
+        }
+    }
+}
+
+/// The statuses that OTLP's specification calls retryable.
+fn refused(status: StatusCode, headers: &HeaderMap) -> Refused {
+    let said = format!("the backend answered {}", status.as_u16());
+    match status.as_u16() {
+        429 | 502 | 503 | 504 => {
+            let pause = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            Refused::ForNow(said, pause.map(Duration::from_secs))
+        }
+        _ => Refused::ForGood(said),
+    }
+}
+
+/// The SDK's exporter of metrics asks this client from threads of its own.
 pub(super) struct Client {
     runtime: Handle,
     upstream: Upstream,
@@ -32,11 +93,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client whose requests take at most `limit`. Made on a runtime that keeps running.
+    /// A client whose requests take at most `limit`. Made on a runtime that keeps running, which carries them.
     pub(super) fn new(tls: LazyTls, limit: Duration) -> Self {
         let tasks = Tasks::new();
-        let upstream = Upstream::new(tls, MemoryNet::new(), tasks.clone(), Settings::default());
-        Self { runtime: Handle::current(), upstream, tasks, limit }
+        Self { runtime: Handle::current(), upstream: upstream(tls, tasks.clone()), tasks, limit }
     }
 }
 
@@ -51,7 +111,7 @@ impl HttpClient for Client {
     fn send_bytes<'a, 't>(
         &'a self,
         request: Request<Bytes>,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 't>>
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 't>>
     where
         'a: 't,
         Self: 't,
@@ -79,8 +139,19 @@ async fn ask(upstream: &Upstream, request: Request<Bytes>) -> Result<Response<By
         Some(path) => Uri::from(path.clone()),
         None => Uri::from_static("/"),
     };
-    let request = Request::from_parts(head, Full::new(body));
-    let (head, body) = upstream.send(&endpoint, request, CONNECT).await?.into_parts();
+    send(upstream, &endpoint, Request::from_parts(head, Full::new(body))).await
+}
+
+async fn send(
+    upstream: &Upstream,
+    to: &Endpoint,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Bytes>, HttpError> {
+    let (head, body) = upstream.send(to, request, CONNECT).await?.into_parts();
     let body = read_capped(body, ANSWER_MAX, &BufferBudget::new(ANSWER_MAX)).await?;
     Ok(Response::from_parts(head, body.bytes().clone()))
+}
+
+fn upstream(tls: LazyTls, tasks: Tasks) -> Upstream {
+    Upstream::new(tls, MemoryNet::new(), tasks, Settings::default())
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::telemetry::sampler::Root;
 
 fn read<const N: usize>(variables: [(&str, &str); N]) -> Result<Settings, OtlpError> {
     Settings::read(&Environment::given(variables))
@@ -20,10 +21,14 @@ fn nothing_is_exported_where_nothing_is_said() {
 #[test]
 fn an_endpoint_turns_both_signals_on_and_its_own_only_one() {
     let both = read([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")]).unwrap();
-    let plain = Transport { wire: Wire::Http, tls: false, timeout: TIMEOUT };
-    assert_eq!((both.traces, both.metrics), (Some(plain), Some(plain)));
-    let traces = read([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector/v1/traces")]).unwrap();
-    assert_eq!((traces.traces, traces.metrics), (Some(Transport { tls: true, ..plain }), None));
+    let at = |target: Option<Target>| target.map(|at| (at.wire, format!("{} {}", at.endpoint, at.path)));
+    assert_eq!(at(both.traces), Some((Wire::Http, "http://collector:4318 /v1/traces".to_owned())));
+    assert_eq!(at(both.metrics), Some((Wire::Http, "http://collector:4318 /v1/metrics".to_owned())));
+    let own = read([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector/own")]).unwrap();
+    assert_eq!(at(own.traces), Some((Wire::Http, "https://collector/own /own".to_owned())));
+    assert_eq!(own.metrics, None);
+    let below = read([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector/otlp/")]).unwrap();
+    assert_eq!(below.traces.unwrap().path, "/otlp/v1/traces");
 }
 
 #[test]
@@ -48,7 +53,7 @@ fn the_protocol_is_a_signals_own_or_that_of_all() {
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
     ])
     .unwrap();
-    assert_eq!(settings.traces.unwrap().wire, Wire::Grpc);
+    assert_eq!(settings.traces.as_ref().unwrap().wire, Wire::Grpc);
     assert_eq!(settings.metrics.unwrap().wire, Wire::Http);
     assert_eq!(settings.traces.unwrap().timeout, Duration::from_millis(2_500));
 }
@@ -60,7 +65,7 @@ fn an_endpoint_of_grpc_without_a_scheme_is_encrypted_unless_said_otherwise() {
     let tls = |insecure: &str| {
         let [protocol, endpoint] = GRPC;
         let settings = read([protocol, endpoint, ("OTEL_EXPORTER_OTLP_INSECURE", insecure)]).unwrap();
-        settings.traces.unwrap().tls
+        settings.traces.unwrap().endpoint.is_tls()
     };
     assert!(tls(""));
     assert!(tls("false"));
@@ -115,4 +120,43 @@ fn what_does_no_harm_is_a_warning() {
     assert_eq!(warnings("OTEL_PROPAGATORS", "tracecontext,b3").len(), 1);
     assert_eq!(warnings("OTEL_PROPAGATORS", "none").len(), 1);
     assert_eq!(warnings("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem").len(), 1);
+}
+
+#[test]
+fn headers_are_decoded_and_never_printed() {
+    let at = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+    let said = ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20s3cret, x-team = a");
+    let target = read([at, said]).unwrap().traces.unwrap();
+    assert_eq!(target.headers["authorization"], "Bearer s3cret");
+    assert_eq!(target.headers["x-team"], "a");
+    assert!(!format!("{target:?}").contains("s3cret"));
+    let fault = fault([at, ("OTEL_EXPORTER_OTLP_HEADERS", "s3cret")]);
+    assert!(fault.contains("OTEL_EXPORTER_OTLP_HEADERS") && !fault.contains("s3cret"), "{fault}");
+}
+
+#[test]
+fn a_password_in_an_endpoint_is_refused_and_not_printed() {
+    let fault = fault([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@collector:4318")]);
+    assert!(fault.contains("OTEL_EXPORTER_OTLP_HEADERS") && !fault.contains("s3cret"), "{fault}");
+}
+
+#[test]
+fn resource_attributes_are_decoded_and_the_services_name_wins() {
+    let said = |variables: [(&str, &str); 2]| {
+        let resource = read(variables).unwrap().resource(&Random::seeded(1));
+        let get = |key: &'static str| resource.get(&key.into()).map(|value| value.to_string());
+        [get("service.name"), get("team"), get("service.instance.id")]
+    };
+    let [name, team, instance] =
+        said([("OTEL_RESOURCE_ATTRIBUTES", "team=K%C3%B6ln%2C,service.name=a"), ("OTEL_SERVICE_NAME", "b")]);
+    assert_eq!((name.as_deref(), team.as_deref()), (Some("b"), Some("Köln,")));
+    assert_eq!(instance.unwrap().len(), 32);
+    let [name, _, instance] = said([
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,service.instance.id=pod"),
+        ("OTEL_SERVICE_NAME", ""),
+    ]);
+    assert_eq!((name.as_deref(), instance.as_deref()), (Some("a"), Some("pod")));
+    let [name, ..] = said([("OTEL_RESOURCE_ATTRIBUTES", ""), ("OTEL_SERVICE_NAME", "")]);
+    assert_eq!(name.as_deref(), Some("egret"));
+    assert_eq!(read([("OTEL_RESOURCE_ATTRIBUTES", "a=1,nonsense")]).unwrap().warnings.len(), 1);
 }

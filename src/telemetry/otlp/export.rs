@@ -1,0 +1,189 @@
+//! Sends the spans that wait to a backend: one request at a time, on the main thread's runtime.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use opentelemetry_sdk::Resource;
+use tokio::time::{sleep, timeout};
+
+use super::OtlpError;
+use super::client::Posts;
+use super::grpc::Grpc;
+use super::target::{Target, Wire};
+use crate::net::tls::LazyTls;
+use crate::random::Random;
+use crate::telemetry::protobuf::Message;
+use crate::telemetry::spans::{Batch, Queue};
+
+/// How often a request that may do better is sent again, and how long after the first failure; doubled each time.
+const RETRIES: u32 = 3;
+const BACKOFF: Duration = Duration::from_millis(100);
+/// A backend that asks for a longer pause is asked again with the next batch.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Sends spans.
+pub struct Exporter {
+    queue: Arc<Queue>,
+    transport: Transport,
+    envelope: Envelope,
+    limit: Duration,
+    delay: Duration,
+    random: Random,
+}
+
+enum Transport {
+    Http(Box<Posts>),
+    Grpc(Box<Grpc>),
+}
+
+/// Why spans were not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    /// Another try may do better, after this long if the backend says so.
+    #[error("{0}")]
+    ForNow(String, Option<Duration>),
+    /// No try will.
+    #[error("{0}")]
+    ForGood(String),
+}
+
+impl Exporter {
+    /// An exporter of what waits in `queue`, at the latest `delay` after it came. Made on the runtime that carries the
+    /// requests.
+    pub(super) fn new(
+        queue: &Arc<Queue>,
+        target: &Target,
+        tls: &LazyTls,
+        resource: &Resource,
+        delay: Duration,
+    ) -> Result<Self, OtlpError> {
+        let transport = match target.wire {
+            Wire::Http => Transport::Http(Box::new(Posts::new(target, tls))),
+            Wire::Grpc => Transport::Grpc(Box::new(Grpc::new(target, tls)?)),
+        };
+        let envelope = Envelope::new(resource);
+        let queue = Arc::clone(queue);
+        Ok(Self { queue, transport, envelope, limit: target.timeout, delay, random: Random::from_os() })
+    }
+
+    /// Exports until `stopping` resolves, and then what is left.
+    pub async fn run(self, stopping: impl Future<Output = ()>) {
+        tokio::pin!(stopping);
+        let mut running = true;
+        while running {
+            tokio::select! {
+                () = self.queue.due(self.delay) => {}
+                () = &mut stopping => running = false,
+            }
+            while let Some(batch) = self.queue.take() {
+                self.export(batch).await;
+            }
+        }
+    }
+
+    async fn export(&self, Batch { spans, count }: Batch) {
+        let request = self.envelope.around(&spans);
+        drop(spans);
+        let mut tries = 0;
+        let result = loop {
+            let result = self.send(&request).await;
+            tries += 1;
+            let Err(Refused::ForNow(_, pause)) = &result else { break result };
+            let pause = pause.unwrap_or_else(|| self.backoff(tries));
+            if tries > RETRIES || pause > PAUSE_MAX || self.queue.is_hurried() {
+                break result;
+            }
+            sleep(pause).await;
+        };
+        let failed = match &result {
+            Ok(rejected) => usize::try_from(*rejected).map_or(count, |rejected| rejected.min(count)),
+            Err(_) => count,
+        };
+        if failed > 0 && self.queue.failed.value() == 0 {
+            let error = result
+                .err()
+                .map_or_else(|| "the backend rejected some".to_owned(), |error| error.to_string());
+            tracing::warn!(error, "spans not exported; counted from here on, and not said again");
+        }
+        self.queue.ended(count - failed, failed);
+    }
+
+    /// Sends a request; gives how many spans of it were rejected.
+    async fn send(&self, request: &Bytes) -> Result<u64, Refused> {
+        let sending = async {
+            match &self.transport {
+                Transport::Http(posts) => posts.export(request).await,
+                Transport::Grpc(grpc) => grpc.export(request).await,
+            }
+        };
+        let late = |_| Err(Refused::ForNow("the backend did not answer in time".to_owned(), None));
+        timeout(self.limit, sending).await.unwrap_or_else(late)
+    }
+
+    /// Full jitter, so that a thousand sidecars do not come back at once.
+    fn backoff(&self, tries: u32) -> Duration {
+        let most = BACKOFF.saturating_mul(1 << tries.min(10));
+        most.mul_f64(self.random.u64() as f64 / u64::MAX as f64)
+    }
+}
+
+/// What stands around the spans of a request: who we are.
+struct Envelope {
+    /// `ResourceSpans.resource`, as a field.
+    resource: Vec<u8>,
+    /// `ScopeSpans.scope`, as a field.
+    scope: Vec<u8>,
+}
+
+impl Envelope {
+    fn new(resource: &Resource) -> Self {
+        let (mut about, mut scope) = (Vec::new(), Vec::new());
+        Message::new(&mut about).message(1, |message| {
+            for (key, value) in resource {
+                message.message(1, |pair| {
+                    pair.bytes(1, key.as_str());
+                    pair.message(2, |any| any.bytes(1, value.as_str().as_ref()));
+                });
+            }
+        });
+        Message::new(&mut scope).message(1, |message| {
+            message.bytes(1, "egret");
+            message.bytes(2, env!("CARGO_PKG_VERSION"));
+        });
+        Self { resource: about, scope }
+    }
+
+    /// An `ExportTraceServiceRequest`.
+    fn around(&self, spans: &[u8]) -> Bytes {
+        let mut request = Vec::with_capacity(self.resource.len() + self.scope.len() + spans.len() + 128);
+        Message::new(&mut request).message(1, |resource_spans| {
+            resource_spans.fields(&self.resource);
+            resource_spans.message(2, |scope_spans| {
+                scope_spans.fields(&self.scope);
+                scope_spans.fields(spans);
+                scope_spans.bytes(3, super::SCHEMA);
+            });
+            resource_spans.bytes(3, super::SCHEMA);
+        });
+        request.into()
+    }
+}
+
+/// Reads the answer to a request that a backend took: how many spans it rejected after all.
+pub(super) fn rejected(answer: &[u8]) -> Result<u64, Refused> {
+    use prost::Message as _;
+    let answer = ExportTraceServiceResponse::decode(answer)
+        .map_err(|_| Refused::ForGood("the backend's answer is none of OTLP".to_owned()))?;
+    let rejected = answer.partial_success.map_or(0, |partial| partial.rejected_spans);
+    Ok(u64::try_from(rejected).unwrap_or_default())
+}
+
+/// Compressed, as `OTEL_EXPORTER_OTLP_COMPRESSION=gzip` asks.
+pub(super) fn gzip(request: &[u8]) -> std::io::Result<Bytes> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(request)?;
+    Ok(encoder.finish()?.into())
+}
