@@ -19,6 +19,11 @@ macro_rules! name_type {
             pub fn shared(&self) -> Arc<str> {
                 Arc::clone(&self.0)
             }
+
+            /// Where it is in memory: of no other name for as long as one of its clones lives.
+            pub fn address(&self) -> usize {
+                Arc::as_ptr(&self.0).addr()
+            }
         }
 
         impl From<&str> for $name {

@@ -3,7 +3,7 @@
 //! Two faces: the one for probes and scrapers may be bound to the pod's address, the full one is for loopback.
 
 mod health;
-pub mod metrics;
+mod metrics;
 mod policy;
 mod usage;
 
@@ -21,8 +21,8 @@ pub trait Sight: Send + Sync {
     fn policy(&self) -> serde_json::Value;
     /// The ledger's cells.
     fn usage(&self) -> serde_json::Value;
-    /// Appends the metrics in Prometheus' text format; [`metrics`] writes their lines.
-    fn metrics(&self, text: &mut String);
+    /// The metrics in Prometheus' text format.
+    fn metrics(&self) -> String;
 }
 
 /// What a listener shows.

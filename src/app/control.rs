@@ -9,6 +9,8 @@ use http::Request;
 use hyper::body::Incoming;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::sight::ProcessSight;
 use super::{Options, StartError, State, load_policy};
@@ -24,6 +26,9 @@ const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// does not answer. With the second that a drain waits for silence, it stays below the two that the kubelet leaves a
 /// sidecar whose app took all of the pod's grace period.
 const LAST: Duration = Duration::from_millis(900);
+
+/// How long of it metrics may be pushed, so that their failure can still be told.
+const LAST_PUSH: Duration = Duration::from_millis(800);
 
 /// The main thread's runtime, and the tasks on it that end last: the access log, the export of spans.
 pub(super) struct Main {
@@ -63,7 +68,12 @@ pub(super) fn run(
     }
     // Every call has settled now.
     last.stop();
-    let _ = runtime.block_on(async { tokio::time::timeout(LAST, last.wait()).await });
+    let pushing = Arc::clone(state);
+    let _ = runtime.block_on(async {
+        // On a thread of its own: the SDK blocks, and this runtime carries its requests.
+        let pushed = spawn_blocking(move || pushing.shared.telemetry.end(LAST_PUSH));
+        timeout(LAST, async { tokio::join!(last.wait(), pushed) }).await
+    });
     served
 }
 

@@ -4,6 +4,8 @@
 //! policy; the main thread keeps everything else: signals, reloads, operators' handlers, the access log.
 
 mod control;
+mod observed;
+mod process;
 mod sight;
 mod state;
 mod worker;
@@ -30,6 +32,7 @@ use crate::relay;
 use crate::server::{self, BindError, Mode};
 use crate::tasks::Tasks;
 use crate::telemetry::Telemetry;
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::{self, OtlpError};
 
 /// What a process is started with.
@@ -97,7 +100,7 @@ impl StartError {
 
 /// Runs until drained; `say` gets the one line that tells that calls are served, and where.
 ///
-/// Start order: policy, certificates, sockets, workers, operators' pages, that line. Whatever can fail fails before
+/// Start order: certificates, policy, sockets, export, workers, operators' pages, that line. Whatever can fail fails before
 /// the first call is accepted.
 pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str)) -> Result<(), StartError> {
     // A body that never fits is too large for good; "try again shortly" would be no help.
@@ -108,20 +111,24 @@ pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str))
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let main = control::Main { runtime, last: Tasks::new() };
     let tls = LazyTls::new(options.extra_ca.as_deref())?;
+    // Before the first load: a change in between is then noticed.
+    let watch = Watch::start(&options.policy);
+    let loaded = match load_policy(&options.policy) {
+        Err(LoadFault::Bad(text) | LoadFault::Unreadable(text)) if !options.await_policy => {
+            return Err(StartError::Policy(text));
+        }
+        loaded => loaded,
+    };
+    let calls = server::bind(options.listen)?;
+    let operators = control::Operators::bind(options)?;
+    // After what may well fail: its end waits for backends.
     let telemetry = telemetry(environment, &tls, &main)?;
     let state = State::new(environment, Clock::system(), settings, options.max_buffered, tls, telemetry);
     let state = Arc::new(state);
-    // Before the first load: a change in between is then noticed.
-    let watch = Watch::start(&options.policy);
-    match load_policy(&options.policy) {
+    match loaded {
         Ok(loaded) => state.begin(loaded),
-        Err(LoadFault::Bad(text) | LoadFault::Unreadable(text)) if options.await_policy => {
-            state.await_first(text);
-        }
-        Err(LoadFault::Bad(text) | LoadFault::Unreadable(text)) => return Err(StartError::Policy(text)),
+        Err(LoadFault::Bad(text) | LoadFault::Unreadable(text)) => state.await_first(text),
     }
-    let calls = server::bind(options.listen)?;
-    let operators = control::Operators::bind(options)?;
     let workers = worker::start(&state, options, &calls)?;
     let say = |admin: &control::Operators| say(&ready_line(&state, &calls, admin));
     let served = control::run(&main, &state, options, watch, operators, workers, say);
@@ -146,7 +153,8 @@ fn telemetry(
     if let Some(exporter) = exporter {
         main.last.spawn("spans", exporter.run(main.last.stopping()));
     }
-    Ok(Telemetry { access_log: Arc::default(), spans })
+    let metrics = Metrics::new(settings.edition, resource, settings.metric_exporter(tls)?);
+    Ok(Telemetry { access_log: Arc::default(), metrics, spans })
 }
 
 /// The addresses as bound, so that port 0 can be used.

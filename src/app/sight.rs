@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::State;
 use crate::admin::Sight;
-use crate::admin::metrics::{Kind, family, sample};
 use crate::limits::ledger::CellUse;
 use crate::policy::store::{Reload, Status};
 
@@ -56,55 +55,8 @@ impl Sight for ProcessSight {
         json!({ "limits": cells.iter().map(cell).collect::<Vec<_>>() })
     }
 
-    fn metrics(&self, text: &mut String) {
-        let status = self.0.shared.store.status();
-        let log = &self.0.shared.telemetry.access_log;
-        family(text, "egret_policy_info", Kind::Gauge, "The policy in force, by revision.");
-        if let Some(policy) = &status.in_force {
-            sample(text, "egret_policy_info", &[("revision", policy.revision.as_str())], 1);
-        }
-        family(
-            text,
-            "egret_policy_faulty",
-            Kind::Gauge,
-            "1 while the policy's files are not what is in force.",
-        );
-        sample(text, "egret_policy_faulty", &[], u64::from(status.fault.is_some()));
-        family(text, "egret_policy_reloads_total", Kind::Counter, "Loads of the policy, by result.");
-        let counts = [
-            ("accepted", status.counts.accepted),
-            ("unchanged", status.counts.unchanged),
-            ("rejected", status.counts.rejected),
-        ];
-        for (result, count) in counts {
-            sample(text, "egret_policy_reloads_total", &[("result", result)], count);
-        }
-        family(
-            text,
-            "egret_calls_in_flight",
-            Kind::Gauge,
-            "Calls from their head to the end of their answer.",
-        );
-        sample(text, "egret_calls_in_flight", &[], self.0.drain.calls() as u64);
-        family(
-            text,
-            "egret_request_bytes_held",
-            Kind::Gauge,
-            "Bytes of request bodies held, of --max-buffered.",
-        );
-        sample(text, "egret_request_bytes_held", &[], self.0.shared.budget.used() as u64);
-        family(text, "egret_access_log_lost_total", Kind::Counter, "Access-log lines that were not written.");
-        sample(text, "egret_access_log_lost_total", &[("reason", "full")], log.dropped());
-        sample(text, "egret_access_log_lost_total", &[("reason", "write")], log.failed());
-        if let Some(spans) = &self.0.shared.telemetry.spans {
-            let queue = spans.queue();
-            family(text, "egret_spans_exported_total", Kind::Counter, "Spans that the backend took.");
-            sample(text, "egret_spans_exported_total", &[], queue.exported.value());
-            family(text, "egret_spans_dropped_total", Kind::Counter, "Spans for which there was no room.");
-            sample(text, "egret_spans_dropped_total", &[], queue.dropped.value());
-            family(text, "egret_spans_failed_total", Kind::Counter, "Spans that the backend did not take.");
-            sample(text, "egret_spans_failed_total", &[], queue.failed.value());
-        }
+    fn metrics(&self) -> String {
+        self.0.shared.telemetry.metrics.render()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::observed::{self, Connections};
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::ids::ProviderId;
@@ -23,6 +24,7 @@ use crate::secret::Secrets;
 use crate::server::Drain;
 use crate::tasks::Tasks;
 use crate::telemetry::Telemetry;
+use crate::telemetry::spans::Spans;
 
 /// What a running egret is made of.
 pub struct State {
@@ -37,6 +39,7 @@ pub struct State {
     tls: LazyTls,
     pub(super) memory: MemoryNet,
     mocks: Mutex<HashMap<ProviderId, Mock>>,
+    connections: Connections,
 }
 
 impl State {
@@ -57,7 +60,7 @@ impl State {
             budget: BufferBudget::new(max_buffered),
             settings,
         };
-        Self {
+        let state = Self {
             shared: Arc::new(shared),
             drain: Drain::new(),
             tasks: Tasks::new(),
@@ -65,7 +68,22 @@ impl State {
             tls,
             memory: MemoryNet::new(),
             mocks: Mutex::default(),
-        }
+            connections: Connections::default(),
+        };
+        state.observe();
+        state
+    }
+
+    /// Lets metrics see its parts; not itself, for it holds the metrics.
+    fn observe(&self) {
+        let Shared { store, ledger, telemetry, budget, .. } = &*self.shared;
+        let meter = telemetry.metrics.meter();
+        observed::policy(meter, store);
+        observed::calls(meter, &self.drain, budget);
+        observed::limits(meter, ledger, &self.clock);
+        observed::telemetry(meter, &telemetry.access_log, telemetry.spans.as_ref().map(Spans::queue));
+        observed::connections(meter, &self.connections);
+        observed::process(meter, &self.clock);
     }
 
     /// Brings the first policy into force.
@@ -109,9 +127,13 @@ impl State {
     /// The relay of one worker, with connections of its own.
     pub fn relay(&self, random: Random) -> Arc<Relay> {
         let (tls, memory) = (self.tls.clone(), self.memory.clone());
+        let meters = Arc::clone(&self.connections.meters);
+        let settings = upstream::Settings { meters, ..upstream::Settings::default() };
+        let upstream = Upstream::new(tls, memory, self.tasks.clone(), settings);
+        self.connections.idle.lock().push(upstream.watch_idle());
         Arc::new(Relay {
             shared: Arc::clone(&self.shared),
-            upstream: Upstream::new(tls, memory, self.tasks.clone(), upstream::Settings::default()),
+            upstream,
             clock: self.clock.clone(),
             random,
             timers: Timers::default(),

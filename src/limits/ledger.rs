@@ -54,6 +54,25 @@ pub struct CellUse {
     pub wait: Option<Duration>,
 }
 
+/// What the fullest cell of a limit holds, for metrics: no names of callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitUse {
+    /// Whose limit it is.
+    pub tenant: TenantId,
+    /// The limit's key.
+    pub key: LimitKey,
+    /// Of what it is.
+    pub unit: Unit,
+    /// What has cells of its own; none for the whole tenant.
+    pub each: Option<Each>,
+    /// Used and held, of the cell of which the largest share is.
+    pub used: u64,
+    /// What is left of it.
+    pub available: u64,
+    /// How many cells there are.
+    pub cells: usize,
+}
+
 /// Cells per limit.
 const CELLS: usize = 100_000;
 /// Fewer limits than this are never worth a search.
@@ -113,6 +132,12 @@ impl Ledger {
         uses
     }
 
+    /// What every limit's fullest cell holds at `now`, in no order; a limit without cells is left out.
+    pub fn fullest(&self, now: Instant) -> Vec<LimitUse> {
+        let limits: Vec<Arc<Limit>> = self.limits.iter().map(|limit| Arc::clone(&limit)).collect();
+        limits.iter().filter_map(|limit| LimitUse::of(limit, now)).collect()
+    }
+
     /// The cell of `rule` for one value of its `each`, made if need be.
     pub(super) fn cell(&self, rule: &Rule, value: Option<&str>, now: Instant) -> Arc<Cell> {
         if let Some(limit) = rule.slot.limit().filter(|limit| limit.is_of(&self.mark, rule)) {
@@ -156,6 +181,37 @@ impl Default for Ledger {
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ledger").field("limits", &self.limits.len()).finish_non_exhaustive()
+    }
+}
+
+impl LimitUse {
+    fn of(limit: &Limit, now: Instant) -> Option<Self> {
+        let cells = limit.cells(now);
+        let held = cells.iter().map(|cell| {
+            let mut count = cell.lock();
+            count.advance(now);
+            match &*count {
+                Count::Rolling(rate) => {
+                    (rate.settled().saturating_add(rate.reserved().into()), rate.standing().limit)
+                }
+                Count::Concurrent(places) => (places.held().into(), places.amount()),
+            }
+        });
+        // Shares compared without dividing: a/b < c/d where a*d < c*b.
+        let share = |(used, limit): (u64, u32), (other, its): (u64, u32)| {
+            (u128::from(used) * u128::from(its)).cmp(&(u128::from(other) * u128::from(limit)))
+        };
+        let (used, amount) = held.max_by(|a, b| share(*a, *b))?;
+        let name = limit.name();
+        Some(Self {
+            tenant: name.tenant.clone(),
+            key: name.key.clone(),
+            unit: name.unit,
+            each: name.each,
+            used,
+            available: u64::from(amount).saturating_sub(used),
+            cells: cells.len(),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod context;
+pub mod metrics;
 pub mod otlp;
 mod protobuf;
 pub mod record;
@@ -10,8 +11,10 @@ pub mod semconv;
 pub mod spans;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use access_log::AccessLog;
+use metrics::Metrics;
 use record::CallRecord;
 use spans::Spans;
 
@@ -20,6 +23,8 @@ use spans::Spans;
 pub struct Telemetry {
     /// One line each.
     pub access_log: Arc<AccessLog>,
+    /// Their counts and times.
+    pub metrics: Metrics,
     /// Their spans; none where traces go nowhere.
     pub spans: Option<Spans>,
 }
@@ -29,6 +34,7 @@ impl Telemetry {
     /// counted.
     pub fn note(&self, record: &CallRecord) {
         self.access_log.push(record);
+        self.metrics.note(record);
         if let Some(spans) = &self.spans {
             spans.push(record);
         }
@@ -38,6 +44,16 @@ impl Telemetry {
     pub fn hurry(&self) {
         if let Some(spans) = &self.spans {
             spans.queue().hurry();
+        }
+    }
+
+    /// Pushes the metrics for the last time, for at most about `limit`. Blocks.
+    pub fn end(&self, limit: Duration) {
+        let Some(pushing) = self.metrics.end() else { return };
+        match pushing.recv_timeout(limit) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the last metrics were not pushed"),
+            Err(_) => tracing::warn!("the last metrics were not pushed in time"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is known of a call once it has ended.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +109,24 @@ impl CallRecord {
         self.attempts.last().map(|attempt| &*attempt.destination)
     }
 
+    /// Why an attempt is an error, by HTTP's convention for clients: 4xx and 5xx are, and whatever gave no answer; that
+    /// the caller left is none.
+    pub fn attempt_error(&self, at: usize) -> Option<AttemptError> {
+        let attempt = self.attempts.get(at)?;
+        if let Some(status) = attempt.status.filter(|status| *status >= 400) {
+            return Some(AttemptError::Status(status));
+        }
+        let last = at + 1 == self.attempts.len();
+        match attempt.outcome {
+            "answered" if last && self.outcome == "stream_interrupted" => {
+                Some(AttemptError::Named("stream_interrupted"))
+            }
+            "abandoned" | "answered" => None,
+            outcome if outcome.ends_with("timeout") => Some(AttemptError::Named("timeout")),
+            outcome => Some(AttemptError::Named(outcome)),
+        }
+    }
+
     /// Time in egret up to the first byte of the answer, apart from waiting for others; none of a call that has no
     /// answer.
     pub fn overhead(&self) -> Option<Duration> {
@@ -149,6 +168,31 @@ pub struct AttemptRecord {
     pub first_chunk: Option<Duration>,
     /// The id of its span; invalid where the call is not sampled.
     pub span: SpanId,
+}
+
+/// What `error.type` says of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttemptError {
+    /// The provider's status.
+    Status(u16),
+    /// What went wrong.
+    Named(&'static str),
+}
+
+impl AttemptError {
+    /// As it is written.
+    pub fn name(self) -> Cow<'static, str> {
+        match self {
+            Self::Status(status) => Cow::Owned(status.to_string()),
+            Self::Named(name) => Cow::Borrowed(name),
+        }
+    }
+}
+
+impl From<AttemptError> for opentelemetry::Value {
+    fn from(error: AttemptError) -> Self {
+        error.name().into()
+    }
 }
 
 /// A target that was not tried.

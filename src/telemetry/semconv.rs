@@ -112,6 +112,10 @@ pub mod gen_ai {
     pub const OPENAI_SERVICE_TIER: &str = "openai.response.service_tier";
     /// OpenAI's name for the configuration that served the call.
     pub const OPENAI_FINGERPRINT: &str = "openai.response.system_fingerprint";
+    /// Of what tokens are: `text`, `audio`.
+    pub const TOKEN_MODALITY: &str = "gen_ai.token.modality";
+    /// Whether tokens are `input` or `output`, up to v1.41.
+    pub const TOKEN_TYPE: &str = "gen_ai.token.type";
 }
 
 /// Names of ours, where no convention has one.
@@ -162,6 +166,92 @@ pub mod egret {
     pub const TO_PROVIDER: &str = "egret.to.provider";
     /// Where a call fell back to.
     pub const TO_MODEL: &str = "egret.to.model";
+    /// The key of a limit.
+    pub const LIMIT: &str = "egret.limit";
+    /// What a limit counts.
+    pub const UNIT: &str = "egret.unit";
+    /// What has a cell of its own under a limit: `tenant`, `user`, `app`, `key`, `model`.
+    pub const EACH: &str = "egret.each";
+}
+
+/// Names of metrics. Prometheus' are made of them: dots become underscores, a unit of seconds or bytes is appended, and
+/// `_total` to counters.
+pub mod metric {
+    /// Calls that have ended.
+    pub const CALLS: &str = "egret.calls";
+    /// Time that a call spent in egret.
+    pub const OVERHEAD: &str = "egret.call.overhead";
+    /// Errors that are egret's own.
+    pub const REFUSALS: &str = "egret.refusals";
+    /// Tries at a target.
+    pub const ATTEMPTS: &str = "egret.attempts";
+    /// Targets that failed and were followed by another.
+    pub const FALLBACKS: &str = "egret.fallbacks";
+    /// Targets that were not tried.
+    pub const PASSED_OVER: &str = "egret.passed_over";
+    /// What calls cost, in US dollars.
+    pub const COST: &str = "egret.cost.usd";
+
+    /// How long an attempt takes.
+    pub const DURATION: &str = "gen_ai.client.inference.duration";
+    /// How long the first event of a stream takes.
+    pub const FIRST_CHUNK: &str = "gen_ai.client.inference.time_to_first_chunk";
+    /// All input.
+    pub const INPUT_TOKENS: &str = "gen_ai.client.inference.usage.input_tokens";
+    /// All output.
+    pub const OUTPUT_TOKENS: &str = "gen_ai.client.inference.usage.output_tokens";
+    /// Of the input, what was read from the provider's cache.
+    pub const CACHE_READ_TOKENS: &str = "gen_ai.client.inference.usage.cache_read.input_tokens";
+    /// Of the input, what was written to the provider's cache.
+    pub const CACHE_WRITE_TOKENS: &str = "gen_ai.client.inference.usage.cache_write.input_tokens";
+    /// Of the output, what was reasoning.
+    pub const REASONING_TOKENS: &str = "gen_ai.client.inference.usage.reasoning.output_tokens";
+    /// Input of one operation.
+    pub const OPERATION_INPUT: &str = "gen_ai.client.inference.operation.input_tokens";
+    /// Output of one operation.
+    pub const OPERATION_OUTPUT: &str = "gen_ai.client.inference.operation.output_tokens";
+
+    /// How long an attempt takes, up to v1.41.
+    pub const DURATION_V1_41: &str = "gen_ai.client.operation.duration";
+    /// How long the first event of a stream takes, up to v1.41.
+    pub const FIRST_CHUNK_V1_41: &str = "gen_ai.client.operation.time_to_first_chunk";
+    /// Tokens of one operation, up to v1.41.
+    pub const TOKEN_USAGE: &str = "gen_ai.client.token.usage";
+    /// How long a call takes, up to v1.41.
+    pub const SERVER_DURATION: &str = "gen_ai.server.request.duration";
+    /// How long the first byte of a streamed answer takes, up to v1.41.
+    pub const SERVER_FIRST_TOKEN: &str = "gen_ai.server.time_to_first_token";
+    /// How long each further token of a streamed answer takes, up to v1.41.
+    pub const SERVER_PER_TOKEN: &str = "gen_ai.server.time_per_output_token";
+
+    /// Calls in flight.
+    pub const IN_FLIGHT: &str = "egret.calls.in_flight";
+    /// Bytes of requests that are held.
+    pub const HELD: &str = "egret.request.held";
+    /// What of a limit is used.
+    pub const LIMIT_USED: &str = "egret.limit.used";
+    /// What of a limit is left.
+    pub const LIMIT_AVAILABLE: &str = "egret.limit.available";
+    /// How many a limit counts for.
+    pub const LIMIT_CELLS: &str = "egret.limit.cells";
+    /// The policy in force.
+    pub const POLICY: &str = "egret.policy.info";
+    /// Whether the policy's files are not what is in force.
+    pub const POLICY_FAULTY: &str = "egret.policy.faulty";
+    /// Loads of the policy.
+    pub const POLICY_RELOADS: &str = "egret.policy.reloads";
+    /// Lines of the access log that were not written.
+    pub const LOG_LOST: &str = "egret.access_log.lost";
+    /// Spans that the backend took.
+    pub const SPANS_EXPORTED: &str = "egret.spans.exported";
+    /// Spans for which there was no room.
+    pub const SPANS_DROPPED: &str = "egret.spans.dropped";
+    /// Spans that the backend did not take.
+    pub const SPANS_FAILED: &str = "egret.spans.failed";
+    /// Open connections to providers.
+    pub const CONNECTIONS: &str = "egret.upstream.connections";
+    /// Connections to providers that were opened, or failed to be.
+    pub const CONNECTS: &str = "egret.upstream.connects";
 }
 
 /// An operation of ours by its name in the conventions.

@@ -48,6 +48,19 @@ impl Connector {
 
     /// Connects to an endpoint.
     pub(super) async fn open(&self, to: &Endpoint) -> Result<Opened, SendError> {
+        let opened = self.open_uncounted(to).await;
+        if opened.is_err() {
+            self.settings.meters.failed.increment();
+        }
+        opened
+    }
+
+    /// Notes that a connection took too long, and was given up from outside.
+    pub(super) fn timed_out(&self) {
+        self.settings.meters.failed.increment();
+    }
+
+    async fn open_uncounted(&self, to: &Endpoint) -> Result<Opened, SendError> {
         let failed = |stage| move |cause: io::Error| SendError::because(stage, to, cause);
         let (stream, is_http2) = match to {
             Endpoint::Memory(name) => {
@@ -64,7 +77,7 @@ impl Connector {
             let http2 = Http2::over(stream, &self.tasks, &self.settings).await;
             http2.map(Opened::Http2)
         } else {
-            Http1::over(stream).await.map(Opened::Http1)
+            Http1::over(stream, &self.settings.meters).await.map(Opened::Http1)
         };
         opened.map_err(|cause| SendError::because(Stage::Connect, to, cause))
     }

@@ -16,6 +16,7 @@ use super::answer::UpstreamBody;
 use super::error::{SendError, Stage};
 use super::gate::{Gate, muted, poll_muted};
 use super::io::Stream;
+use super::meters::{ConnectionMeters, Open};
 use super::pool::Place;
 use super::{Outgoing, Unanswered};
 
@@ -27,14 +28,15 @@ pub(super) struct Http1 {
     sender: SendRequest<Full<Bytes>>,
     connection: Connection<TokioIo<Stream>, Full<Bytes>>,
     gate: Gate,
+    _open: Open,
 }
 
 impl Http1 {
     /// Speaks HTTP/1 over a stream. Nothing is sent yet.
-    pub(super) async fn over(stream: Stream) -> hyper::Result<Box<Self>> {
+    pub(super) async fn over(stream: Stream, meters: &Arc<ConnectionMeters>) -> hyper::Result<Box<Self>> {
         let (sender, connection) =
             Builder::new().max_buf_size(BUFFER_BYTES_MAX).handshake(TokioIo::new(stream)).await?;
-        Ok(Box::new(Self { sender, connection, gate: Gate::new() }))
+        Ok(Box::new(Self { sender, connection, gate: Gate::new(), _open: Open::count(meters) }))
     }
 
     /// Moves bytes in both directions as far as they go; ready when the connection is over.

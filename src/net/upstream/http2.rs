@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use super::answer::UpstreamBody;
 use super::error::{SendError, Stage};
 use super::io::Stream;
+use super::meters::Open;
 use super::pool::Place;
 use super::{Outgoing, Settings, Unanswered};
 use crate::clock::Instant;
@@ -49,6 +50,7 @@ struct Load {
     open: AtomicUsize,
     retired: AtomicBool,
     idle_since: Mutex<Instant>,
+    _open: Open,
 }
 
 /// A place among the streams of a connection, until it is dropped.
@@ -79,6 +81,7 @@ impl Http2 {
             open: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
             idle_since: Mutex::new(Instant::now()),
+            _open: Open::count(&settings.meters),
         });
         Ok(Self { sender, driver, load })
     }

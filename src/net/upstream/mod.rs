@@ -12,6 +12,7 @@ mod gate;
 mod http1;
 mod http2;
 mod io;
+mod meters;
 mod pool;
 
 use std::fmt;
@@ -35,6 +36,7 @@ use crate::tasks::Tasks;
 
 pub use self::answer::UpstreamBody;
 pub use self::error::{SendError, Stage};
+pub use self::meters::{ConnectionMeters, IdleConnections};
 
 /// A request as the pool takes it: its body is whole, so that it can be sent again.
 pub type Outgoing = Request<Full<Bytes>>;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub ping_interval: Duration,
     /// How long that sign may take before the connection counts as dead.
     pub ping_timeout: Duration,
+    /// Where its connections are counted; clients may share one.
+    pub meters: Arc<ConnectionMeters>,
 }
 
 impl Default for Settings {
@@ -59,6 +63,7 @@ impl Default for Settings {
             max_idle_per_endpoint: 64,
             ping_interval: Duration::from_secs(20),
             ping_timeout: Duration::from_secs(10),
+            meters: Arc::default(),
         }
     }
 }
@@ -119,12 +124,18 @@ impl Upstream {
         self.pool.idle()
     }
 
+    /// The same for who only looks on: the connections close with the client all the same.
+    pub fn watch_idle(&self) -> IdleConnections {
+        IdleConnections::of(&self.pool)
+    }
+
     /// A new connection, or a stream on an HTTP/2 connection that another call opened meanwhile.
     async fn connect(&self, place: &Arc<Place>, limit: Duration) -> Result<Link, SendError> {
         // Boxed: rare, and larger than the rest of `send`.
-        timeout(limit, Box::pin(self.open(place)))
-            .await
-            .unwrap_or_else(|_| Err(SendError::new(Stage::ConnectTimeout, place.endpoint())))
+        timeout(limit, Box::pin(self.open(place))).await.unwrap_or_else(|_| {
+            self.connector.timed_out();
+            Err(SendError::new(Stage::ConnectTimeout, place.endpoint()))
+        })
     }
 
     async fn open(&self, place: &Arc<Place>) -> Result<Link, SendError> {

@@ -7,7 +7,7 @@ use http::Version;
 use opentelemetry::trace::SpanId;
 
 use crate::telemetry::protobuf::Message;
-use crate::telemetry::record::{AttemptRecord, CallRecord, PassedOver, Trace};
+use crate::telemetry::record::{AttemptError, AttemptRecord, CallRecord, PassedOver, Trace};
 use crate::telemetry::semconv::{self, Edition, egret, gen_ai, web};
 
 /// The field of `ScopeSpans` that spans are.
@@ -88,7 +88,7 @@ impl Written<'_> {
         let to = &*attempt.destination;
         let api = record.api.unwrap_or_default();
         let operation = semconv::operation(api);
-        let error = self.client_error(at, attempt);
+        let error = record.attempt_error(at).map(AttemptError::name);
         let times = (attempt.began, attempt.began + attempt.lasted);
         let name = [operation, " ", &to.name];
         self.open(span, attempt.span, Some(trace.span), &name, CLIENT, times);
@@ -239,22 +239,6 @@ impl Written<'_> {
             event.text(2, name);
             say(&mut Attributes { message: event, field: 3 });
         });
-    }
-
-    /// HTTP's convention for clients: 4xx and 5xx are errors, and whatever gave no answer; that the caller left is not.
-    fn client_error(&self, at: usize, attempt: &AttemptRecord) -> Option<Cow<'static, str>> {
-        if let Some(status) = attempt.status.filter(|status| *status >= 400) {
-            return Some(Cow::Owned(status.to_string()));
-        }
-        let last = at + 1 == self.record.attempts.len();
-        match attempt.outcome {
-            "answered" if last && self.record.outcome == "stream_interrupted" => {
-                Some(Cow::Borrowed("stream_interrupted"))
-            }
-            "answered" | "abandoned" => None,
-            outcome if outcome.ends_with("timeout") => Some(Cow::Borrowed("timeout")),
-            outcome => Some(Cow::Borrowed(outcome)),
-        }
     }
 
     /// To the attempt whose failure led to this one.
