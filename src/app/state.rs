@@ -19,7 +19,7 @@ use crate::net::upstream::{self, Upstream};
 use crate::policy::store::PolicyStore;
 use crate::policy::watch::Loaded;
 use crate::random::Random;
-use crate::relay::{self, Relay, Shared, Timers};
+use crate::relay::{self, Relay, Shared, Timers, Warnings};
 use crate::secret::Secrets;
 use crate::server::Drain;
 use crate::tasks::Tasks;
@@ -57,6 +57,7 @@ impl State {
             ledger: Arc::new(Ledger::new()),
             secrets: Arc::new(Secrets::new(environment.clone())),
             telemetry,
+            warnings: Warnings::default(),
             budget: BufferBudget::new(max_buffered),
             settings,
         };

@@ -13,6 +13,7 @@ use super::receive::Asked;
 use super::refusal::Refusal;
 use super::route::Candidates;
 use super::{Relay, admit, shape};
+use crate::clock::Instant;
 use crate::dialect::error::Cause;
 use crate::limits::Exceeded;
 use crate::policy::snapshot::{Model, Principal};
@@ -80,7 +81,7 @@ pub(super) async fn dispatch(
             }
             Err(lost) => {
                 call.tried(Some(lost.failure), lost.failure.status(), false, waited, ended);
-                report(target, &lost);
+                report(relay, target, &lost, ended);
                 walk.lost(lost, target);
             }
         }
@@ -150,17 +151,19 @@ fn none_available() -> Refusal {
     Refusal::new(Cause::NoProviderAvailable, "No provider is available for this model now.")
 }
 
-fn report(target: &Model, lost: &Lost) {
+fn report(relay: &Relay, target: &Model, lost: &Lost, now: Instant) {
     let (provider, model, outcome) = (&target.provider.id, &target.id, lost.failure.name());
+    let Some(unsaid) = relay.shared.warnings.due(provider, outcome, now) else { return };
     let status = lost.failure.status().map(|status| status.as_u16());
     if lost.failure == Failure::KeyMissing {
-        tracing::error!(%provider, %model, outcome, "a provider's key is missing");
+        tracing::error!(%provider, %model, outcome, unsaid, "a provider's key is missing");
     } else if lost.failure.is_our_key() {
-        tracing::error!(%provider, %model, outcome, status, "a provider does not accept our key");
+        tracing::error!(%provider, %model, outcome, status, unsaid, "a provider does not accept our key");
     } else if let Some(cause) = &lost.cause {
-        tracing::warn!(%provider, %model, outcome, error = cause as &dyn Error, "an attempt got no answer");
+        let error = cause as &dyn Error;
+        tracing::warn!(%provider, %model, outcome, error, unsaid, "an attempt got no answer");
     } else {
         let retry_after_ms = lost.retry_after.map(|wait| wait.as_millis() as u64);
-        tracing::warn!(%provider, %model, outcome, status, retry_after_ms, "an attempt failed");
+        tracing::warn!(%provider, %model, outcome, status, retry_after_ms, unsaid, "an attempt failed");
     }
 }

@@ -16,6 +16,7 @@ mod route;
 mod shape;
 mod stream;
 mod timers;
+mod warnings;
 
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
@@ -29,6 +30,7 @@ use http_body::Body;
 pub use answer::RelayBody;
 pub use stream::BrokenOff;
 pub use timers::Timers;
+pub use warnings::Warnings;
 
 use authenticate::Origin;
 use call::Call;
@@ -72,6 +74,8 @@ pub struct Shared {
     pub secrets: Arc<Secrets>,
     /// Where finished calls are noted.
     pub telemetry: Telemetry,
+    /// Which failed attempts have been said on standard error.
+    pub warnings: Warnings,
     /// How many request bytes the process may hold.
     pub budget: BufferBudget,
     /// What the process was started with.

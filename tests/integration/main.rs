@@ -28,6 +28,7 @@ mod failover;
 mod layering;
 mod leaving;
 mod limits;
+mod metrics;
 mod process;
 mod reload;
 mod support;
