@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::Instant;
 use crate::ids::RequestId;
+use crate::telemetry::Telemetry;
 use crate::telemetry::record::Destination;
 use crate::units::{NanoUsd, Tokens};
 use crate::usage::Usage;
@@ -313,6 +315,50 @@ fn what_is_pushed_is_what_is_scraped() {
     {
         assert!(names.iter().any(|pushed| pushed == name), "{name} in {names:?}");
     }
+}
+
+/// A backend that takes for ever.
+struct Hangs;
+
+impl PushMetricExporter for Hangs {
+    async fn export(&self, _: &ResourceMetrics) -> OTelSdkResult {
+        std::future::pending().await
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        Temporality::Cumulative
+    }
+}
+
+#[test]
+fn the_end_does_not_wait_for_a_backend_that_hangs() {
+    let metrics = Metrics::new(Edition::Both, Resource::builder_empty().build(), Some(Hangs));
+    let telemetry = Telemetry { metrics, ..Telemetry::default() };
+    telemetry.note(&answered());
+    let (started, limit) = (Instant::now(), Duration::from_millis(50));
+    telemetry.end(limit);
+    // The SDK's own patience is five seconds.
+    assert!((limit..Duration::from_secs(3)).contains(&started.elapsed()), "{:?}", started.elapsed());
+}
+
+#[test]
+fn hashes_of_addresses_spread() {
+    use std::hash::{BuildHasher, BuildHasherDefault};
+    let hasher = BuildHasherDefault::<bound::Addresses>::default();
+    // As an allocator gives them: 16 bytes apart. Two words, as a key has.
+    let hashes =
+        (0..64_usize).flat_map(|a| (0..64_usize).map(move |b| (0x7f00_0000 + a * 16, 0x5500_0000 + b * 16)));
+    let buckets: std::collections::HashSet<u64> = hashes.map(|pair| hasher.hash_one(pair) % 8_192).collect();
+    // 4,096 balls into 8,192 buckets by chance fill 3,223.
+    assert!(buckets.len() > 2_900, "{}", buckets.len());
 }
 
 /// Every line of the text is a comment or a series with a number.
