@@ -5,6 +5,7 @@ mod drain;
 mod http;
 mod policy;
 mod provider;
+mod push;
 mod reload;
 mod start;
 mod support;

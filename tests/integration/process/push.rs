@@ -1,0 +1,86 @@
+//! Metrics on their way to a backend, over OTLP.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread::JoinHandle;
+
+use super::client::{ask, chat};
+use super::policy;
+use super::support::{Egret, PolicyFile, egret};
+
+/// A backend that takes every request of one client after the other, until a connection says nothing.
+struct Backend {
+    address: SocketAddr,
+    thread: JoinHandle<Vec<(String, Vec<u8>)>>,
+}
+
+impl Backend {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let take = move || {
+            let mut taken = Vec::new();
+            for stream in listener.incoming() {
+                let before = taken.len();
+                let mut stream = BufReader::new(stream.unwrap());
+                while let Some(request) = request(&mut stream) {
+                    taken.push(request);
+                    stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+                }
+                if taken.len() == before {
+                    break;
+                }
+            }
+            taken
+        };
+        Self { address, thread: std::thread::spawn(take) }
+    }
+
+    /// What came, in order.
+    fn taken(self) -> Vec<(String, Vec<u8>)> {
+        drop(TcpStream::connect(self.address).unwrap());
+        self.thread.join().unwrap()
+    }
+}
+
+/// Path and body of one request; none at the end of the connection.
+fn request(stream: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
+    let (mut path, mut length, mut line) = (None, 0, String::new());
+    loop {
+        line.clear();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if line == "\r\n" {
+            break;
+        }
+        path = path.or_else(|| line.split(' ').nth(1).map(str::to_owned));
+        let lower = line.to_ascii_lowercase();
+        length = lower.strip_prefix("content-length:").map_or(length, |n| n.trim().parse().unwrap());
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    Some((path?, body))
+}
+
+#[test]
+fn the_last_metrics_are_pushed_when_the_process_ends() {
+    let (backend, file) = (Backend::start(), PolicyFile::new(&policy::scripted()));
+    let mut command = egret("run");
+    command.arg("--policy").arg(&file.path);
+    command.env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", format!("http://{}/v1/metrics", backend.address));
+    let egret = Egret::start(&mut command);
+    assert_eq!(ask(egret.listen, &chat("small")).status, 200);
+    egret.signal("TERM");
+    let left = egret.left();
+    assert_eq!(left.code, Some(0), "{:?}", left.stderr);
+    let taken = backend.taken();
+    let (path, body) = taken.last().expect("something was pushed");
+    assert_eq!(path, "/v1/metrics");
+    let has = |text: &str| body.windows(text.len()).any(|at| at == text.as_bytes());
+    for text in
+        ["egret.calls", "gen_ai.client.inference.duration", "egret.policy.info", "service.instance.id"]
+    {
+        assert!(has(text), "{text}");
+    }
+}
