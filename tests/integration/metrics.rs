@@ -9,11 +9,10 @@ use egret::ids::RequestId;
 use egret::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
 use egret::telemetry::sampler::{Root, Sampler};
 use egret::telemetry::semconv::Edition;
-use egret::telemetry::spans::Spans;
+use egret::telemetry::spans::{Queue, Spans};
 use egret::units::{NanoUsd, Tokens};
 use egret::usage::Usage;
 use opentelemetry::trace::SpanId;
-use opentelemetry_sdk::trace::{SimpleSpanProcessor, SpanData, SpanExporter};
 
 use crate::support::*;
 
@@ -165,16 +164,6 @@ fn everything() -> CallRecord {
     record
 }
 
-/// A backend that takes every span and keeps none.
-#[derive(Debug)]
-struct Nowhere;
-
-impl SpanExporter for Nowhere {
-    async fn export(&self, _: Vec<SpanData>) -> opentelemetry_sdk::error::OTelSdkResult {
-        Ok(())
-    }
-}
-
 /// The labels that the README calls those of an attempt.
 const ATTEMPT: [&str; 5] = [
     "egret_tenant",
@@ -212,7 +201,7 @@ fn table(page: &Page) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn the_readme_lists_every_metric_as_it_is() {
-    let spans = Spans::into(Sampler::Root(Root::AlwaysOn), Edition::Both, SimpleSpanProcessor::new(Nowhere));
+    let spans = Spans::new(Sampler::Root(Root::AlwaysOn), Edition::Both, Queue::new(100));
     let proxy = Start { spans: Some(spans), ..Start::default() }.proxy(
         "providers: { p: { mock: {} } }\nmodels: { m: { provider: p } }\n\
          tenants: { app: { local: true, access: { allow: [\"*\"] }, limits: { l: { concurrent: 1, each: model } } } }\n",
