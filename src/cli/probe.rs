@@ -159,23 +159,29 @@ mod tests {
         <Args as clap::Args>::augment_args(clap::Command::new("probe")).debug_assert();
     }
 
+    /// Answers one request, and gives what was asked: read to its end, since closing with bytes unread would reset the
+    /// connection.
+    fn answered(listener: &TcpListener, answer: &[u8]) -> (TcpStream, String) {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut request, mut n) = ([0; 256], 0);
+        while !request[..n].ends_with(b"\r\n\r\n") {
+            n += stream.read(&mut request[n..]).unwrap();
+        }
+        stream.write_all(answer).unwrap();
+        (stream, String::from_utf8_lossy(&request[..n]).into_owned())
+    }
+
     /// Answers one request with `answer`, and gives what was asked and said.
     fn probe(question: Question, answer: &'static [u8], hold: bool) -> (String, String, bool) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let admin = listener.local_addr().unwrap().to_string();
         let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            // To its end: closing with bytes unread would reset the connection instead.
-            let (mut request, mut n) = ([0; 256], 0);
-            while !request[..n].ends_with(b"\r\n\r\n") {
-                n += stream.read(&mut request[n..]).unwrap();
-            }
-            stream.write_all(answer).unwrap();
+            let (mut stream, asked) = answered(&listener, answer);
             if hold {
                 // Until the probe gives up.
                 let _ = stream.read(&mut [0; 1]);
             }
-            String::from_utf8_lossy(&request[..n]).into_owned()
+            asked
         });
         let mut out = Vec::new();
         let timeout_ms = if hold { 100 } else { 5_000 };
@@ -221,8 +227,7 @@ mod tests {
         let admin = listener.local_addr().unwrap().to_string();
         let server = std::thread::spawn(move || {
             for answer in ["", "HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
-                let (mut stream, _) = listener.accept().unwrap();
-                stream.write_all(answer.as_bytes()).unwrap();
+                answered(&listener, answer.as_bytes());
             }
         });
         let mut out = Vec::new();
