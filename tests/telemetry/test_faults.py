@@ -1,0 +1,116 @@
+"""What a backend that is away, hangs or refuses does to calls: nothing; to memory: a bound; to spans: they are dropped
+and counted."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections import Counter
+
+import pytest
+from backends import free_port
+from conftest import ANSWER, ASK, CALLER_KEY, exporting
+from receiver import BUSY, HANG, REJECT, TAKE
+
+# Small, so that it is full at once.
+QUEUE = {"OTEL_BSP_MAX_QUEUE_SIZE": "256", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "64"}
+BODY = json.dumps({"model": "quick", "messages": ASK}).encode()
+HEADERS = {"content-type": "application/json", "authorization": f"Bearer {CALLER_KEY}"}
+CONNECTIONS = 4
+
+
+def load(egret, calls):
+    """Makes so many calls on a few connections. Gives the statuses and the longest time of a call."""
+    host, port = egret.base_url.removeprefix("http://").removesuffix("/v1").split(":")
+    statuses, longest = Counter(), [0.0]
+
+    def caller():
+        connection = http.client.HTTPConnection(host, int(port), timeout=20)
+        for _ in range(calls // CONNECTIONS):
+            begun = time.monotonic()
+            connection.request("POST", "/v1/chat/completions", BODY, HEADERS)
+            answer = connection.getresponse()
+            good = ANSWER.encode() in answer.read()
+            statuses[answer.status, good] += 1
+            longest[0] = max(longest[0], time.monotonic() - begun)
+        connection.close()
+
+    callers = [threading.Thread(target=caller) for _ in range(CONNECTIONS)]
+    for one in callers:
+        one.start()
+    for one in callers:
+        one.join()
+    return statuses, longest[0]
+
+
+def fault(name, receiver):
+    """The environment of a fault, by its name."""
+    if name == "away":
+        return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
+    behaviour, protocol = {
+        "hangs": (HANG, "http/protobuf"), "hangs-grpc": (HANG, "grpc"), "busy": (BUSY, "http/protobuf"),
+        "unavailable-grpc": (BUSY, "grpc"), "rejects": (REJECT, "http/protobuf"), "rejects-grpc": (REJECT, "grpc"),
+    }[name]
+    receiver.behaviour = behaviour
+    return exporting(receiver, protocol)
+
+
+FAULTS = ["away", "hangs", "hangs-grpc", "busy", "unavailable-grpc", "rejects", "rejects-grpc"]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_calls_do_not_notice_memory_is_bounded_and_drops_are_counted(run, receiver, name):
+    egret = run({**fault(name, receiver), **QUEUE})
+    load(egret, 400)
+    before = egret.resident()
+    statuses, longest = load(egret, 2000)
+    grown = egret.resident() - before
+
+    assert statuses == {(200, True): 2000}
+    assert longest < 1
+    # Two spans of some hundred bytes each for 2,000 calls would be far more than this.
+    assert grown < 4 << 20, f"{grown >> 10} KiB more"
+    dropped = egret.metric("egret_spans_dropped_total")
+    assert dropped and 0 < dropped <= 2 * 2400
+    begun = time.monotonic()
+    assert egret.stop() == 0
+    assert time.monotonic() - begun < 12
+    # Said, but not for every batch.
+    assert 0 < len([line for line in egret.lines if "export" in line.lower()]) < 20, egret.said()[-3000:]
+
+
+def test_a_backend_that_comes_back_is_sent_what_is_new(run, receiver):
+    receiver.behaviour = REJECT
+    egret = run(exporting(receiver, "http/protobuf"))
+    load(egret, 40)
+    receiver.wait(lambda: receiver.requests > 0)
+    receiver.behaviour = TAKE
+    load(egret, 40)
+
+    def arrived():
+        return sum(span.kind == "SERVER" for span in receiver.spans) >= 40
+
+    assert receiver.wait(arrived)
+
+
+def test_a_backend_that_is_busy_for_a_moment_loses_nothing(run, receiver):
+    receiver.behaviour = BUSY
+    egret = run(exporting(receiver, "http/protobuf"))
+    load(egret, 40)
+    receiver.wait(lambda: receiver.requests > 0)
+    receiver.behaviour = TAKE
+
+    assert receiver.wait(lambda: len(receiver.spans) == 80, seconds=15), len(receiver.spans)
+    assert not egret.metric("egret_spans_dropped_total")
+
+
+def test_a_port_that_accepts_and_never_answers_does_not_hold_up_the_end(run):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        egret = run({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}"},
+                    arguments=["--drain", "gateway", "--drain-grace", "0s"])
+        load(egret, 40)
+        begun = time.monotonic()
+        assert egret.stop() == 0
+        # Within what Kubernetes gives: the drain and five seconds.
+        assert time.monotonic() - begun < 8
