@@ -1,11 +1,13 @@
 """Where traces come from and go to: `traceparent` of callers and towards providers, sampling, and what says no export."""
 
 import json
+import subprocess
 import time
 import urllib.request
 
 import pytest
-from conftest import ASK, CALLER_KEY, exporting
+from backends import CLEAN
+from conftest import ASK, BINARY, CALLER_KEY, PROVIDER_KEY, exporting
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -159,12 +161,13 @@ def test_the_older_names_can_be_left_out(run, receiver):
     assert "gen_ai.system" not in client.attributes
 
 
-def test_a_fault_in_the_settings_is_said_and_calls_go_on(run, receiver):
-    egret = run({"OTEL_EXPORTER_OTLP_ENDPOINT": "not a url"})
-    call(egret)
-    assert egret.stop() == 0
+def test_a_fault_in_the_settings_is_said_at_start(policy):
+    done = subprocess.run(
+        [BINARY, "run", "--policy", policy, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"], capture_output=True,
+        text=True, timeout=20, env={**CLEAN, "CANARY_PROVIDER_KEY": PROVIDER_KEY, "OTEL_EXPORTER_OTLP_ENDPOINT": "not a url"})
 
-    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in egret.said()
+    assert done.returncode == 1
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in done.stderr
 
 
 def test_the_last_spans_arrive_before_the_end(run, receiver):
