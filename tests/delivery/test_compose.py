@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import rotel
 import yaml
 from conftest import ROOT
 from containers import eventually, with_libraries
 
 PROMETHEUS = Path(os.environ["EGRET_PROMETHEUS"])
+ROTEL = Path(rotel.__file__).with_name("rotel-agent")
 COMPOSE = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
+COLLECTOR = yaml.safe_load((ROOT / "deploy/compose/collector.yaml").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +26,27 @@ def prometheus(containers, tmp_path_factory):
     with_libraries(PROMETHEUS, tree / "bin/prometheus", tree)
     (tree / "tmp").mkdir()
     entrypoint = ["/bin/prometheus", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/tmp/data"]
-    # The name in full, as podman looks it up.
-    name = f"docker.io/{COMPOSE['services']['prometheus']['image']}"
-    return containers.build_from(tree, name, json.dumps(entrypoint))
+    return containers.build_from(tree, full_name("prometheus"), json.dumps(entrypoint))
+
+
+@pytest.fixture(scope="module")
+def watchers(containers, tmp_path_factory):
+    """Rotel under the names of the collector and of Jaeger. Both say in their logs what they are sent; the first passes
+    spans on to the second, as collector.yaml has it."""
+    tree = tmp_path_factory.mktemp("rotel")
+    with_libraries(ROTEL, tree / "bin/rotel", tree)
+    (tree / "tmp").mkdir()
+    start = ["/bin/rotel", "start", "--otlp-grpc-endpoint", "0.0.0.0:4317", "--otlp-http-endpoint", "0.0.0.0:4318",
+             "--debug-log", "traces", "--debug-log", "metrics", "--debug-log-verbosity", "detailed"]
+    jaeger = COLLECTOR["exporters"]["otlp_grpc/jaeger"]["endpoint"]
+    passed_on = ["--exporter", "otlp", "--otlp-exporter-endpoint", f"http://{jaeger}"]
+    containers.build_from(tree, full_name("jaeger"), json.dumps([*start, "--exporter", "blackhole"]))
+    containers.build_from(tree, full_name("collector"), json.dumps([*start, *passed_on]))
+
+
+def full_name(service):
+    """The image that compose.yaml asks for, as podman looks it up."""
+    return f"docker.io/{COMPOSE['services'][service]['image']}"
 
 
 class Project:
@@ -43,6 +64,10 @@ class Project:
         logs = self.containers.podman("logs", "egret_app_1").stdout
         return [json.loads(line) for line in logs.splitlines()]
 
+    def received(self, service):
+        """What a service that watches has said of what it was sent."""
+        return self.containers.podman("logs", f"egret_{service}_1").stdout
+
     def query(self, expression):
         """What Prometheus answers, asked where it is."""
         address = self.containers.podman(
@@ -59,7 +84,7 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(containers, image, app, prometheus, tmp_path_factory):
+def project(containers, image, app, prometheus, watchers, tmp_path_factory):
     directory = tmp_path_factory.mktemp("compose")
     shutil.copytree(ROOT / "deploy", directory, dirs_exist_ok=True)
     for parent in (directory, *directory.parents):
@@ -86,6 +111,33 @@ def test_an_edit_of_the_policy_on_the_host_arrives(project):
 def test_prometheus_scrapes_egret(project):
     up = eventually(lambda: project.query('up{job="egret"}'), lambda found: found and found[0]["value"][1] == "1", seconds=30)
     assert up and up[0]["value"][1] == "1", (up, project.logs())
+
+
+def test_spans_reach_jaeger_by_way_of_the_collector(project):
+    def spans():
+        said = project.received("jaeger")
+        return said if "POST /v1/chat/completions" in said and "chat gpt-4.1" in said else ""
+
+    assert eventually(spans, bool, seconds=30), project.logs()
+    assert "-> service.name: Str(egret)" in spans()
+    assert "tide" not in spans(), "an answer or a question is in a span"
+
+
+def test_metrics_reach_the_collector(project):
+    assert eventually(lambda: "egret.calls" in project.received("collector"), bool, seconds=30), project.logs()
+
+
+def test_the_collectors_pipelines_name_what_is_there():
+    parts = {kind: set(COLLECTOR[kind]) for kind in ("receivers", "processors", "exporters")}
+    used = {kind: set() for kind in parts}
+    for pipeline in COLLECTOR["service"]["pipelines"].values():
+        for kind, names in pipeline.items():
+            used[kind] |= set(names)
+    assert used == parts
+    listens = {f"http://collector:{one['endpoint'].split(':')[1]}" for one in COLLECTOR["receivers"]["otlp"]["protocols"].values()}
+    told = {COMPOSE["services"][name]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] for name in ("egret", "app")}
+    assert told <= listens
+    assert COLLECTOR["exporters"]["otlp_grpc/jaeger"]["endpoint"].split(":")[0] in COMPOSE["services"]
 
 
 def test_every_service_that_holds_egret_is_confined():

@@ -18,6 +18,7 @@ import pytest
 from backends import CLEAN, Mlflow, Phoenix
 from openai import DefaultHttpxClient, OpenAI
 from opentelemetry import propagate
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from receiver import Receiver
 
@@ -116,7 +117,8 @@ class App:
     """Calls an egret with a span of its own around the calls."""
 
     def __init__(self):
-        self.tracer = TracerProvider().get_tracer("app")
+        self.provider = TracerProvider(resource=Resource.create({"service.name": "app"}))
+        self.tracer = self.provider.get_tracer("app")
         # The span that a trace began with.
         self.began = {}
 

@@ -1,11 +1,13 @@
 """A fallback as real backends tell it after they have taken it in, and metrics by their queries."""
 
 import json
+import subprocess
+import sys
 from base64 import b64decode
 
 import pytest
-from backends import Prometheus, Rotel, VictoriaMetrics, eventually
-from conftest import ASK, SECRETS, exporting
+from backends import CLEAN, Prometheus, Rotel, VictoriaMetrics, eventually
+from conftest import ANSWER, ASK, CALLER_KEY, ROOT, SECRETS, exporting
 
 
 @pytest.fixture
@@ -121,3 +123,24 @@ def test_prometheus_scrapes_the_same_names(app, run, start):
     assert value('sum(egret_attempts_total)') == 2
     assert value('sum(gen_ai_client_inference_duration_seconds_count{egret_provider="openai"})') == 1
     assert value('histogram_quantile(0.99, sum by (le) (gen_ai_client_inference_duration_seconds_bucket))') > 0
+
+
+def test_the_example_app_and_egret_make_one_trace(run, receiver):
+    egret = run(exporting(receiver, "grpc"))
+    environment = {
+        **CLEAN, "OPENAI_BASE_URL": egret.base_url, "OPENAI_API_KEY": CALLER_KEY, "MODEL": "quick",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.address("http/protobuf"), "OTEL_SERVICE_NAME": "app",
+        "OTEL_BSP_SCHEDULE_DELAY": "50"}
+    app = subprocess.Popen(
+        [sys.executable, ROOT / "deploy/examples/app/app.py"], env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert ANSWER in app.stdout.readline()
+        began = receiver.wait(lambda: [span for span in receiver.spans if span.resource["service.name"] == "app"])
+    finally:
+        app.terminate()
+        app.wait()
+    asked, server, client = receiver.trace(began[0].trace, 3)
+
+    assert (asked.name, asked.parent) == ("ask about the tide", "")
+    assert (server.parent, client.parent) == (asked.id, server.id)
+    assert {span.resource["service.name"] for span in (server, client)} == {"egret"}
