@@ -35,6 +35,9 @@ def watchers(containers, tmp_path_factory):
     spans on to the second, as collector.yaml has it."""
     tree = tmp_path_factory.mktemp("rotel")
     with_libraries(ROTEL, tree / "bin/rotel", tree)
+    # It does not start without, though it needs none here.
+    (tree / "etc/ssl/certs").mkdir(parents=True)
+    shutil.copy("/etc/ssl/certs/ca-certificates.crt", tree / "etc/ssl/certs")
     (tree / "tmp").mkdir()
     start = ["/bin/rotel", "start", "--otlp-grpc-endpoint", "0.0.0.0:4317", "--otlp-http-endpoint", "0.0.0.0:4318",
              "--debug-log", "traces", "--debug-log", "metrics", "--debug-log-verbosity", "detailed"]

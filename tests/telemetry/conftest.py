@@ -230,7 +230,7 @@ def run(policy, tmp_path):
     """Starts an egret with an environment; it is ended with the test."""
     with ExitStack() as ends:
         yield lambda environment=(), **options: ends.enter_context(
-            running(tmp_path, environment, policy=policy, **options))
+            running(tmp_path, environment, **{"policy": policy, **options}))
 
 
 # The slow backends take half a minute to get ready: they begin with the suite, side by side with the first tests.
