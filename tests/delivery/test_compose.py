@@ -137,7 +137,8 @@ def test_the_collectors_pipelines_name_what_is_there():
         for kind, names in pipeline.items():
             used[kind] |= set(names)
     assert used == parts
-    listens = {f"http://collector:{one['endpoint'].split(':')[1]}" for one in COLLECTOR["receivers"]["otlp"]["protocols"].values()}
+    protocols = COLLECTOR["receivers"]["otlp"]["protocols"].values()
+    listens = {f"http://collector:{protocol['endpoint'].split(':')[1]}" for protocol in protocols}
     told = {COMPOSE["services"][name]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] for name in ("egret", "app")}
     assert told <= listens
     assert COLLECTOR["exporters"]["otlp_grpc/jaeger"]["endpoint"].split(":")[0] in COMPOSE["services"]

@@ -98,7 +98,8 @@ class Phoenix(Backend):
     def environment(self, protocol):
         """What leads egret to it."""
         port = self.grpc_port if protocol == "grpc" else self.port
-        return {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{port}" + ("" if protocol == "grpc" else "/v1/traces"),
+        path = "" if protocol == "grpc" else "/v1/traces"
+        return {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{port}{path}",
                 "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": protocol}
 
     def await_ready(self):
@@ -124,7 +125,8 @@ class Mlflow(Backend):
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(
             directory, BIN / "mlflow", "server", "--host", "127.0.0.1", "--port", self.port, "--workers", 1,
-            "--backend-store-uri", f"sqlite:///{directory}/mlflow.db", "--artifacts-destination", directory / "artifacts",
+            "--backend-store-uri", f"sqlite:///{directory}/mlflow.db",
+            "--artifacts-destination", directory / "artifacts",
             environment={"PATH": f"{BIN}:{os.environ['PATH']}"})
 
     def environment(self, protocol="http/protobuf"):

@@ -51,7 +51,8 @@ class Egret:
         self.access_log = directory / "access.log"
         with self.access_log.open("ab") as access_log:
             self.process = subprocess.Popen(
-                [BINARY, "run", "--policy", str(policy), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *arguments],
+                [BINARY, "run", "--policy", str(policy),
+                 "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *arguments],
                 stdout=access_log, stderr=subprocess.PIPE, text=True,
                 env={**CLEAN, "CANARY_PROVIDER_KEY": PROVIDER_KEY, **PROMPT, "OTEL_RESOURCE_ATTRIBUTES": RESOURCE,
                      **dict(environment)})
@@ -169,9 +170,9 @@ def exporting(receiver, protocol):
 @pytest.fixture(scope="session")
 def provider():
     """The scripted provider; gives its address."""
+    says = f"{ANSWER} The tide comes in and the tide goes out, twice a day, as it has ever done."
     process = subprocess.Popen(
-        [BINARY, "mock", "--listen", "127.0.0.1:0", "--says", f"{ANSWER} The tide comes in and the tide goes out, twice a day, as it has ever done.",
-         "--tokens-per-second", "40"],
+        [BINARY, "mock", "--listen", "127.0.0.1:0", "--says", says, "--tokens-per-second", "40"],
         stdout=subprocess.PIPE, text=True, env=CLEAN)
     yield re.search(r"127\.0\.0\.1:\d+", process.stdout.readline())[0]
     process.terminate()

@@ -22,7 +22,7 @@ kind: Policy
 allowMock: true
 providers:
   openai: { mock: { latency: 180ms, faults: [{ status: { code: 503 } }] } }
-  groq:   { mock: { latency: 60ms, tokensPerSecond: 60, says: "Not yet: the tide is high at noon, and a little later every day." } }
+  groq:   { mock: { latency: 60ms, tokensPerSecond: 60, says: "Not yet: the tide is high at noon." } }
 models:
   gpt-4.1: { provider: openai, price: [{ inputPerMTok: "2.00", outputPerMTok: "8.00" }] }
   llama:   { provider: groq, name: llama-3.3-70b-versatile, price: [{ inputPerMTok: "0.59", outputPerMTok: "0.79" }] }
@@ -47,7 +47,8 @@ def main(file):
             spans = phoenix.trace(trace, 4)
             [answered] = [span for span in spans if span["name"].endswith("versatile")]
             project = ask(f"{phoenix.url}/v1/projects/default")["data"]["id"]
-            photograph(f"{phoenix.url}/projects/{project}/traces/{trace}?selectedSpanNodeId={answered['id']}", file, directory)
+            page = f"{phoenix.url}/projects/{project}/traces/{trace}?selectedSpanNodeId={answered['id']}"
+            photograph(page, file)
         finally:
             phoenix.close()
 
@@ -62,7 +63,7 @@ def call(egret, phoenix):
     return trace
 
 
-def photograph(url, file, directory):
+def photograph(url, file):
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-dark-mode=0",

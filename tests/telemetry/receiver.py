@@ -234,7 +234,8 @@ def metrics_of(request):
             for metric in scope.metrics:
                 kind = metric.WhichOneof("data")
                 points = [
-                    (attributes_of(point.attributes), value_of(point, kind)) for point in getattr(metric, kind).data_points
+                    (attributes_of(point.attributes), value_of(point, kind))
+                    for point in getattr(metric, kind).data_points
                 ]
                 yield Metric(metric.name, kind, metric.unit, points, resource)
 

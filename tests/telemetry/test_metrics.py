@@ -106,7 +106,8 @@ def test_what_is_pushed_is_what_is_scraped(pushed):
 
 
 def test_promtool_finds_no_fault_in_the_page(pushed):
-    checked = subprocess.run([PROMTOOL, "check", "metrics"], input=pushed.egret.metrics(), capture_output=True, text=True)
+    page = pushed.egret.metrics()
+    checked = subprocess.run([PROMTOOL, "check", "metrics"], input=page, capture_output=True, text=True)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 

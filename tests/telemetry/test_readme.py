@@ -1,4 +1,4 @@
-"""The README's lines about traces, run as they stand there but for the ports, the viewer's installation, and the build."""
+"""The README's lines about traces, run as they stand there but for ports, the viewer's installation and the build."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ VIEWER, EGRET = re.findall(r"```sh\n(.*?)\n```", TRACES, re.S)
 
 
 def test_the_viewer_is_the_one_that_is_tested():
-    package, command = re.fullmatch(r"uvx --from (\S+) (.*)", VIEWER).groups()
+    package, command = re.fullmatch(r"PHOENIX_HOST=127.0.0.1 uvx --from (\S+) (.*)", VIEWER).groups()
 
     assert package in (ROOT / "tests/telemetry/requirements.in").read_text().splitlines()
     assert command == "phoenix serve"
