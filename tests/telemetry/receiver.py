@@ -65,10 +65,10 @@ class Metric:
     points: list
     resource: dict
 
-    def value(self, **wanted):
-        """The sum of the points that have these attributes (`egret_tenant` is `egret.tenant`)."""
-        wanted = {name.replace("_", "."): value for name, value in wanted.items()}
-        found = [value for attributes, value in self.points if wanted.items() <= attributes.items()]
+    def value(self, wanted=()):
+        """The sum of the points that have these attributes; of a histogram, how many were recorded."""
+        wanted = dict(wanted).items()
+        found = [value for attributes, value in self.points if wanted <= attributes.items()]
         return sum(value[0] if isinstance(value, tuple) else value for value in found)
 
 

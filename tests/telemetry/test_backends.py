@@ -89,7 +89,7 @@ def test_a_collector_passes_on_what_it_was_sent(app, run, receiver, start, proto
     assert failed.parent == answered.parent == server.id
     assert answered.links == [failed.id]
     assert server.resource["k8s.pod.name"] == "tide-7f9c"
-    assert receiver.metric("egret.calls", lambda metric: metric.value() == 1).value(egret_tenant="shop") == 1
+    assert receiver.metric("egret.calls", lambda metric: metric.value() == 1).value({"egret.tenant": "shop"}) == 1
 
 
 def test_victoria_metrics_takes_pushed_metrics_and_answers_for_them(app, run, start):
