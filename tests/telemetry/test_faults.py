@@ -71,7 +71,8 @@ def test_calls_do_not_notice_memory_is_bounded_and_drops_are_counted(run, receiv
     grown = egret.resident() - before
 
     assert statuses == {(200, True): CALLS}
-    assert longest < 1
+    # An export gives up after ten seconds; a call that waited for one would show.
+    assert longest < 3
     # Two spans a call, kept, would be more: each is some hundred bytes.
     assert grown < 1 << 20, f"{grown >> 10} KiB more"
     lost = egret.metric("egret_spans_dropped_total") + egret.metric("egret_spans_failed_total")

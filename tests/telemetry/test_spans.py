@@ -124,14 +124,14 @@ def test_the_spans_of_a_stream_end_with_the_stream(sight):
     assert last - first > 0.2
     for span in (server, attempt):
         # The end is known when the last bytes are handed on, a moment before they are here.
-        assert span.start < first and last - 0.1 < span.end < last + 0.1
+        assert span.start < first and last - 0.2 < span.end < last + 0.2
         assert span.status == "unset"
     assert attempt.attributes["gen_ai.request.stream"] is True
     assert 0 < attempt.attributes["gen_ai.response.time_to_first_chunk"] < attempt.seconds - 0.2
     assert attempt.attributes["gen_ai.response.finish_reasons"] == ["stop"]
     # The caller did not ask for usage; egret did.
     assert attempt.attributes["gen_ai.usage.output_tokens"] > 10
-    assert abs(server.event("egret.commit").at - first) < 0.1
+    assert abs(server.event("egret.commit").at - first) < 0.2
 
 
 def test_a_fallback_is_two_client_spans_of_which_the_second_links_to_the_first(sight):
