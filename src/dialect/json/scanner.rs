@@ -88,6 +88,22 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    /// The same for an array and its elements.
+    pub(crate) fn elements(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if self.peek() != Some(b'[') {
+            return self.value().map(drop);
+        }
+        self.enter()?;
+        while self.another(b']')? {
+            read(self)?;
+        }
+        self.depth = self.depth.saturating_sub(1);
+        Ok(())
+    }
+
     /// Nothing but space may follow.
     pub(crate) fn end(&mut self) -> Result<(), Fault> {
         match self.peek() {

@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 
 use crate::dialect::Api;
-use crate::dialect::json::{Key, Kind, Scanner, Value};
+use crate::dialect::json::{Fault, Key, Kind, Scanner, Value};
 
 /// The longest name that is kept.
 const LONGEST_NAME: usize = 128;
@@ -36,10 +36,11 @@ pub fn in_answer(api: Api, body: &[u8]) -> AnswerFacts {
     let mut facts = AnswerFacts::default();
     let mut scanner = Scanner::at(body, 0);
     let read = scanner.members(|key, scanner| {
-        let value = scanner.value()?;
         match api {
-            Api::Chat | Api::Completions if key.is("choices") => facts.read_choices(&value),
-            Api::Chat | Api::Completions | Api::Embeddings | Api::Responses => facts.read(api, key, &value),
+            Api::Chat | Api::Completions if key.is("choices") => return facts.read_choices(scanner),
+            Api::Chat | Api::Completions | Api::Embeddings | Api::Responses => {
+                facts.read(api, key, &scanner.value()?);
+            }
         }
         Ok(())
     });
@@ -102,11 +103,25 @@ impl AnswerFacts {
         }
     }
 
-    fn read_choices(&mut self, choices: &Value<'_>) {
-        let reason_of =
-            |choice: Value<'_>| choice.member("finish_reason").and_then(|reason| chat_reason(&reason));
-        let choices = choices.elements().take(MOST_CHOICES);
-        self.finish_reasons = choices.map(|choice| reason_of(choice).unwrap_or("error")).collect();
+    /// In one pass: most of an answer is within its choices.
+    fn read_choices(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        let mut reasons = SmallVec::new();
+        scanner.elements(|scanner| {
+            let mut reason = None;
+            scanner.members(|key, scanner| {
+                let value = scanner.value()?;
+                if key.is("finish_reason") {
+                    reason = chat_reason(&value);
+                }
+                Ok(())
+            })?;
+            if reasons.len() < MOST_CHOICES {
+                reasons.push(reason.unwrap_or("error"));
+            }
+            Ok(())
+        })?;
+        self.finish_reasons = reasons;
+        Ok(())
     }
 
     /// A response has one ending, told by its status; the details say more, before or after it.
