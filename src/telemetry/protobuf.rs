@@ -19,6 +19,10 @@ enum Wire {
     Fixed32 = 5,
 }
 
+/// The keys of a first and a second field that are messages or texts.
+const FIRST: u8 = 1 << 3 | Wire::Length as u8;
+const SECOND: u8 = 2 << 3 | Wire::Length as u8;
+
 impl<'a> Message<'a> {
     /// A message, or a part of one, that is appended to `out`.
     pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
@@ -65,6 +69,26 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// A message of two texts, the second in a message of its own: an attribute. As [`Self::message`] would write it,
+    /// but short ones, as most are, in one go.
+    pub(super) fn pair(&mut self, field: u32, key: &str, value: &str) {
+        const LONGEST: usize = 0x7f;
+        let inner = 2 + value.len();
+        let length = 2 + key.len() + 2 + inner;
+        if length > LONGEST {
+            return self.message(field, |pair| {
+                pair.bytes(1, key);
+                pair.message(2, |any| any.bytes(1, value));
+            });
+        }
+        self.key(field, Wire::Length);
+        // None is longer than the whole, which is short.
+        self.out.extend_from_slice(&[length as u8, FIRST, key.len() as u8]);
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(&[SECOND, inner as u8, FIRST, value.len() as u8]);
+        self.out.extend_from_slice(value.as_bytes());
+    }
+
     /// Fields that are written already.
     pub(super) fn fields(&mut self, fields: &[u8]) {
         self.out.extend_from_slice(fields);
@@ -73,20 +97,27 @@ impl<'a> Message<'a> {
     /// A message in this one.
     pub(super) fn message(&mut self, field: u32, write: impl FnOnce(&mut Message<'_>)) {
         self.key(field, Wire::Length);
-        // Most are short, and their length takes one byte; where it takes more, what was written moves up.
         self.out.push(0);
         let start = self.out.len();
         write(&mut Message::new(self.out));
-        let mut length: SmallVec<[u8; 10]> = SmallVec::new();
-        varint((self.out.len() - start) as u64, |byte| length.push(byte));
-        let more = length.len() - 1;
-        if more > 0 {
-            let end = self.out.len();
-            self.out.resize(end + more, 0);
-            self.out.copy_within(start..end, start + more);
+        let length = self.out.len() - start;
+        match (u8::try_from(length), self.out.get_mut(start - 1)) {
+            // Most are short.
+            (Ok(length @ ..0x80), Some(room)) => *room = length,
+            _ => self.make_room(start, length as u64),
         }
+    }
+
+    /// Moves what was written up, where its length takes more than the one byte before it.
+    #[cold]
+    fn make_room(&mut self, start: usize, length: u64) {
+        let mut bytes: SmallVec<[u8; 10]> = SmallVec::new();
+        varint(length, |byte| bytes.push(byte));
+        let (more, end) = (bytes.len() - 1, self.out.len());
+        self.out.resize(end + more, 0);
+        self.out.copy_within(start..end, start + more);
         if let Some(room) = self.out.get_mut(start - 1..start + more) {
-            room.copy_from_slice(&length);
+            room.copy_from_slice(&bytes);
         }
     }
 
@@ -145,6 +176,29 @@ mod tests {
                 ..Read::default()
             })
         })
+    }
+
+    fn pair(key: &str, value: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        Message::new(&mut out).pair(9, key, value);
+        out
+    }
+
+    fn nested(key: &str, value: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        Message::new(&mut out).message(9, |pair| {
+            pair.bytes(1, key);
+            pair.message(2, |any| any.bytes(1, value));
+        });
+        out
+    }
+
+    #[test]
+    fn a_pair_is_the_same_in_one_go_at_every_length() {
+        for (key, value) in (0..200).flat_map(|key| [(key, 0), (key, 100 - key.min(100)), (3, key)]) {
+            let (key, value) = ("k".repeat(key), "v".repeat(value));
+            assert_eq!(pair(&key, &value), nested(&key, &value), "{} {}", key.len(), value.len());
+        }
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! A record as spans of OTLP: `opentelemetry/proto/trace/v1/trace.proto`, in the order of its fields.
 
 use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use http::Version;
@@ -56,7 +57,7 @@ impl Written<'_> {
         set.maybe(web::ROUTE, trace.title.and_then(|title| title.split_once(' ')).map(|(_, path)| path));
         set.text(web::PROTOCOL_VERSION, version(trace.version));
         set.maybe(web::USER_AGENT, trace.user_agent.as_deref());
-        set.maybe(web::CLIENT_ADDRESS, trace.client.map(|address| address.to_string()).as_deref());
+        set.maybe(web::CLIENT_ADDRESS, trace.client.map(address).as_deref());
         if !self.is_unheard() {
             set.int(web::STATUS, record.status.into());
         }
@@ -318,7 +319,7 @@ struct Attributes<'m, 'o> {
 
 impl Attributes<'_, '_> {
     fn text(&mut self, key: &str, value: &str) {
-        self.value(key, |any| any.bytes(1, value));
+        self.message.pair(self.field, key, value);
     }
 
     fn maybe(&mut self, key: &str, value: Option<&str>) {
@@ -360,6 +361,11 @@ impl Attributes<'_, '_> {
             pair.message(2, write);
         });
     }
+}
+
+/// In a pod it is almost always this one.
+fn address(client: IpAddr) -> Cow<'static, str> {
+    if client == Ipv4Addr::LOCALHOST { Cow::Borrowed("127.0.0.1") } else { Cow::Owned(client.to_string()) }
 }
 
 fn nanos(duration: Duration) -> u64 {
