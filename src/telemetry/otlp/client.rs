@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::export::{Refused, gzip, rejected};
+use super::export::{Refused, gzip, rejected, rejected_in_json};
 use super::target::Target;
 use crate::net::body::{BufferBudget, read_capped};
 use crate::net::endpoint::Endpoint;
@@ -66,9 +66,23 @@ impl Posts {
         let answer = send(&self.upstream, &self.endpoint, request).await;
         let answer = answer.map_err(|error| Refused::ForNow(error.to_string(), None))?;
         match answer.status() {
-            status if status.is_success() => rejected(answer.body()),
+            status if status.is_success() => taken(answer.headers(), answer.body()),
             status => Err(refused(status, answer.headers())),
         }
+    }
+}
+
+/// How many spans were rejected of a request that was answered with success. The answer is to be in protobuf as the
+/// request was; Langfuse answers JSON all the same. A page is no backend's: the endpoint is a wrong one.
+fn taken(headers: &HeaderMap, answer: &[u8]) -> Result<u64, Refused> {
+    let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if media_type.eq_ignore_ascii_case(b"application/json") {
+        rejected_in_json(answer)
+    } else if media_type.eq_ignore_ascii_case(b"text/html") {
+        Err(Refused::ForGood("the backend answered with a page, not OTLP: is the endpoint right?".to_owned()))
+    } else {
+        rejected(answer)
     }
 }
 
@@ -154,4 +168,42 @@ async fn send(
 
 fn upstream(tls: LazyTls, tasks: Tasks) -> Upstream {
     Upstream::new(tls, MemoryNet::new(), tasks, Settings::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(content_type: &'static str, answer: &[u8]) -> Result<u64, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        taken(&headers, answer).map_err(|refused| refused.to_string())
+    }
+
+    #[test]
+    fn an_answer_in_json_has_taken_the_spans_that_it_does_not_reject() {
+        assert_eq!(of("application/json", b"{}"), Ok(0));
+        assert_eq!(of("application/json; charset=utf-8", b""), Ok(0));
+        assert_eq!(of("application/json", br#"{"partialSuccess":{}}"#), Ok(0));
+        assert_eq!(of("application/json", br#"{"partialSuccess":{"rejectedSpans":"3"}}"#), Ok(3));
+        assert_eq!(of("application/json", br#"{"partialSuccess":{"rejectedSpans":2}}"#), Ok(2));
+        of("application/json", b"<html>").unwrap_err();
+    }
+
+    #[test]
+    fn a_page_has_taken_nothing() {
+        for (content_type, page) in [
+            ("text/html; charset=utf-8", &b""[..]),
+            ("text/html", b"<!DOCTYPE html>"),
+            ("", b"<html></html>"),
+        ] {
+            of(content_type, page).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn an_answer_in_protobuf_tells_how_many_spans_it_rejects() {
+        assert_eq!(of("application/x-protobuf", b""), Ok(0));
+        assert_eq!(of("application/x-protobuf", &[0x0a, 2, 0x08, 5]), Ok(5));
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_sdk::Resource;
+use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::OtlpError;
@@ -175,10 +176,24 @@ impl Envelope {
 /// Reads the answer to a request that a backend took: how many spans it rejected after all.
 pub(super) fn rejected(answer: &[u8]) -> Result<u64, Refused> {
     use prost::Message as _;
-    let answer = ExportTraceServiceResponse::decode(answer)
-        .map_err(|_| Refused::ForGood("the backend's answer is none of OTLP".to_owned()))?;
+    let answer = ExportTraceServiceResponse::decode(answer).map_err(|_| no_answer())?;
     let rejected = answer.partial_success.map_or(0, |partial| partial.rejected_spans);
     Ok(u64::try_from(rejected).unwrap_or_default())
+}
+
+/// The same of an answer in JSON, where 64 bits are text or a number.
+pub(super) fn rejected_in_json(answer: &[u8]) -> Result<u64, Refused> {
+    if answer.is_empty() {
+        return Ok(0);
+    }
+    let answer: Value = serde_json::from_slice(answer).map_err(|_| no_answer())?;
+    let rejected = answer.pointer("/partialSuccess/rejectedSpans");
+    let rejected = rejected.and_then(|count| count.as_u64().or_else(|| count.as_str()?.parse().ok()));
+    Ok(rejected.unwrap_or_default())
+}
+
+fn no_answer() -> Refused {
+    Refused::ForGood("the backend's answer is none of OTLP".to_owned())
 }
 
 /// Compressed, as `OTEL_EXPORTER_OTLP_COMPRESSION=gzip` asks.
