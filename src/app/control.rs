@@ -74,6 +74,7 @@ pub(super) fn run(
         let pushed = spawn_blocking(move || pushing.shared.telemetry.end(LAST_PUSH));
         timeout(LAST, async { tokio::join!(last.wait(), pushed) }).await
     });
+    state.shared.telemetry.say_lost();
     served
 }
 

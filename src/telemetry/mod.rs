@@ -47,6 +47,15 @@ impl Telemetry {
         }
     }
 
+    /// Says which spans no backend has, if there are any: at the end, when nothing more is exported.
+    pub fn say_lost(&self) {
+        let Some(queue) = self.spans.as_ref().map(Spans::queue) else { return };
+        let (unsent, failed, dropped) = (queue.left(), queue.failed.value(), queue.dropped.value());
+        if unsent > 0 || failed > 0 || dropped > 0 {
+            tracing::warn!(unsent, failed, dropped, "spans were lost");
+        }
+    }
+
     /// Pushes the metrics for the last time, for at most about `limit`. Blocks.
     pub fn end(&self, limit: Duration) {
         let Some(pushing) = self.metrics.end() else { return };

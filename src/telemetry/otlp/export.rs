@@ -8,7 +8,7 @@ use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_sdk::Resource;
 use serde_json::Value;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::OtlpError;
 use super::client::Posts;
@@ -22,6 +22,8 @@ use crate::telemetry::spans::{Batch, Queue};
 /// How often a request that may do better is sent again, and how long after the first failure; doubled each time.
 const RETRIES: u32 = 3;
 const BACKOFF: Duration = Duration::from_millis(100);
+/// How often when the process ends: a connection may just have been closed by a good backend.
+const LAST_RETRIES: u32 = 1;
 /// A backend that asks for a longer pause is asked again with the next batch.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -94,10 +96,11 @@ impl Exporter {
             tries += 1;
             let Err(Refused::ForNow(_, pause)) = &result else { break result };
             let pause = pause.unwrap_or_else(|| self.backoff(tries));
-            if tries > RETRIES || pause > PAUSE_MAX || self.queue.is_hurried() {
+            let retries = if self.queue.is_hurried() { LAST_RETRIES } else { RETRIES };
+            if tries > retries || pause > PAUSE_MAX {
                 break result;
             }
-            sleep(pause).await;
+            self.queue.pause(pause).await;
         };
         let failed = match &result {
             Ok(rejected) => usize::try_from(*rejected).map_or(count, |rejected| rejected.min(count)),

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::meters::Counter;
 
 /// How many spans one request takes, unless [`Queue::in_batches`] says otherwise.
 const BATCH: usize = 512;
+/// The longest pause of a process that ends.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Spans that wait, and what became of the others. Whoever pushes never waits; one exporter takes.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub struct Queue {
     pushed: Notify,
     /// A batch is full, or it is time to hurry.
     due: Notify,
+    /// It is time to hurry.
+    hurried: Notify,
     /// Spans for which there was no room.
     pub dropped: Counter,
     /// Spans that the backend took.
@@ -54,19 +58,21 @@ impl Queue {
         Self {
             waiting: Mutex::default(),
             room,
-            batch: BATCH,
+            batch: BATCH.min(room).max(1),
             pushed: Notify::new(),
             due: Notify::new(),
+            hurried: Notify::new(),
             dropped: Counter::new(),
             exported: Counter::new(),
             failed: Counter::new(),
         }
     }
 
-    /// The same, of which a request takes at most `batch` spans, or those of one call.
+    /// The same, of which a request takes at most `batch` spans, or those of one call. A batch that cannot get full
+    /// for want of room would wait while spans are dropped: it is no larger than the room.
     #[must_use]
     pub fn in_batches(self, batch: usize) -> Self {
-        Self { batch: batch.max(1), ..self }
+        Self { batch: batch.min(self.room).max(1), ..self }
     }
 
     /// Adds the spans of one call: all of them, or none.
@@ -87,7 +93,7 @@ impl Queue {
             }
             Some(_) | None => {
                 waiting.batches.push_back(Batch { spans: spans.to_vec(), count });
-                !first
+                !first || count >= self.batch
             }
         };
         let due = full || waiting.hurried;
@@ -121,10 +127,23 @@ impl Queue {
         }
     }
 
+    /// Resolves after `pause`; as soon as the process is to end, after a moment of it.
+    pub(in crate::telemetry) async fn pause(&self, pause: Duration) {
+        if self.is_hurried() || timeout(pause, self.hurried.notified()).await.is_ok() {
+            sleep(pause.min(MOMENT)).await;
+        }
+    }
+
     /// From here on nothing gathers: the process ends soon.
     pub fn hurry(&self) {
         self.waiting.lock().hurried = true;
         self.due.notify_one();
+        self.hurried.notify_one();
+    }
+
+    /// Spans that wait or are under way.
+    pub fn left(&self) -> usize {
+        self.waiting.lock().count
     }
 
     /// Whether the process ends soon.
@@ -192,6 +211,30 @@ mod tests {
         queue.push(&[1], 1);
         queue.due(seconds(5)).await;
         assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_full_with_one_call_or_with_all_the_room() {
+        let began = tokio::time::Instant::now();
+        let queue = Queue::new(100).in_batches(2);
+        queue.push(&[1], 2);
+        queue.due(seconds(5)).await;
+        let queue = Queue::new(4).in_batches(512);
+        queue.push(&[1], 2);
+        queue.push(&[1], 2);
+        queue.due(seconds(5)).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_cut_short_by_the_end() {
+        let queue = Queue::new(100);
+        let began = tokio::time::Instant::now();
+        queue.pause(seconds(3)).await;
+        assert_eq!(began.elapsed(), seconds(3));
+        tokio::join!(queue.pause(seconds(5)), async { queue.hurry() });
+        queue.pause(seconds(5)).await;
+        assert_eq!(began.elapsed(), seconds(3) + 2 * MOMENT);
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! Metrics on their way to a backend, over OTLP.
+//! Metrics and spans on their way to a backend, over OTLP.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::JoinHandle;
+
+use tokio::net::TcpSocket;
 
 use super::client::{ask, chat};
 use super::policy;
@@ -83,4 +85,38 @@ fn the_last_metrics_are_pushed_when_the_process_ends() {
     {
         assert!(has(text), "{text}");
     }
+}
+
+#[test]
+fn spans_that_a_backend_did_not_take_in_time_are_said_at_the_end() {
+    // Connections stand, for the kernel accepts them; nobody answers.
+    let (silent, file) = (TcpListener::bind("127.0.0.1:0").unwrap(), PolicyFile::new(&policy::scripted()));
+    let mut command = egret("run");
+    command.arg("--policy").arg(&file.path);
+    let endpoint = format!("http://{}/v1/traces", silent.local_addr().unwrap());
+    command.env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint);
+    let egret = Egret::start(&mut command);
+    assert_eq!(ask(egret.listen, &chat("small")).status, 200);
+    egret.signal("TERM");
+    let left = egret.left();
+    assert_eq!(left.code, Some(0), "{:?}", left.stderr);
+    let said = left.stderr.iter().find(|line| line.contains("spans were lost")).expect("it is said");
+    assert!(said.contains("unsent=2 failed=0 dropped=0"), "{said}");
+}
+
+#[test]
+fn spans_that_a_backend_refused_are_said_at_the_end() {
+    // Bound, so that nobody else gets the port; it does not listen, so that connections are refused.
+    let deaf = TcpSocket::new_v4().unwrap();
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let endpoint = format!("http://{}/v1/traces", deaf.local_addr().unwrap());
+    let file = PolicyFile::new(&policy::scripted());
+    let mut command = egret("run");
+    command.arg("--policy").arg(&file.path).env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint);
+    let egret = Egret::start(&mut command);
+    assert_eq!(ask(egret.listen, &chat("small")).status, 200);
+    egret.signal("TERM");
+    let left = egret.left();
+    let said = left.stderr.iter().find(|line| line.contains("spans were lost")).expect("it is said");
+    assert!(said.contains("unsent=0 failed=2 dropped=0"), "{said}");
 }
