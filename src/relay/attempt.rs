@@ -205,6 +205,8 @@ impl Attempt<'_> {
                             body: AnswerBody::Stream { first, rest, reader },
                         });
                     }
+                    // Nothing that may go on: it waits further, be it until its timer rings.
+                    self.waited.to.store(0, Ordering::Relaxed);
                 }
             }
         }

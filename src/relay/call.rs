@@ -131,6 +131,12 @@ impl Call {
         }
     }
 
+    /// Notes that it has waited for its caller since `began`.
+    pub(super) fn waits(&mut self, began: Instant) {
+        let waited = self.relay.clock.now() - began;
+        self.note(|record| record.waited += waited);
+    }
+
     /// Begins a try. Gives its `traceparent`, where the target's provider is to know of it.
     pub(super) fn tries(
         &mut self,

@@ -113,7 +113,9 @@ impl Relay {
             Err(refusal) => {
                 // A body that was not waited for any longer is not waited for again.
                 if refusal.cause() != Cause::RequestTimeout {
+                    let began = self.clock.now();
                     receive::discard(&head, body).await;
+                    call.waits(began);
                 }
                 answer::refuse(call, Some(&snapshot), &refusal)
             }
@@ -147,11 +149,10 @@ impl Relay {
             }
             Operation::Relay(api) => api,
         };
-        let asked = receive::receive(self, api, &head.headers, body).await?;
+        let asked = receive::receive(self, call, api, &head.headers, body).await?;
         call.note(|record| {
             record.stream = asked.facts.stream;
             record.bytes_in = asked.body().len() as u64;
-            record.waited = asked.waited;
             if let Some(trace) = &mut record.trace {
                 trace.params = params(api, asked.body());
             }

@@ -13,6 +13,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::Relay;
+use super::call::Call;
 use super::refusal::Refusal;
 use super::timers::Late;
 use crate::dialect::Api;
@@ -37,8 +38,6 @@ pub(super) struct Asked {
     pub(super) api: Api,
     /// What the body says, and where.
     pub(super) facts: RequestFacts,
-    /// How long the body took to come.
-    pub(super) waited: Duration,
     body: Buffered,
 }
 
@@ -54,9 +53,10 @@ impl Asked {
     }
 }
 
-/// Reads and scans a request's body.
+/// Reads and scans a request's body, and notes how long it took to come.
 pub(super) async fn receive<B>(
     relay: &Relay,
+    call: &mut Call,
     api: Api,
     headers: &HeaderMap,
     body: B,
@@ -70,10 +70,11 @@ where
     let reading = pin!(read_capped(body, max_body, &relay.shared.budget));
     let began = relay.clock.now();
     let reading = relay.timers.until(began + ARRIVAL, reading);
-    let body = reading.await.map_err(|Late| too_slow())?.map_err(|error| unreadable(&error, max_body))?;
-    let waited = relay.clock.now() - began;
+    let read = reading.await;
+    call.waits(began);
+    let body = read.map_err(|Late| too_slow())?.map_err(|error| unreadable(&error, max_body))?;
     let facts = edit::read(api, body.bytes()).map_err(|fault| unfit(&fault))?;
-    Ok(Asked { api, facts, waited, body })
+    Ok(Asked { api, facts, body })
 }
 
 /// Reads what is left of a refused request's body and drops it, within bounds.

@@ -94,7 +94,7 @@ async fn a_caller_that_left_in_the_middle_of_a_plain_answer_is_noted_as_gone() {
 }
 
 /// A request's body that begins and does not end.
-struct Endless(Option<Bytes>);
+pub(crate) struct Endless(pub(crate) Option<Bytes>);
 
 impl Body for Endless {
     type Data = Bytes;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use egret::admin::Sight;
 use egret::ids::RequestId;
 use egret::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
@@ -14,6 +15,7 @@ use egret::units::{NanoUsd, Tokens};
 use egret::usage::Usage;
 use opentelemetry::trace::SpanId;
 
+use crate::leaving::Endless;
 use crate::support::*;
 
 /// Prometheus' text, read back.
@@ -53,6 +55,27 @@ async fn a_fallback_is_two_attempts_of_one_call() {
     assert_eq!(page.sum("egret_call_overhead_seconds_count", &[]), 1.0);
     assert_eq!(page.sum("egret_upstream_connects_total", &[r#"result="opened""#]), 2.0);
     assert_eq!(page.sum("egret_upstream_connections", &[r#"state="active""#]), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_callers_body_is_no_time_of_egret_whatever_comes_of_it() {
+    let proxy = proxy(&chain(&["ok"]));
+    let body = || Endless(Some(Bytes::from_static(b"{")));
+    assert_eq!(proxy.chat("chat").open_with(body()).await.rest().await.status, 408);
+    assert_eq!(proxy.post("/v1/nothing", "").open_with(body()).await.rest().await.status, 404);
+    let page = Page::of(&proxy);
+    assert_eq!(page.sum("egret_call_overhead_seconds_count", &[]), 2.0);
+    assert_eq!(page.sum("egret_call_overhead_seconds_sum", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn waiting_for_a_stream_that_falls_silent_within_its_first_event_is_no_time_of_egret() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    let raw = Raw::stalls(format!("{head}data: {{")).await;
+    let proxy = proxy(&format!("defaults: {{ timeouts: {{ streamIdle: 1s }} }}\n{}", raw.policy("")));
+    assert_eq!(proxy.stream("m").await.status, 504);
+    let overhead = Page::of(&proxy).sum("egret_call_overhead_seconds_sum", &[]);
+    assert!(overhead < 0.5, "{overhead} s");
 }
 
 #[tokio::test(start_paused = true)]

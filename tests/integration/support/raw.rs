@@ -17,6 +17,15 @@ pub(crate) struct Raw {
 impl Raw {
     /// Starts one.
     pub(crate) async fn answers(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::start(bytes, true).await
+    }
+
+    /// Starts one that does not close: it falls silent after its bytes.
+    pub(crate) async fn stalls(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::start(bytes, false).await
+    }
+
+    async fn start(bytes: impl Into<Vec<u8>>, closes: bool) -> Self {
         let (bytes, tasks) = (Arc::new(bytes.into()), Tasks::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -25,7 +34,7 @@ impl Raw {
         tasks.clone().spawn("raw provider", async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (bytes, log) = (Arc::clone(&bytes), Arc::clone(&log));
-                tasks.spawn("raw answer", async move { answer(socket, &bytes, &log).await });
+                tasks.spawn("raw answer", async move { answer(socket, &bytes, closes, &log).await });
             }
         });
         Self { port, asked }
@@ -52,7 +61,7 @@ pub(crate) fn canned(headers: &str, body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
 }
 
-async fn answer(mut socket: TcpStream, bytes: &[u8], log: &Mutex<Vec<String>>) {
+async fn answer(mut socket: TcpStream, bytes: &[u8], closes: bool, log: &Mutex<Vec<String>>) {
     let mut request = Vec::new();
     while !is_whole(&request) {
         if socket.read_buf(&mut request).await.unwrap_or(0) == 0 {
@@ -62,6 +71,9 @@ async fn answer(mut socket: TcpStream, bytes: &[u8], log: &Mutex<Vec<String>>) {
     log.lock().push(String::from_utf8_lossy(&request).into_owned());
     // A caller that left is no fault here.
     let _ = socket.write_all(bytes).await;
+    if !closes {
+        let _ = socket.read_buf(&mut request).await;
+    }
     let _ = socket.shutdown().await;
 }
 
