@@ -30,8 +30,10 @@ impl Edition {
 
 /// Names of HTTP's and of general conventions, stable.
 pub mod web {
-    /// The request's method.
+    /// The request's method; `_OTHER` where the convention does not know it.
     pub const METHOD: &str = "http.request.method";
+    /// The method as it came, where the convention does not know it.
+    pub const METHOD_ORIGINAL: &str = "http.request.method_original";
     /// Which time a request is sent again, from 1 on.
     pub const RESEND_COUNT: &str = "http.request.resend_count";
     /// The answer's status.

@@ -1,3 +1,7 @@
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::ScopeSpans;
+use prost::Message as _;
+
 use super::*;
 use crate::telemetry::sampler::Root;
 
@@ -49,6 +53,27 @@ fn a_call_that_its_caller_does_not_sample_has_no_spans() {
     let headers = [("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00")];
     let begun = spans.begin(RequestId::new(7), &request(&headers), [10, 0, 0, 1].into(), &Random::seeded(1));
     assert!(begun.is_none());
+}
+
+#[test]
+fn a_method_that_a_caller_made_up_names_no_span() {
+    let spans = spans(8);
+    let method = "BREW".repeat(100);
+    let request = Request::builder().method(&*method).uri("/").body(()).unwrap();
+    let mut record = CallRecord::begun(RequestId::new(7), None);
+    record.trace = spans.begin(record.id, &request, [127, 0, 0, 1].into(), &Random::seeded(1));
+    spans.push(&record);
+    let written = ScopeSpans::decode(&*spans.queue().take().unwrap().spans).unwrap().spans.remove(0);
+    assert_eq!(written.name, "HTTP");
+    let text = |key: &str| {
+        let found = written.attributes.iter().find(|attribute| attribute.key == key)?;
+        match found.value.as_ref()?.value.as_ref()? {
+            Value::StringValue(text) => Some(text.as_str()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(text("http.request.method"), Some("_OTHER"));
+    assert_eq!(text("http.request.method_original"), Some(&method[..TEXT_MAX]));
 }
 
 #[test]

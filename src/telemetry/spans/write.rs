@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use http::Version;
+use http::{Method, Version};
 use opentelemetry::trace::SpanId;
 
+use super::cut;
 use crate::telemetry::protobuf::Message;
 use crate::telemetry::record::{AttemptError, AttemptRecord, CallRecord, PassedOver, Trace};
 use crate::telemetry::semconv::{self, Edition, egret, gen_ai, web};
@@ -48,10 +49,14 @@ impl Written<'_> {
     fn server(&self, span: &mut Message<'_>) {
         let Self { record, trace, .. } = self;
         let error = self.server_error();
-        let name = trace.title.unwrap_or(trace.method.as_str());
+        let method = known(&trace.method);
+        let name = trace.title.or(method).unwrap_or("HTTP");
         self.open(span, trace.span, trace.parent, &[name], SERVER, (Duration::ZERO, record.duration));
         let mut set = Attributes { message: span, field: 9 };
-        set.text(web::METHOD, trace.method.as_str());
+        set.text(web::METHOD, method.unwrap_or("_OTHER"));
+        if method.is_none() {
+            set.text(web::METHOD_ORIGINAL, cut(trace.method.as_str()));
+        }
         set.text(web::PATH, &trace.path);
         set.text(web::SCHEME, "http");
         set.maybe(web::ROUTE, trace.title.and_then(|title| title.split_once(' ')).map(|(_, path)| path));
@@ -366,6 +371,22 @@ impl Attributes<'_, '_> {
 /// In a pod it is almost always this one.
 fn address(client: IpAddr) -> Cow<'static, str> {
     if client == Ipv4Addr::LOCALHOST { Cow::Borrowed("127.0.0.1") } else { Cow::Owned(client.to_string()) }
+}
+
+/// The method, where HTTP's convention knows it: a caller may make up any other, and names of spans are to be few.
+fn known(method: &Method) -> Option<&str> {
+    const KNOWN: [Method; 9] = [
+        Method::GET,
+        Method::POST,
+        Method::HEAD,
+        Method::PUT,
+        Method::DELETE,
+        Method::CONNECT,
+        Method::OPTIONS,
+        Method::TRACE,
+        Method::PATCH,
+    ];
+    KNOWN.contains(method).then(|| method.as_str())
 }
 
 fn nanos(duration: Duration) -> u64 {
