@@ -135,9 +135,11 @@ fn headers_are_decoded_and_never_printed() {
 }
 
 #[test]
-fn a_password_in_an_endpoint_is_refused_and_not_printed() {
-    let fault = fault([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@collector:4318")]);
-    assert!(fault.contains("OTEL_EXPORTER_OTLP_HEADERS") && !fault.contains("s3cret"), "{fault}");
+fn a_password_or_a_key_in_an_endpoint_is_refused_and_not_printed() {
+    for endpoint in ["http://me:s3cret@collector:4318", "http://collector:4318/v1/traces?key=s3cret"] {
+        let fault = fault([("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]);
+        assert!(fault.contains("OTEL_EXPORTER_OTLP_HEADERS") && !fault.contains("s3cret"), "{fault}");
+    }
 }
 
 #[test]

@@ -130,11 +130,13 @@ impl Reader<'_> {
             }
             Wire::Grpc | Wire::Http => value.clone(),
         };
-        let bad = || match value.contains('@') {
-            // Not to be printed: it may hold a password.
-            true => {
-                wrong(&name, "..", "must not hold a user name or password; see OTEL_EXPORTER_OTLP_HEADERS")
-            }
+        let bad = || match value.contains(['@', '?', '#']) {
+            // Not to be printed: it may hold a password, or a key.
+            true => wrong(
+                &name,
+                "..",
+                "must not hold a user name, a password or a query; see OTEL_EXPORTER_OTLP_HEADERS",
+            ),
             false => wrong(&name, &value, HINT),
         };
         let endpoint = Endpoint::parse(&url).map_err(|_| bad())?;
