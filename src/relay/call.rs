@@ -48,6 +48,8 @@ pub(super) struct Call {
     /// The try under way. A caller that leaves now has made its request: it is counted, be it that the connection was
     /// still being made, else leaving early would be a way around every rate.
     trying: Option<Trying>,
+    /// Whether the answer goes on after what was held of it: then its attempt lasts to the call's end.
+    goes_on: bool,
     record: Option<Box<CallRecord>>,
 }
 
@@ -93,6 +95,7 @@ impl Call {
             served_by: None,
             held: None,
             trying: None,
+            goes_on: false,
             record: Some(Box::new(record)),
         }
     }
@@ -199,6 +202,11 @@ impl Call {
         });
     }
 
+    /// Notes that the answer goes on after what was held of it.
+    pub(super) fn goes_on(&mut self) {
+        self.goes_on = true;
+    }
+
     /// Notes whose answer the caller gets: at its price the call is charged.
     pub(super) fn served(&mut self, model: Arc<Model>) {
         self.served_by = Some(model);
@@ -256,7 +264,7 @@ impl Call {
         }
         record.duration = now - self.started;
         if let Some(last) = record.attempts.last_mut() {
-            if last.first_chunk.is_some() {
+            if self.goes_on {
                 last.lasted = record.duration.saturating_sub(last.began);
             }
             if let End::Interrupted(failure) = end {

@@ -80,6 +80,7 @@ impl RelayedBody {
             last_bytes,
             deadline,
         };
+        body.call.goes_on();
         let length = body.first.as_ref().map_or(0, Bytes::len);
         body.call.sends(length, last_bytes);
         if body.kind.is_over() {

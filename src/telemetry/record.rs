@@ -162,7 +162,7 @@ pub struct AttemptRecord {
     pub began: Duration,
     /// How long it took until its outcome was known.
     pub duration: Duration,
-    /// How long it took to its end: of a stream, to the end of the stream.
+    /// How long it took to its end: of a stream, or a plain answer too large to be held, to the end of that.
     pub lasted: Duration,
     /// Of a stream that began: how long its first event took.
     pub first_chunk: Option<Duration>,

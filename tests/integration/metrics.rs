@@ -78,6 +78,17 @@ async fn waiting_for_a_stream_that_falls_silent_within_its_first_event_is_no_tim
     assert!(overhead < 0.5, "{overhead} s");
 }
 
+#[tokio::test]
+async fn an_answer_too_large_to_be_held_lasts_to_its_end() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9000001\r\n\r\n";
+    let raw = Raw::stalls(format!("{head}{}", "x".repeat(9_000_000))).await;
+    let proxy = proxy(&format!("defaults: {{ timeouts: {{ answer: 1s }} }}\n{}", raw.policy("")));
+    let mut answer = proxy.chat("m").open().await;
+    while answer.next().await.is_some() {}
+    let lasted = Page::of(&proxy).sum("gen_ai_client_inference_duration_seconds_sum", &[]);
+    assert!(lasted >= 1.0, "{lasted} s");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stream_counts_when_it_has_ended() {
     let proxy = proxy(&format!(
