@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +36,8 @@ pub struct Exporter {
     limit: Duration,
     delay: Duration,
     random: Random,
+    /// Whether the last request failed.
+    fails: AtomicBool,
 }
 
 enum Transport {
@@ -69,7 +72,8 @@ impl Exporter {
         };
         let envelope = Envelope::new(resource);
         let queue = Arc::clone(queue);
-        Ok(Self { queue, transport, envelope, limit: target.timeout, delay, random: Random::from_os() })
+        let (limit, random, fails) = (target.timeout, Random::from_os(), AtomicBool::new(false));
+        Ok(Self { queue, transport, envelope, limit, delay, random, fails })
     }
 
     /// Exports until `stopping` resolves, and then what is left.
@@ -106,11 +110,14 @@ impl Exporter {
             Ok(rejected) => usize::try_from(*rejected).map_or(count, |rejected| rejected.min(count)),
             Err(_) => count,
         };
-        if failed > 0 && self.queue.failed.value() == 0 {
+        let failed_before = self.fails.swap(failed > 0, Ordering::Relaxed);
+        if failed > 0 && !failed_before {
             let error = result
                 .err()
                 .map_or_else(|| "the backend rejected some".to_owned(), |error| error.to_string());
-            tracing::warn!(error, "spans not exported; counted from here on, and not said again");
+            tracing::warn!(error, "spans not exported; counted, and said again when it works");
+        } else if failed == 0 && failed_before {
+            tracing::info!("spans are exported again");
         }
         self.queue.ended(count - failed, failed);
     }

@@ -8,7 +8,7 @@ use tokio::net::TcpSocket;
 
 use super::client::{ask, chat};
 use super::policy;
-use super::support::{Egret, PolicyFile, egret};
+use super::support::{Egret, PolicyFile, egret, eventually};
 
 /// A backend that takes every request of one client after the other, until a connection says nothing.
 struct Backend {
@@ -18,6 +18,11 @@ struct Backend {
 
 impl Backend {
     fn start() -> Self {
+        Self::that_refuses(0)
+    }
+
+    /// One that refuses so many requests before it takes the others.
+    fn that_refuses(mut refused: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let take = move || {
@@ -27,7 +32,10 @@ impl Backend {
                 let mut stream = BufReader::new(stream.unwrap());
                 while let Some(request) = request(&mut stream) {
                     taken.push(request);
-                    stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+                    let status = if refused > 0 { "400 Bad Request" } else { "200 OK" };
+                    refused = refused.saturating_sub(1);
+                    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                    stream.get_mut().write_all(answer.as_bytes()).unwrap();
                 }
                 if taken.len() == before {
                     break;
@@ -119,4 +127,25 @@ fn spans_that_a_backend_refused_are_said_at_the_end() {
     let left = egret.left();
     let said = left.stderr.iter().find(|line| line.contains("spans were lost")).expect("it is said");
     assert!(said.contains("unsent=0 failed=2 dropped=0"), "{said}");
+}
+
+#[test]
+fn that_spans_are_not_exported_is_said_once_until_they_are_again() {
+    let (backend, file) = (Backend::that_refuses(2), PolicyFile::new(&policy::scripted()));
+    let mut command = egret("run");
+    command.arg("--policy").arg(&file.path);
+    command.env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", format!("http://{}/v1/traces", backend.address));
+    command.env("OTEL_BSP_SCHEDULE_DELAY", "1");
+    let egret = Egret::start(&mut command);
+    for (ended, count) in [("failed", 2), ("failed", 4), ("exported", 2)] {
+        assert_eq!(ask(egret.listen, &chat("small")).status, 200);
+        let counter = format!("egret_spans_{ended}_total");
+        eventually("its spans are counted", || egret.metric(&counter) == count);
+    }
+    egret.signal("TERM");
+    let left = egret.left();
+    let said = |text: &str| left.stderr.iter().filter(|line| line.contains(text)).count();
+    assert_eq!(said("spans not exported"), 1, "{:?}", left.stderr);
+    assert_eq!(said("spans are exported again"), 1, "{:?}", left.stderr);
+    assert_eq!(backend.taken().len(), 3);
 }
