@@ -7,6 +7,9 @@ use egret::admin::{self, Face};
 use egret::environment::Environment;
 use egret::mock::{Fault, Mock, Script};
 use egret::tasks::Tasks;
+use egret::telemetry::sampler::{Root, Sampler};
+use egret::telemetry::semconv::Edition;
+use egret::telemetry::spans::{Queue, Spans};
 use http::Request;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
@@ -53,6 +56,36 @@ impl Traced {
     }
 }
 
+/// What is told beside answers, the access log and pages: events, and the spans of every call.
+struct Told {
+    events: Traced,
+    spans: Arc<Queue>,
+}
+
+impl Told {
+    /// The bytes of the spans since the last time, texts in them as they are.
+    fn spans(&self) -> String {
+        let batches = std::iter::from_fn(|| self.spans.take());
+        batches.map(|batch| String::from_utf8_lossy(&batch.spans).into_owned()).collect()
+    }
+
+    /// Neither events nor the spans of what just ended say anything.
+    #[track_caller]
+    fn silent(&self, what: &str) {
+        let spans = self.spans();
+        assert!(spans.contains("egret.policy.revision"), "{what} is no span");
+        silent(&spans, &format!("the spans of {what}"));
+        silent(&self.events.text(), &format!("the events of {what}"));
+    }
+}
+
+/// A proxy that tells all it can.
+fn telling(start: Start, policy: &str, events: Traced) -> (Proxy, Told) {
+    let spans = Spans::new(Sampler::Root(Root::AlwaysOn), Edition::Both, Queue::new(1_000));
+    let told = Told { events, spans: Arc::clone(spans.queue()) };
+    (Start { spans: Some(spans), ..start }.proxy(policy), told)
+}
+
 #[track_caller]
 fn silent(text: &str, where_: &str) {
     for canary in [PROMPT, ANSWER, PROVIDER_KEY, CALLER_KEY, WRONG_KEY, TRACE] {
@@ -70,7 +103,9 @@ async fn pages(proxy: &Proxy) -> String {
             pages += std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap();
         }
     }
-    assert!(pages.contains("egret_policy_info"), "{pages}");
+    for metric in ["egret_policy_info", "egret_calls_total", "gen_ai_client_inference_duration_seconds"] {
+        assert!(pages.contains(metric), "{metric} is not there:\n{pages}");
+    }
     pages
 }
 
@@ -90,7 +125,7 @@ fn body(model: &str, stream: bool) -> String {
 }
 
 /// Every answer that is an error of ours, or the log, may not repeat what was said.
-async fn check(proxy: &Proxy, traced: &Traced, ask: Ask<'_>, what: &str) -> Answer {
+async fn check(proxy: &Proxy, told: &Told, ask: Ask<'_>, what: &str) -> Answer {
     let answer = ask.header("x-request-id", "mine").header("x-anything", TRACE).await;
     if answer.status != 200 {
         silent(answer.raw(), &format!("the error of {what}"));
@@ -99,20 +134,20 @@ async fn check(proxy: &Proxy, traced: &Traced, ask: Ask<'_>, what: &str) -> Answ
     let log = proxy.log_text();
     assert_eq!(log.lines().count(), 1, "{what}: {log}");
     silent(&log, &format!("the access log of {what}"));
-    silent(&traced.text(), &format!("the events of {what}"));
+    told.silent(what);
     answer
 }
 
 #[tokio::test(start_paused = true)]
 async fn peer_bug_26_no_failure_of_a_provider_tells_what_was_asked_answered_or_held() {
-    let (traced, _guard) = Traced::begin();
+    let (events, _guard) = Traced::begin();
     let policy = format!(
         "providers: {{ p: {{ mock: {{ says: \"{ANSWER} and more of it\" }} }} }}\n\
          models: {{ m: {{ provider: p }}, other: {{ provider: p }} }}\n\
          routes: {{ chat: {{ targets: [{{ model: m }}, {{ model: other }}] }} }}\n{}",
         tenants().replace(", deny: [denied]", "")
     );
-    let proxy = proxy(&policy);
+    let (proxy, told) = telling(Start::default(), &policy, events);
     let faults = [
         "none",
         "status=400",
@@ -138,22 +173,23 @@ async fn peer_bug_26_no_failure_of_a_provider_tells_what_was_asked_answered_or_h
     for fault in faults {
         for (name, stream) in [("m", false), ("m", true), ("chat", false), ("chat", true)] {
             let ask = proxy.chat(name).body(body(name, stream)).key(CALLER_KEY).fault(fault);
-            check(&proxy, &traced, ask, &format!("{fault} {name} stream: {stream}")).await;
+            check(&proxy, &told, ask, &format!("{fault} {name} stream: {stream}")).await;
         }
     }
-    assert!(traced.text().contains("an attempt failed"), "something was traced at all");
+    assert!(told.events.text().contains("an attempt failed"), "something was traced at all");
     silent(&pages(&proxy).await, "an operator's page");
 }
 
 #[tokio::test(start_paused = true)]
 async fn peer_bug_26_no_refusal_tells_what_was_asked_or_held() {
-    let (traced, _guard) = Traced::begin();
+    let (events, _guard) = Traced::begin();
     let policy = format!(
         "providers: {{ p: {{ apis: [chat], mock: {{ says: \"{ANSWER}\" }} }} }}\n\
          models: {{ m: {{ provider: p }}, denied: {{ provider: p }} }}\n{}",
         tenants()
     );
-    let proxy = Start { max_body: 4096, ..Start::default() }.proxy(&policy);
+    let start = Start { max_body: 4096, ..Start::default() };
+    let (proxy, told) = telling(start, &policy, events);
     let good = body("m", false);
     let chat = || proxy.chat("m").body(good.clone());
     let with = |field: &str| good.replacen('{', &format!("{{{field},"), 1);
@@ -196,12 +232,17 @@ async fn peer_bug_26_no_refusal_tells_what_was_asked_or_held() {
                 .key(CALLER_KEY),
             415,
         ),
+        (
+            "a query",
+            proxy.post(&format!("/v1/chat/completions?key={PROMPT}"), body("denied", false)).key(CALLER_KEY),
+            403,
+        ),
         ("too large", chat().body(PROMPT.repeat(1000)).key(CALLER_KEY), 413),
         ("the last that a rate admits", chat(), 200),
         ("beyond the rate", chat(), 429),
     ];
     for (what, ask, status) in refusals {
-        let answer = check(&proxy, &traced, ask, what).await;
+        let answer = check(&proxy, &told, ask, what).await;
         assert_eq!(answer.status, status, "{what}: {}", answer.raw());
     }
     silent(&pages(&proxy).await, "an operator's page");
@@ -209,13 +250,13 @@ async fn peer_bug_26_no_refusal_tells_what_was_asked_or_held() {
 
 #[tokio::test(start_paused = true)]
 async fn peer_bug_26_a_caller_that_leaves_tells_nothing_either() {
-    let (traced, _guard) = Traced::begin();
+    let (events, _guard) = Traced::begin();
     let policy = format!(
         "providers: {{ p: {{ mock: {{ says: \"{ANSWER} and {ANSWER}\", tokensPerSecond: 1 }} }} }}\n\
          models: {{ m: {{ provider: p }} }}\n{}",
         tenants().replace(", deny: [denied]", "")
     );
-    let proxy = proxy(&policy);
+    let (proxy, told) = telling(Start::default(), &policy, events);
     let mut stream = proxy.chat("m").body(body("m", true)).key(CALLER_KEY).open().await;
     stream.next().await;
     drop(stream);
@@ -223,13 +264,47 @@ async fn peer_bug_26_a_caller_that_leaves_tells_nothing_either() {
     let log = proxy.log_text();
     assert!(log.contains("client_gone"), "{log}");
     silent(&log, "the access log");
-    silent(&traced.text(), "the events");
+    told.silent("the call");
+}
+
+/// In real time: a provider that repeats what it was asked is one of bytes.
+#[tokio::test]
+async fn peer_bug_30_an_error_that_quotes_the_prompt_is_in_no_span_no_log_and_no_page() {
+    let (events, _guard) = Traced::begin();
+    let quoting = format!(
+        "{{\"error\":{{\"message\":\"not a fit: {PROMPT}\",\"type\":\"{PROMPT}\",\"code\":\"{PROMPT}\"}}}}"
+    );
+    let length = quoting.len();
+    let stream = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    let said = format!("data: {{\"id\":\"a\",\"choices\":[{{\"delta\":{{\"content\":\"{ANSWER}\"}}}}]}}\n\n");
+    let answers = [
+        format!(
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{quoting}"
+        ),
+        format!(
+            "HTTP/1.1 500 {PROMPT}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{quoting}"
+        ),
+        canned("content-type: application/json\r\n", &quoting),
+        canned("content-type: text/html\r\n", PROMPT),
+        format!("{stream}data: {quoting}\n\n"),
+        format!("{stream}{said}data: {quoting}\n\n"),
+        format!("{stream}{said}event: {PROMPT}\ndata: {PROMPT}\n\n"),
+    ];
+    for (number, answer) in answers.into_iter().enumerate() {
+        let raw = Raw::answers(answer).await;
+        let (proxy, told) = telling(Start::default(), &raw.policy(""), events.clone());
+        proxy.chat("m").body(body("m", number > 3)).await;
+        let what = format!("answer {number}");
+        silent(&proxy.log_text(), &format!("the access log of {what}"));
+        told.silent(&what);
+        silent(&pages(&proxy).await, "an operator's page");
+    }
 }
 
 /// In real time: a provider with a key is one on a socket.
 #[tokio::test]
 async fn peer_bug_26_the_providers_key_is_told_to_the_provider_alone() {
-    let (traced, _guard) = Traced::begin();
+    let (events, _guard) = Traced::begin();
     let faults = vec![
         Fault::None,
         Fault::Status { status: 401, retry_after: None },
@@ -255,10 +330,11 @@ async fn peer_bug_26_the_providers_key_is_told_to_the_provider_alone() {
         tenants().replace(", deny: [denied]", "")
     );
     let environment = Environment::given([("KEY", PROVIDER_KEY)]);
-    let proxy = Start { environment, ..Start::default() }.proxy(&policy);
+    let start = Start { environment, ..Start::default() };
+    let (proxy, told) = telling(start, &policy, events);
     for call in 0..calls {
         let ask = proxy.chat("m").body(body("m", false)).key(CALLER_KEY);
-        check(&proxy, &traced, ask, &format!("call {call}")).await;
+        check(&proxy, &told, ask, &format!("call {call}")).await;
     }
     assert_eq!(mock.seen().len(), calls);
     for seen in mock.seen() {

@@ -1,5 +1,6 @@
 //! The spans of calls, as a backend would get them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,7 +116,7 @@ fn has_remote_parent(span: &Span) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plain_call_is_a_server_span_in_the_callers_trace_and_a_client_span_below_it() {
+async fn peer_bug_30_a_plain_call_is_a_server_span_in_the_callers_trace_and_a_client_span_below_it() {
     let (proxy, kept) = traced(POLICY);
     let body = r#"{"model":"chat","messages":[{"role":"user","content":"hi"}],"temperature":0.5,"max_tokens":64,"n":1,"seed":7}"#;
     let ask = proxy.post("/v1/chat/completions", body).header("traceparent", PARENT);
@@ -216,6 +217,50 @@ async fn a_fallback_is_two_client_spans_the_second_linked_to_the_first() {
     ];
     for (key, value) in expected {
         assert_eq!(value_of(fallback, key).as_deref(), Some(value), "{key}");
+    }
+}
+
+/// Nothing twice, nothing missing, nothing under another parent, whatever the provider does.
+#[tokio::test(start_paused = true)]
+async fn peer_bug_30_however_a_call_ends_it_is_one_server_span_with_a_client_span_per_attempt() {
+    let faults = [
+        "none",
+        "status=400",
+        "status=401",
+        "status=429;retry-after=7",
+        "status=500",
+        "error=context_length_exceeded",
+        "reset=0",
+        "reset=2",
+        "stall=0",
+        "stall=2",
+        "error-event=0",
+        "error-event=2",
+        "empty",
+        "html",
+        "slow-head=900s",
+    ];
+    let (proxy, kept) = traced(POLICY);
+    let mut ids = BTreeSet::new();
+    for fault in faults {
+        for ask in [proxy.chat("m2"), proxy.stream("m2"), proxy.chat("chat"), proxy.stream("chat")] {
+            ask.fault(fault).header("traceparent", PARENT).await;
+            let (mut spans, record) = (kept.take(), proxy.record());
+            let server = spans.pop().unwrap();
+            assert_eq!(server.kind(), SpanKind::Server, "{fault}");
+            assert_eq!(hex(&server.parent_span_id), "00f067aa0ba902b7", "{fault}");
+            assert_eq!(spans.len(), record["attempts"].as_array().unwrap().len(), "{fault}");
+            assert_eq!(spans.len().to_string(), text(&server, "egret.attempts"), "{fault}");
+            for client in &spans {
+                assert_eq!(client.kind(), SpanKind::Client, "{fault}");
+                assert_eq!(client.parent_span_id, server.span_id, "{fault}");
+                assert!(client.end_time_unix_nano <= server.end_time_unix_nano, "{fault}");
+            }
+            for span in spans.iter().chain([&server]) {
+                assert_eq!(hex(&span.trace_id), TRACE, "{fault}");
+                assert!(ids.insert(span.span_id.clone()), "{fault}: two spans have one id");
+            }
+        }
     }
 }
 
