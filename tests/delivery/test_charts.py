@@ -169,7 +169,7 @@ def test_nothing_is_mounted_by_sub_path(rendered):
     assert "subPath" not in json.dumps(rendered)
 
 
-def test_keys_are_in_the_container_of_egret_alone(rendered):
+def test_peer_bug_26_keys_are_in_the_container_of_egret_alone(rendered):
     for pod in all_pods(rendered):
         secret = {volume["name"] for volume in pod.get("volumes", []) if "secret" in json.dumps(volume).lower()}
         for container in containers_of(pod):
@@ -178,6 +178,20 @@ def test_keys_are_in_the_container_of_egret_alone(rendered):
             mounts = {mount["name"] for mount in container.get("volumeMounts", [])}
             assert not mounts & secret
             assert "secret" not in json.dumps([container.get("env"), container.get("envFrom")]).lower()
+
+
+def test_peer_bug_23_a_change_of_the_policy_restarts_no_pod(charts, tmp_path):
+    def rendered(text):
+        file = tmp_path / "values.yaml"
+        shape = values_of(charts, "charts/egret", "minimal")
+        file.write_text(yaml.safe_dump({**shape, "policy": {"files": {"policy.yaml": text}}}))
+        things = objects(charts.template("charts/egret", file).stdout)
+        maps = [thing for thing in things if thing["kind"] == "ConfigMap"]
+        return in_order(maps), in_order(thing for thing in things if thing["kind"] != "ConfigMap")
+
+    (one, pods_of_one), (other, pods_of_other) = rendered("kind: One\n"), rendered("kind: Other\n")
+    assert one != other
+    assert pods_of_one == pods_of_other
 
 
 def test_egret_has_a_memory_limit_and_no_cpu_limit(rendered):

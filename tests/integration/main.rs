@@ -1,22 +1,29 @@
 //! All integration tests, in one binary: a proxy in this process, under virtual time (`support`).
 //!
 //! What users of other proxies complain of must not happen here: each complaint, by its number, is a test whose name
-//! begins `peer_bug_NN_`. Those whose subject exists:
+//! begins `peer_bug_NN_` (`test_peer_bug_NN_` in Python), in the files named. Those whose subject exists:
 //!
 //! | complaint | where |
 //! |---|---|
-//! | 1 a limit passed under concurrency, 2 a path that is not counted, 3 a limit that bites a call too late, 4 counts lost by a reload | `limits`, and `src/limits/tests/peers.rs` (1, 3, 4) |
-//! | 9 usage of streams, 10 its parts, 20 limits of size, 29 rewritten bodies | `bodies` |
-//! | 10 the cost of each part | `cost` |
-//! | 11 callers that leave | `leaving` |
-//! | 12 failures without fallback, 13 after a good head, 14 DNS and connect, 15 a fallback that spins | `failover` |
-//! | 18 silence before the answer, 19 stalls in it, 30 cut streams | `timers` |
-//! | 22 no reload of files, 23 a bad policy in force, 24 a database for what is configuration | `reload` |
-//! | 25 allow lists bypassed | `access` |
-//! | 26 keys and contents in logs, errors, pages | `canary` |
+//! | 01 a limit passed under concurrency, 03 one that bites a call too late, 04 counts lost by a reload | `tests/integration/limits.rs`, `src/limits/tests/peers.rs` |
+//! | 02 a path that is not counted | `tests/integration/limits.rs` |
+//! | 09 usage of streams, 10 its parts, 20 limits of size, 29 rewritten bodies | `tests/integration/bodies.rs` |
+//! | 10 the cost of each part | `tests/integration/cost.rs` |
+//! | 11 callers that leave | `tests/integration/leaving.rs` |
+//! | 12 failures without fallback, 13 after a good head, 14 DNS and connect, 15 a fallback that spins | `tests/integration/failover.rs` |
+//! | 17 memory that grows with the names callers invent | `tests/integration/metrics.rs` |
+//! | 17 memory that grows while a backend is away | `tests/telemetry/test_faults.py` |
+//! | 18 silence before the answer, 19 stalls in it, 30 cut streams | `tests/integration/timers.rs` |
+//! | 22 no reload of files, 23 a bad policy in force | `tests/integration/reload.rs`, `tests/integration/process/reload.rs` |
+//! | 23 pods that restart when the policy changes, 26 keys in other containers | `tests/delivery/test_charts.py` |
+//! | 24 a database for what is configuration | `tests/integration/reload.rs` |
+//! | 25 allow lists bypassed | `tests/integration/access.rs` |
+//! | 26 keys and contents in logs, errors, pages, metrics and spans, 30 content in spans | `tests/integration/canary.rs` |
+//! | 30 wrong parents, spans missing or there twice | `tests/integration/traces.rs` |
+//! | 30 streams cut at a rollout | `tests/integration/process/drain.rs` |
 //!
-//! Waiting for what they are about: 5 to 8 (money, replicas, windows of the calendar), 16 and 17
-//! (measured by `tests/bench`), first-token time in 18, 21 (hedging), 27 (releases), 28 (translation), spans in 30.
+//! Waiting for what they are about: 05 to 08 (money, replicas, windows of the calendar), first-token time in 18, 21
+//! (hedging), 27 (releases), 28 (translation). 16, and 17 under load, are measured by `tests/bench`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -29,6 +36,7 @@ mod layering;
 mod leaving;
 mod limits;
 mod metrics;
+mod peers;
 mod process;
 mod reload;
 mod support;

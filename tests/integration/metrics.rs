@@ -142,7 +142,7 @@ async fn limits_tell_where_they_stand_without_naming_callers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unknown_names_never_become_labels() {
+async fn peer_bug_17_unknown_names_never_become_labels() {
     let proxy = proxy(&chain(&["ok"]));
     proxy.chat("unknown").await;
     let before = Page::of(&proxy).series();

@@ -62,7 +62,7 @@ FAULTS = ["away", "hangs", "hangs-grpc", "busy", "unavailable-grpc", "rejects", 
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_calls_do_not_notice_memory_is_bounded_and_drops_are_counted(run, receiver, name):
+def test_peer_bug_17_calls_do_not_notice_memory_is_bounded_and_drops_are_counted(run, receiver, name):
     egret = run({**fault(name, receiver), **QUEUE})
     # The first calls grow what is grown once, with or without export.
     load(egret, CALLS)

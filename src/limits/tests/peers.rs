@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn peer_bug_1_a_budget_is_not_passed_under_concurrency() {
+fn peer_bug_01_a_budget_is_not_passed_under_concurrency() {
     for callers in [1, 50, 200] {
         let (ledger, now) = (ledger(), Instant::now());
         let rules = [rule("rpm", requests(60, MINUTE), None)];
@@ -15,7 +15,7 @@ fn peer_bug_1_a_budget_is_not_passed_under_concurrency() {
 }
 
 #[test]
-fn peer_bug_3_the_limit_bites_the_call_that_would_pass_it_not_the_next() {
+fn peer_bug_03_the_limit_bites_the_call_that_would_pass_it_not_the_next() {
     let (ledger, now) = (ledger(), Instant::now());
     let rules = [rule("rpm", requests(3, MINUTE), None)];
     let calls: Vec<_> = (0..3).map(|_| ledger.reserve(&rules, &anyone().ask(), now).unwrap()).collect();
@@ -27,7 +27,7 @@ fn peer_bug_3_the_limit_bites_the_call_that_would_pass_it_not_the_next() {
 }
 
 #[test]
-fn peer_bug_4_counts_survive_a_reload() {
+fn peer_bug_04_counts_survive_a_reload() {
     let (ledger, now) = (ledger(), Instant::now());
     let policy =
         || [rule("rpm", requests(3, MINUTE), None), rule("user", requests(9, MINUTE), Some(Each::User))];

@@ -15,7 +15,7 @@ use super::support::{Egret, PolicyFile, eventually, output};
 const PACED: (u32, u32) = (24, 20);
 
 #[test]
-fn a_gateway_ends_a_hundred_streams_in_full_and_then_itself() {
+fn peer_bug_30_a_gateway_ends_a_hundred_streams_in_full_and_then_itself() {
     let (provider, flags) = (paced(), ["--drain", "gateway", "--drain-grace", "200ms", "--workers", "2"]);
     let file = PolicyFile::new(&policy::one_provider(provider.address));
     let egret = Egret::run(&file.path, &flags);
@@ -32,7 +32,7 @@ fn a_gateway_ends_a_hundred_streams_in_full_and_then_itself() {
 }
 
 #[test]
-fn a_sidecar_ends_a_hundred_streams_in_full_and_answers_new_calls_until_it_is_idle() {
+fn peer_bug_30_a_sidecar_ends_a_hundred_streams_in_full_and_answers_new_calls_until_it_is_idle() {
     let provider = paced();
     let file = PolicyFile::new(&policy::one_provider(provider.address));
     let egret = Egret::run(&file.path, &["--drain", "sidecar", "--workers", "2"]);

@@ -51,7 +51,7 @@ fn five_hundred_edits_of_a_file_lose_no_call_and_no_count() {
 }
 
 #[test]
-fn five_hundred_updates_of_a_config_map_lose_no_call_and_no_count() {
+fn peer_bug_22_five_hundred_updates_of_a_config_map_lose_no_call_and_no_count() {
     let provider = Provider::prompt();
     let variants = Variants::of(provider.address);
     let map = ConfigMap::new(&variants.good[0]);
@@ -124,7 +124,7 @@ fn an_edit_changes_what_callers_may_ask_for_within_two_seconds() {
 }
 
 #[test]
-fn a_broken_edit_is_told_everywhere_once_and_changes_nothing() {
+fn peer_bug_23_a_broken_edit_is_told_everywhere_once_and_changes_nothing() {
     let file = PolicyFile::new(&policy::scripted());
     let egret = Egret::run(&file.path, &[]);
     let good = egret.json("/policy")["revision"].clone();
