@@ -12,7 +12,13 @@ pub struct Environment(Source);
 enum Source {
     Process,
     Given(Arc<BTreeMap<String, String>>),
+    #[cfg(test)]
+    Noting(Arc<BTreeMap<String, String>>, Asked),
 }
+
+/// The names that were asked for.
+#[cfg(test)]
+pub(crate) type Asked = Arc<parking_lot::Mutex<std::collections::BTreeSet<String>>>;
 
 impl Environment {
     /// The variables of this process.
@@ -26,6 +32,14 @@ impl Environment {
         Self(Source::Given(Arc::new(variables.collect())))
     }
 
+    /// Just these variables, and a note of every name that is asked for.
+    #[cfg(test)]
+    pub(crate) fn noting<const N: usize>(variables: [(&str, &str); N]) -> (Self, Asked) {
+        let asked = Asked::default();
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        (Self(Source::Noting(Arc::new(variables.collect()), Arc::clone(&asked))), asked)
+    }
+
     /// The value of a variable; none when it is not set, or is not UTF-8.
     pub fn var(&self, name: &str) -> Option<String> {
         match &self.0 {
@@ -35,6 +49,11 @@ impl Environment {
             )]
             Source::Process => std::env::var(name).ok(),
             Source::Given(variables) => variables.get(name).cloned(),
+            #[cfg(test)]
+            Source::Noting(variables, asked) => {
+                asked.lock().insert(name.to_owned());
+                variables.get(name).cloned()
+            }
         }
     }
 }
@@ -45,6 +64,8 @@ impl fmt::Debug for Environment {
         f.write_str(match self.0 {
             Source::Process => "Environment(process)",
             Source::Given(_) => "Environment(given)",
+            #[cfg(test)]
+            Source::Noting(..) => "Environment(noting)",
         })
     }
 }

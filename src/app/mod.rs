@@ -153,7 +153,8 @@ fn telemetry(
     if let Some(exporter) = exporter {
         main.last.spawn("spans", exporter.run(main.last.stopping()));
     }
-    let metrics = Metrics::new(settings.edition, resource, settings.metric_exporter(tls)?);
+    let pushes = settings.metric_exporter(tls)?.map(|exporter| (exporter, settings.interval));
+    let metrics = Metrics::new(settings.edition, resource, pushes);
     Ok(Telemetry { access_log: Arc::default(), metrics, spans })
 }
 

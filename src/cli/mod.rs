@@ -18,7 +18,7 @@ use crate::environment::Environment;
 /// egret runs beside an app. The app keeps its SDK and only changes the base URL to http://127.0.0.1:4100/v1; egret
 /// holds the providers' keys and enforces what a YAML policy says.
 ///
-/// Every flag is also an environment variable: --policy is EGRET_POLICY, and so on.
+/// Every flag of `run` is also an environment variable: --policy is EGRET_POLICY, and so on.
 #[derive(Debug, Parser)]
 #[command(name = "egret", version, arg_required_else_help = true, max_term_width = 110)]
 struct Cli {

@@ -181,6 +181,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_readme_lists_every_flag_with_its_variable_and_default() {
+        let command = <Args as clap::Args>::augment_args(clap::Command::new("run"));
+        let row = |flag: &clap::Arg| {
+            let variable = flag.get_env().unwrap().to_str().unwrap();
+            let default = flag.get_default_values().first().filter(|_| flag.get_action().takes_values());
+            let default = default.map_or(String::new(), |value| format!("`{}`", value.to_str().unwrap()));
+            let help = flag.get_help().unwrap();
+            format!("| `--{}` | `{variable}` | {default} | {help} |\n", flag.get_long().unwrap())
+        };
+        let table: String = command.get_arguments().map(row).collect();
+        let readme = include_str!("../../README.md");
+        assert!(readme.contains(&table), "the README's table of flags is not\n{table}");
+    }
+
+    #[test]
     fn durations_and_sizes_are_read_with_their_units() {
         assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));

@@ -46,9 +46,9 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Instruments that `/metrics` reads, and that are pushed with `exporter` where there is one, from a thread of its
-    /// own. How often is the SDK's to read from the environment (`OTEL_METRIC_EXPORT_INTERVAL`).
-    pub fn new<E>(edition: Edition, resource: Resource, exporter: Option<E>) -> Self
+    /// Instruments that `/metrics` reads, and that are pushed where there is an exporter: so often, from a thread of
+    /// its own.
+    pub fn new<E>(edition: Edition, resource: Resource, exporter: Option<(E, Duration)>) -> Self
     where
         E: PushMetricExporter,
     {
@@ -63,8 +63,9 @@ impl Metrics {
             Err(error) => tracing::error!(%error, "/metrics stays empty"),
         }
         let pushes = exporter.is_some();
-        if let Some(exporter) = exporter {
-            builder = builder.with_reader(PeriodicReader::builder(Pushed::new(exporter)).build());
+        if let Some((exporter, interval)) = exporter {
+            let reader = PeriodicReader::builder(Pushed::new(exporter)).with_interval(interval);
+            builder = builder.with_reader(reader.build());
         }
         let provider = builder.build();
         let meter = provider.meter("egret");
@@ -151,7 +152,7 @@ impl Metrics {
 /// Without an OTLP push, under both editions' names.
 impl Default for Metrics {
     fn default() -> Self {
-        let nobody = None::<opentelemetry_otlp::MetricExporter>;
+        let nobody = None::<(opentelemetry_otlp::MetricExporter, Duration)>;
         Self::new(Edition::default(), Resource::builder_empty().build(), nobody)
     }
 }

@@ -1,7 +1,8 @@
 //! Export by OTLP, as the standard `OTEL_*` variables ask for it; off where they name no endpoint.
 //!
 //! Spans are written and sent by egret itself: one per attempt and one per call, a library's way to do it cost as much
-//! as the call. Metrics are pushed once a minute, by the SDK, which reads its own variables.
+//! as the call. Metrics are pushed once a minute, by the SDK. It reads headers, time-out and compression by itself, and
+//! drops in silence what it cannot read: so they are all read here as well.
 
 mod client;
 mod export;
@@ -16,6 +17,7 @@ use opentelemetry_otlp::{
     ExporterBuildError, MetricExporter, Protocol, WithExportConfig, WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 
 pub use self::export::Exporter;
@@ -37,6 +39,8 @@ const QUEUE: usize = 2_048;
 const BATCH: usize = 512;
 /// How long they gather, unless `OTEL_BSP_SCHEDULE_DELAY` says otherwise.
 const DELAY: Duration = Duration::from_secs(5);
+/// How often metrics are pushed, unless `OTEL_METRIC_EXPORT_INTERVAL` says otherwise.
+const INTERVAL: Duration = Duration::from_secs(60);
 /// The version of the general conventions that names are from.
 const SCHEMA: &str = "https://opentelemetry.io/schemas/1.44.0";
 
@@ -57,6 +61,10 @@ pub struct Settings {
     pub batch: usize,
     /// How long spans gather.
     pub delay: Duration,
+    /// How often metrics are pushed.
+    pub interval: Duration,
+    /// Whether they are pushed as totals or as what was added.
+    pub temporality: Temporality,
     /// Who we are to a backend, as far as it is said.
     pub attributes: Vec<(String, String)>,
     /// What was said that means nothing to egret, and does no harm.
@@ -100,6 +108,8 @@ impl Settings {
             queue: read.number("OTEL_BSP_MAX_QUEUE_SIZE")?.unwrap_or(QUEUE).max(1),
             batch: read.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?.unwrap_or(BATCH).max(1),
             delay: read.millis("OTEL_BSP_SCHEDULE_DELAY")?.unwrap_or(DELAY),
+            interval: read.interval()?.unwrap_or(INTERVAL),
+            temporality: read.temporality()?,
             attributes: read.attributes(),
             warnings: Vec::new(),
         };
@@ -132,7 +142,7 @@ impl Settings {
     /// The exporter of metrics, if they are pushed. Call it on a runtime that keeps running: it carries the requests.
     pub fn metric_exporter(&self, tls: &LazyTls) -> Result<Option<MetricExporter>, OtlpError> {
         let Some(target) = &self.metrics else { return Ok(None) };
-        let builder = MetricExporter::builder();
+        let builder = MetricExporter::builder().with_temporality(self.temporality);
         let exporter = match target.wire {
             Wire::Grpc => {
                 let builder = builder.with_tonic();

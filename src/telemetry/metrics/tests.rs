@@ -16,6 +16,8 @@ use crate::telemetry::record::Destination;
 use crate::units::{NanoUsd, Tokens};
 use crate::usage::Usage;
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// Keeps the names of what is pushed.
 #[derive(Clone, Default)]
 struct Pushes(Arc<Mutex<Vec<String>>>);
@@ -42,7 +44,7 @@ impl PushMetricExporter for Pushes {
 }
 
 fn metrics(edition: Edition) -> Metrics {
-    Metrics::new(edition, Resource::builder_empty().build(), None::<Pushes>)
+    Metrics::new(edition, Resource::builder_empty().build(), None::<(Pushes, Duration)>)
 }
 
 fn destination(provider: &str, model: &str) -> Arc<Destination> {
@@ -305,7 +307,8 @@ fn label_values_are_escaped() {
 #[test]
 fn what_is_pushed_is_what_is_scraped() {
     let pushes = Pushes::default();
-    let metrics = Metrics::new(Edition::Both, Resource::builder_empty().build(), Some(pushes.clone()));
+    let metrics =
+        Metrics::new(Edition::Both, Resource::builder_empty().build(), Some((pushes.clone(), MINUTE)));
     metrics.note(&answered());
     let ended = metrics.end().unwrap().recv().unwrap();
     assert!(ended.is_ok(), "{ended:?}");
@@ -340,7 +343,7 @@ impl PushMetricExporter for Hangs {
 
 #[test]
 fn the_end_does_not_wait_for_a_backend_that_hangs() {
-    let metrics = Metrics::new(Edition::Both, Resource::builder_empty().build(), Some(Hangs));
+    let metrics = Metrics::new(Edition::Both, Resource::builder_empty().build(), Some((Hangs, MINUTE)));
     let telemetry = Telemetry { metrics, ..Telemetry::default() };
     telemetry.note(&answered());
     let (started, limit) = (Instant::now(), Duration::from_millis(50));

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::telemetry::sampler::Root;
 
@@ -73,6 +75,45 @@ fn an_endpoint_of_grpc_without_a_scheme_is_encrypted_unless_said_otherwise() {
 }
 
 #[test]
+fn how_metrics_are_pushed_can_be_said() {
+    let settings = read([]).unwrap();
+    assert_eq!((settings.interval, settings.temporality), (Duration::from_secs(60), Temporality::Cumulative));
+    let settings = read([
+        ("OTEL_METRIC_EXPORT_INTERVAL", " 10000 "),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta"),
+    ])
+    .unwrap();
+    assert_eq!((settings.interval, settings.temporality), (Duration::from_secs(10), Temporality::Delta));
+}
+
+#[test]
+fn the_readme_names_every_variable_that_is_read_and_no_other() {
+    let (environment, asked) = Environment::noting([
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
+    ]);
+    Settings::read(&environment).unwrap();
+    let readme = include_str!("../../../README.md");
+    let settings =
+        readme.split("\n## Settings\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let mut named = BTreeSet::new();
+    for row in settings.lines().filter(|line| line.starts_with("| `OTEL_") || line.starts_with("| `EGRET_")) {
+        let first = row.split(" | ").next().unwrap();
+        for name in first.split('`').skip(1).step_by(2) {
+            named.insert(name.to_owned());
+            // As the section says of rows with an asterisk.
+            if let Some(rest) = name.strip_prefix("OTEL_EXPORTER_OTLP_").filter(|_| first.ends_with('*')) {
+                named.extend(
+                    ["TRACES", "METRICS"].map(|signal| format!("OTEL_EXPORTER_OTLP_{signal}_{rest}")),
+                );
+            }
+        }
+    }
+    assert_eq!(*asked.lock(), named);
+}
+
+#[test]
 fn samplers_are_those_of_the_specification() {
     let sampler = |name: &str, arg: &str| {
         read([("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", arg)])
@@ -106,6 +147,9 @@ fn what_cannot_be_done_as_said_names_variable_value_and_what_it_may_be() {
         ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "10s"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "both"),
         ("EGRET_SEMCONV", "v1.40"),
     ] {
         let said = fault([at, variable]);

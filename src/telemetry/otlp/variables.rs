@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
+use opentelemetry_sdk::metrics::Temporality;
 use percent_encoding::percent_decode_str;
 
 use super::OtlpError;
@@ -63,6 +64,20 @@ impl Reader<'_> {
         let Some(value) = self.var(name) else { return Ok(None) };
         let millis = value.parse().map_err(|_| wrong(name, &value, "milliseconds"))?;
         Ok(Some(Duration::from_millis(millis)))
+    }
+
+    pub(super) fn interval(&self) -> Result<Option<Duration>, OtlpError> {
+        const NAME: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+        match self.millis(NAME)? {
+            Some(Duration::ZERO) => Err(wrong(NAME, "0", "milliseconds, at least 1")),
+            interval => Ok(interval),
+        }
+    }
+
+    pub(super) fn temporality(&self) -> Result<Temporality, OtlpError> {
+        const NAME: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+        let Some(value) = self.var(NAME) else { return Ok(Temporality::Cumulative) };
+        value.parse().map_err(|()| wrong(NAME, &value, "cumulative, delta or lowmemory"))
     }
 
     /// `OTEL_RESOURCE_ATTRIBUTES` and, winning over it, `OTEL_SERVICE_NAME`.

@@ -105,6 +105,29 @@ fn a_broken_ca_file_ends_it_with_1_and_a_sentence() {
 }
 
 #[test]
+fn a_variable_of_opentelemetry_that_cannot_be_done_ends_it_with_1_and_a_sentence() {
+    let file = PolicyFile::new(&policy::scripted());
+    let wrong = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "a URL such as http://collector:4318"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://me:hush@collector:4318",
+            "must not hold a user name or password",
+        ),
+        ("OTEL_TRACES_SAMPLER", "sometimes", "always_on, always_off or traceidratio"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "10s", "milliseconds"),
+        ("EGRET_SEMCONV", "v1.40", "both, latest or v1.41"),
+    ];
+    for (name, value, hint) in wrong {
+        let ended = output(egret_run(&file).env(name, value));
+        assert_eq!(ended.status.code(), Some(1), "{name}={value}");
+        let said = stderr(&ended);
+        assert!(said.contains(name) && said.contains(hint) && !said.contains("hush"), "{said}");
+        assert!(!said.contains("egret is ready"), "{said}");
+    }
+}
+
+#[test]
 fn a_key_that_is_missing_is_told_by_its_name_and_taken_up_when_its_file_appears() {
     let provider = Provider::prompt();
     let file = PolicyFile::new("");
