@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 
 use crate::environment::Environment;
 
-/// A sidecar proxy for LLM API calls: policy in git, failover, budgets, traces.
+/// A sidecar proxy for LLM API calls: policy in git, failover, limits, traces.
 ///
 /// egret runs beside an app. The app keeps its SDK and only changes the base URL to http://127.0.0.1:4100/v1; egret
 /// holds the providers' keys and enforces what a YAML policy says.
