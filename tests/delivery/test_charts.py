@@ -529,6 +529,13 @@ def test_egret_takes_the_policy_and_the_flags_that_are_rendered(charts, tmp_path
     assert "egret is ready" in said and process.returncode == 0, said + rest
 
 
+def test_the_app_of_the_example_is_tried_with_the_libraries_of_its_image():
+    dockerfile = (ROOT / "deploy/examples/app/Dockerfile").read_text()
+    pinned = set(re.findall(r"\S+==\S+", dockerfile))
+    assert pinned
+    assert pinned <= set((ROOT / "tests/delivery/requirements.in").read_text().split())
+
+
 def test_the_app_of_the_example_is_answered_and_ends_when_told():
     flags = ["--policy", ROOT / "policies/quickstart.yaml", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
     egret = subprocess.Popen([BINARY, "run", *flags], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

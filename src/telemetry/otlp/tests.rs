@@ -16,6 +16,7 @@ fn nothing_is_exported_where_nothing_is_said() {
     let settings = read([]).unwrap();
     assert_eq!((settings.traces, settings.metrics), (None, None));
     assert_eq!(settings.sampler, Sampler::ParentBased(Root::AlwaysOn));
+    assert_eq!((settings.queue, settings.batch, settings.delay), (2_048, 512, Duration::from_secs(5)));
     let settings = read([("OTEL_EXPORTER_OTLP_ENDPOINT", ""), ("OTEL_SERVICE_NAME", "app")]).unwrap();
     assert_eq!((settings.traces, settings.metrics), (None, None), "an empty variable is as good as none");
 }
