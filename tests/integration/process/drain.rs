@@ -1,5 +1,6 @@
 //! SIGTERM, with calls in flight.
 
+use std::net::TcpListener;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -9,7 +10,10 @@ use tokio::time::Instant;
 use super::client::{Answer, Connection, ask, chat, stream};
 use super::policy;
 use super::provider::Provider;
-use super::support::{Egret, PolicyFile, eventually, output};
+use super::support::{Egret, PolicyFile, egret, eventually, output};
+
+/// What telemetry may take at the end of a process.
+const TO_FLUSH: Duration = Duration::from_millis(1_500);
 
 /// Words of a stream, and words a second: 1.2 s.
 const PACED: (u32, u32) = (24, 20);
@@ -91,6 +95,27 @@ fn a_sidecar_whose_app_is_gone_ends_within_the_two_seconds_that_may_be_left() {
     assert_eq!((left.code, left.calls.len()), (Some(0), 3), "the log is whole");
     println!("SIGTERM to exit, idle sidecar: {} ms", took.as_millis());
     drop(kept);
+}
+
+#[test]
+fn a_backend_that_takes_spans_and_never_answers_holds_up_the_end_of_neither_mode() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}", silent.local_addr().unwrap());
+    let file = PolicyFile::new(&policy::scripted());
+    // A sidecar waits a second for calls first.
+    for (mode, limit) in [("sidecar", Duration::from_secs(1) + TO_FLUSH), ("gateway", TO_FLUSH)] {
+        let mut command = egret("run");
+        command.arg("--policy").arg(&file.path).args(["--drain", mode, "--drain-grace", "0s"]);
+        let egret = Egret::start(command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &at));
+        assert_eq!(ask(egret.listen, &chat("small")).status, 200);
+
+        let begun = Instant::now();
+        egret.signal("TERM");
+        let left = egret.left_within(limit);
+
+        assert_eq!((left.code, left.calls.len()), (Some(0), 1), "{mode}: {:?}", left.stderr);
+        println!("SIGTERM to exit, {mode}, the backend hangs: {} ms", begun.elapsed().as_millis());
+    }
 }
 
 #[test]
