@@ -25,10 +25,10 @@ const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// How long the process waits at its end for the last lines and spans: for a pipe that nobody reads, or a backend that
 /// does not answer. With the second that a drain waits for silence, it stays below the two that the kubelet leaves a
 /// sidecar whose app took all of the pod's grace period.
-const LAST: Duration = Duration::from_millis(900);
+const LAST: Duration = Duration::from_millis(700);
 
 /// How long of it metrics may be pushed, so that their failure can still be told.
-const LAST_PUSH: Duration = Duration::from_millis(800);
+const LAST_PUSH: Duration = Duration::from_millis(600);
 
 /// The main thread's runtime, and the tasks on it that end last: the access log, the export of spans.
 pub(super) struct Main {

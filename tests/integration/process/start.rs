@@ -112,7 +112,7 @@ fn a_variable_of_opentelemetry_that_cannot_be_done_ends_it_with_1_and_a_sentence
         (
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             "http://me:hush@collector:4318",
-            "must not hold a user name or password",
+            "must not hold a user name, a password or a query",
         ),
         ("OTEL_TRACES_SAMPLER", "sometimes", "always_on, always_off or traceidratio"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "10s", "milliseconds"),
