@@ -1,5 +1,6 @@
 //! Requests to a backend over gRPC, by tonic; the message is bytes already.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
@@ -63,6 +64,11 @@ pub(super) fn trust(tls: &LazyTls) -> ClientTlsConfig {
 /// The codes that OTLP's specification calls retryable. What the backend says is not repeated: it may quote what it was
 /// sent.
 fn refused(status: &Status) -> Refused {
+    // A status that has a cause is tonic's word for a connection that broke, as of a backend that starts anew: mostly
+    // `Unknown`, which from a backend is final.
+    if status.source().is_some() {
+        return Refused::ForNow("the connection to the backend broke".to_owned(), None);
+    }
     let said = format!("the backend answered {:?}", status.code());
     match status.code() {
         Code::Cancelled
@@ -123,5 +129,44 @@ impl Decoder for Raw {
 
     fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         Ok(Some(message.copy_to_bytes(message.remaining())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{HeaderMap, Uri};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::net::endpoint;
+    use crate::telemetry::otlp::Wire;
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_under_a_request_is_worth_another_try() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target {
+            wire: Wire::Grpc,
+            endpoint: endpoint::Endpoint::parse(&format!("http://{}", listener.local_addr().unwrap()))
+                .unwrap(),
+            path: Uri::from_static("/service/Export"),
+            headers: HeaderMap::new(),
+            gzip: false,
+            timeout: Duration::from_secs(10),
+        };
+        let backend = Grpc::new(&target, &LazyTls::new(None).unwrap()).unwrap();
+        let breaks = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut read = Vec::new();
+            while !read.windows(5).any(|bytes| bytes == b"spans") {
+                assert_ne!(socket.read_buf(&mut read).await.unwrap(), 0, "the request comes");
+            }
+        };
+        let request = Bytes::from_static(b"spans");
+        let (result, ()) = tokio::join!(backend.export(&request), breaks);
+        let refused = result.unwrap_err();
+        assert!(matches!(refused, Refused::ForNow(..)), "{refused:?}");
     }
 }
