@@ -20,13 +20,15 @@ use crate::random::Random;
 use crate::telemetry::protobuf::Message;
 use crate::telemetry::spans::{Batch, Queue};
 
-/// How often a request that may do better is sent again, and how long after the first failure; doubled each time.
+/// How often a request that may do better is sent again, and how long at most after the first failure; doubled each
+/// time.
 const RETRIES: u32 = 3;
-const BACKOFF: Duration = Duration::from_millis(100);
+const BACKOFF: Duration = Duration::from_millis(200);
 /// How often when the process ends: a connection may just have been closed by a good backend.
 const LAST_RETRIES: u32 = 1;
-/// A backend that asks for a longer pause is asked again with the next batch.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// A backend that asks for a longer pause is taken to be mistaken. Meanwhile spans gather, and beyond the queue's room
+/// are dropped.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Sends spans.
 pub struct Exporter {
@@ -101,10 +103,10 @@ impl Exporter {
             let Err(Refused::ForNow(_, pause)) = &result else { break result };
             let pause = pause.unwrap_or_else(|| self.backoff(tries));
             let retries = if self.queue.is_hurried() { LAST_RETRIES } else { RETRIES };
-            if tries > retries || pause > PAUSE_MAX {
+            if tries > retries {
                 break result;
             }
-            self.queue.pause(pause).await;
+            self.queue.pause(pause.min(PAUSE_MAX)).await;
         };
         let failed = match &result {
             Ok(rejected) => usize::try_from(*rejected).map_or(count, |rejected| rejected.min(count)),
@@ -136,7 +138,7 @@ impl Exporter {
 
     /// Full jitter, so that a thousand sidecars do not come back at once.
     fn backoff(&self, tries: u32) -> Duration {
-        let most = BACKOFF.saturating_mul(1 << tries.min(10));
+        let most = BACKOFF.saturating_mul(1 << (tries - 1).min(10));
         most.mul_f64(self.random.u64() as f64 / u64::MAX as f64)
     }
 }

@@ -147,6 +147,7 @@ fn what_cannot_be_done_as_said_names_variable_value_and_what_it_may_be() {
         ("OTEL_SDK_DISABLED", "perhaps"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "10s"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "0"),

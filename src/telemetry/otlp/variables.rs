@@ -121,7 +121,10 @@ impl Reader<'_> {
         };
         let timeout = match self.said(signal, "TIMEOUT") {
             None => TIMEOUT,
-            Some((name, _)) => self.millis(&name)?.unwrap_or(TIMEOUT),
+            Some((name, value)) => match self.millis(&name)?.unwrap_or(TIMEOUT) {
+                Duration::ZERO => return Err(wrong(&name, &value, "milliseconds, at least 1")),
+                limit => limit,
+            },
         };
         let (endpoint, path) = self.endpoint(signal, wire, endpoint)?;
         Ok(Some(Target { wire, endpoint, path, headers: self.headers(signal)?, gzip, timeout }))
