@@ -11,7 +11,17 @@ use tokio::time::Sleep;
 
 pub use jiff::Timestamp;
 pub use jiff::civil::Date;
+pub use jiff::tz::TimeZone;
 pub use tokio::time::Instant;
+
+/// One moment on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic time: for rolling windows.
+    pub instant: Instant,
+    /// Civil time: for calendar windows. It may step backwards.
+    pub wall: Timestamp,
+}
 
 /// Tells monotonic and civil time. Clones tell the same time.
 #[derive(Clone, Debug)]
@@ -51,6 +61,11 @@ impl Clock {
                 Timestamp::from_millisecond(at.load(Ordering::Relaxed)).unwrap_or(Timestamp::UNIX_EPOCH)
             }
         }
+    }
+
+    /// Monotonic and civil time: for limits, which may have windows of either.
+    pub fn moment(&self) -> Now {
+        Now { instant: self.now(), wall: self.wall() }
     }
 
     /// Moves the civil time of a standing clock; the machine's clock stays as it is.

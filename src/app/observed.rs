@@ -91,7 +91,7 @@ pub(super) fn limits(meter: &Meter, ledger: &Arc<Ledger>, clock: &Clock) {
         "",
         "What of a limit is used or held: of its fullest cell, where it has several.",
         move |into| {
-            let limits = ledger.fullest(clock.now());
+            let limits = ledger.fullest(clock.moment());
             for limit in &limits {
                 into.observe(limit.used, &labels(limit));
             }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::State;
 use crate::admin::Sight;
 use crate::limits::ledger::CellUse;
+use crate::limits::{Each, Turn};
 use crate::policy::store::{Reload, Status};
 
 /// The process, to operators.
@@ -51,7 +52,7 @@ impl Sight for ProcessSight {
     }
 
     fn usage(&self) -> Value {
-        let cells = self.0.shared.ledger.usage(self.0.clock.now());
+        let cells = self.0.shared.ledger.usage(self.0.clock.moment());
         json!({ "limits": cells.iter().map(cell).collect::<Vec<_>>() })
     }
 
@@ -65,12 +66,15 @@ fn cell(cell: &CellUse) -> Value {
         "tenant": cell.tenant.as_str(),
         "limit": cell.key.as_str(),
         "unit": cell.unit.as_str(),
-        "each": cell.each.map(crate::limits::Each::as_str),
+        "each": cell.each.map(Each::as_str),
         "value": cell.value,
         "used": cell.settled,
         "reserved": cell.reserved,
         "amount": cell.limit,
+        "debt": cell.debt,
+        "window": cell.turn.map(Turn::as_str),
         "perSeconds": cell.per.map(|per| per.as_secs_f64()),
+        "resetsAt": cell.reset.map(|reset| reset.to_string()),
         "waitMs": cell.wait.map(|wait| wait.as_millis() as u64),
         "scope": "pod",
         "durable": false,

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::budget::Budget;
 use super::concurrency::Concurrency;
 use super::rate::Rate;
-use super::rule::{Quota, Standing};
-use crate::clock::Instant;
+use super::rule::{Quota, Standing, Window};
+use crate::clock::{Now, Timestamp};
 
 /// A count under a short lock; whoever holds an `Arc` of it keeps it in its table.
 #[derive(Debug)]
@@ -33,19 +34,33 @@ pub(super) enum Value {
 #[derive(Debug)]
 pub(super) enum Count {
     Rolling(Rate),
+    Calendar(Budget),
     Concurrent(Concurrency),
 }
 
-/// Why one more does not fit; the longer wait is the greater.
+/// What one call holds of a cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Share {
+    /// Counted in `reserved`.
+    pub(super) held: u64,
+    /// The window of the calendar that granted it.
+    pub(super) turn: u32,
+    /// What the call may yet use on that window's account, should it have turned.
+    pub(super) covered: u64,
+}
+
+/// Why something does not fit; the longer wait is the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Short {
     For(Duration),
     /// Until another call ends.
     UntilFreed,
+    /// It is more than the whole limit.
+    Never,
 }
 
 impl Cell {
-    pub(super) fn new(value: Value, quota: Quota, now: Instant) -> Self {
+    pub(super) fn new(value: Value, quota: &Quota, now: Now) -> Self {
         Self { value, count: Mutex::new(Count::new(quota, now)) }
     }
 
@@ -71,85 +86,147 @@ impl Cell {
     /// Whether a new cell could stand in for this one: nobody else has it in hand, and it counts nothing.
     ///
     /// Needs no lock, for nobody else has it. The caller keeps others from reaching it meanwhile.
-    pub(super) fn is_replaceable(cell: &mut Arc<Self>, now: Instant) -> bool {
+    pub(super) fn is_replaceable(cell: &mut Arc<Self>, now: Now) -> bool {
         Arc::get_mut(cell).is_some_and(|cell| cell.count.get_mut().is_idle(now))
     }
 }
 
 impl Count {
-    fn new(quota: Quota, now: Instant) -> Self {
+    fn new(quota: &Quota, now: Now) -> Self {
         match quota {
-            Quota::Requests { amount, per } => Self::Rolling(Rate::new(amount, per, now)),
-            Quota::Concurrent { amount } => Self::Concurrent(Concurrency::new(amount)),
+            Quota::Windowed { amount, window: Window::Rolling(per), .. } => {
+                Self::Rolling(Rate::new(*amount, *per, now.instant))
+            }
+            Quota::Windowed { amount, window: Window::Calendar(calendar), .. } => {
+                Self::Calendar(Budget::new(*amount, calendar, now.wall))
+            }
+            Quota::Concurrent { amount } => Self::Concurrent(Concurrency::new(*amount)),
         }
     }
 
     /// Puts a limit in force from `now` on; what was used stays.
-    pub(super) fn adopt(&mut self, quota: Quota, now: Instant) {
+    pub(super) fn adopt(&mut self, quota: &Quota, now: Now) {
         match (&mut *self, quota) {
-            (Self::Rolling(rate), Quota::Requests { amount, per }) => rate.adopt(amount, per, now),
-            (Self::Concurrent(places), Quota::Concurrent { amount }) => places.adopt(amount),
-            // The unit is part of a cell's identity, so these never meet; a new unit is a fresh count.
-            (Self::Rolling(_), Quota::Concurrent { .. }) | (Self::Concurrent(_), Quota::Requests { .. }) => {
+            (Self::Rolling(rate), Quota::Windowed { amount, window: Window::Rolling(per), .. }) => {
+                rate.adopt(*amount, *per, now.instant);
+            }
+            (Self::Calendar(budget), Quota::Windowed { amount, window: Window::Calendar(calendar), .. }) => {
+                budget.adopt(*amount, calendar, now.wall);
+            }
+            (Self::Concurrent(places), Quota::Concurrent { amount }) => places.adopt(*amount),
+            // Unit and kind of window are part of a cell's identity, so these never meet; a new kind is a fresh count.
+            (Self::Rolling(_) | Self::Calendar(_) | Self::Concurrent(_), Quota::Windowed { .. })
+            | (Self::Rolling(_) | Self::Calendar(_), Quota::Concurrent { .. }) => {
                 *self = Self::new(quota, now);
             }
         }
     }
 
-    /// Why one more does not fit, as of the last [`Count::adopt`]; none where it does.
-    pub(super) fn short(&self) -> Option<Short> {
+    /// Why `ask` does not fit in place of what `share` holds, as of the last time that it advanced; none where it does.
+    pub(super) fn short(&self, ask: u64, share: &Share, now: Now) -> Option<Short> {
         match self {
-            Self::Rolling(rate) => rate.short().map(Short::For),
+            Self::Rolling(rate) => rate.short(ask, share.held),
+            Self::Calendar(budget) => budget.short(ask, share.held, now.wall),
             Self::Concurrent(places) => places.is_full().then_some(Short::UntilFreed),
         }
     }
 
-    pub(super) fn hold(&mut self) {
+    /// Holds `ask` in place of what the share held; the caller has seen that it fits.
+    pub(super) fn grant(&mut self, ask: u64, share: &mut Share) {
         match self {
-            Self::Rolling(rate) => rate.hold(),
-            Self::Concurrent(places) => places.hold(),
-        }
-    }
-
-    /// Undoes one [`Count::hold`].
-    pub(super) fn give_back(&mut self) {
-        match self {
-            Self::Rolling(rate) => rate.refund(),
-            Self::Concurrent(places) => places.give_back(),
-        }
-    }
-
-    /// What was held is used; whether that ends the holding (a place is held until it is given back).
-    pub(super) fn settle(&mut self, now: Instant) -> bool {
-        match self {
-            Self::Rolling(rate) => {
-                rate.settle(now);
-                true
+            Self::Rolling(rate) => rate.grant(ask, share),
+            Self::Calendar(budget) => budget.grant(ask, share),
+            Self::Concurrent(places) => {
+                places.hold();
+                share.held = 1;
             }
-            Self::Concurrent(_) => false,
         }
     }
 
-    /// Lets time act.
-    pub(super) fn advance(&mut self, now: Instant) {
+    /// What the share held will not be used.
+    pub(super) fn give_back(&mut self, share: &mut Share) {
         match self {
-            Self::Rolling(rate) => rate.advance(now),
+            Self::Rolling(rate) => rate.give_back(share),
+            Self::Calendar(budget) => budget.give_back(share),
+            Self::Concurrent(places) => {
+                places.give_back();
+                share.held = 0;
+            }
+        }
+    }
+
+    /// So much was used, whatever is held. Places are not used up.
+    pub(super) fn charge(&mut self, used: u64, share: &mut Share, now: Now) {
+        match self {
+            Self::Rolling(rate) => rate.charge(used, now.instant),
+            Self::Calendar(budget) => budget.charge(used, share, now.wall),
             Self::Concurrent(_) => {}
         }
     }
 
-    pub(super) fn is_idle(&mut self, now: Instant) -> bool {
+    /// What was held is used as `used`: one step for all others.
+    pub(super) fn settle(&mut self, used: u64, share: &mut Share, now: Now) {
+        self.charge(used, share, now);
+        self.give_back(share);
+    }
+
+    /// Lets time act.
+    pub(super) fn advance(&mut self, now: Now) {
+        match self {
+            Self::Rolling(rate) => rate.advance(now.instant),
+            Self::Calendar(budget) => budget.advance(now.wall),
+            Self::Concurrent(_) => {}
+        }
+    }
+
+    pub(super) fn is_idle(&mut self, now: Now) -> bool {
         self.advance(now);
         match self {
             Self::Rolling(rate) => rate.is_idle(),
+            Self::Calendar(budget) => budget.is_idle(now.wall),
             Self::Concurrent(places) => places.held() == 0,
         }
     }
 
-    /// Where a caller stands; none where nothing rolls.
+    /// What is used and still counts, a begun one as a whole.
+    pub(super) fn settled(&self) -> u64 {
+        match self {
+            Self::Rolling(rate) => rate.settled(),
+            Self::Calendar(budget) => budget.settled(),
+            Self::Concurrent(_) => 0,
+        }
+    }
+
+    pub(super) fn reserved(&self) -> u64 {
+        match self {
+            Self::Rolling(rate) => rate.reserved(),
+            Self::Calendar(budget) => budget.reserved(),
+            Self::Concurrent(places) => places.held().into(),
+        }
+    }
+
+    /// The limit in force.
+    pub(super) fn limit(&self) -> u64 {
+        match self {
+            Self::Rolling(rate) => rate.standing().limit,
+            Self::Calendar(budget) => budget.standing().limit,
+            Self::Concurrent(places) => places.amount().into(),
+        }
+    }
+
+    /// When its window turns, if it does.
+    pub(super) fn turns(&self) -> Option<Timestamp> {
+        match self {
+            Self::Calendar(budget) => Some(budget.end()),
+            Self::Rolling(_) | Self::Concurrent(_) => None,
+        }
+    }
+
+    /// Where a caller stands; none where there is no window.
     pub(super) fn standing(&self) -> Option<Standing> {
         match self {
             Self::Rolling(rate) => Some(rate.standing()),
+            Self::Calendar(budget) => Some(budget.standing()),
             Self::Concurrent(_) => None,
         }
     }

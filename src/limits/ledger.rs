@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::cell::{Cell, Count, Short};
+use super::calendar::Turn;
+use super::cell::{Cell, Share, Short};
 use super::limit::{Limit, Mark, Name};
 use super::reservation::Reservation;
 use super::rule::{Ask, Each, Exceeded, Rule, Unit};
-use crate::clock::Instant;
+use crate::clock::{Now, Timestamp};
 use crate::ids::{LimitKey, TenantId};
 
 /// The counts of every limit, shared by all workers.
 ///
-/// A cell is known by tenant, limit key, unit and `each` value. Amount and window come with each ask, so
+/// A cell is known by tenant, limit key, unit, kind of window and `each` value. Amount, length and zone come with each ask, so
 /// what was used outlives a reload, and a limit that returns finds its count as long as it counts anything.
 /// At most 100,000 cells per limit; when none of them is idle, new names share one.
 pub struct Ledger {
@@ -42,15 +43,21 @@ pub struct CellUse {
     pub each: Option<Each>,
     /// The value of `each`; `(none)` and `(overflow)` for the shared cells.
     pub value: Option<String>,
-    /// Calls used that still count, a begun one as a whole.
+    /// What is used and still counts, a begun one as a whole: calls, tokens or nano-dollars.
     pub settled: u64,
-    /// Calls held: admitted and not yet written for `requests`, running for `concurrent`.
-    pub reserved: u32,
+    /// What is held: admitted and not yet used, or running for `concurrent`.
+    pub reserved: u64,
+    /// By how much what is used is beyond the limit.
+    pub debt: u64,
     /// The limit in force: the one that was last asked about.
-    pub limit: u32,
-    /// Its window; none where it has none.
+    pub limit: u64,
+    /// How often its window turns; none where it rolls or has none.
+    pub turn: Option<Turn>,
+    /// The length of its window; none where it has none.
     pub per: Option<Duration>,
-    /// Until one more fits: zero where it does now, none where no time tells.
+    /// When its window turns; none where it rolls or has none.
+    pub reset: Option<Timestamp>,
+    /// Until the least fits: zero where it does now, none where no time tells.
     pub wait: Option<Duration>,
 }
 
@@ -63,6 +70,8 @@ pub struct LimitUse {
     pub key: LimitKey,
     /// Of what it is.
     pub unit: Unit,
+    /// How often its window turns; none where it rolls or has none.
+    pub turn: Option<Turn>,
     /// What has cells of its own; none for the whole tenant.
     pub each: Option<Each>,
     /// Used and held, of the cell of which the largest share is.
@@ -109,9 +118,9 @@ impl Ledger {
     /// The rule without room that has the longest wait. The limit in force is that of `rules` from now on.
     pub fn reserve(
         self: &Arc<Self>,
-        rules: &[Rule],
+        rules: &Arc<[Rule]>,
         ask: &Ask<'_>,
-        now: Instant,
+        now: Now,
     ) -> Result<Reservation, Exceeded> {
         Reservation::take(self, rules, ask, now)
     }
@@ -119,7 +128,7 @@ impl Ledger {
     /// What every cell holds at `now`, by tenant, key and value.
     ///
     /// An idle cell of an `each` may be missing. For operators: it copies the list of all cells.
-    pub fn usage(&self, now: Instant) -> Vec<CellUse> {
+    pub fn usage(&self, now: Now) -> Vec<CellUse> {
         let limits: Vec<Arc<Limit>> = self.limits.iter().map(|limit| Arc::clone(&limit)).collect();
         let mut uses: Vec<CellUse> = limits
             .iter()
@@ -133,25 +142,25 @@ impl Ledger {
     }
 
     /// What every limit's fullest cell holds at `now`, in no order; a limit without cells is left out.
-    pub fn fullest(&self, now: Instant) -> Vec<LimitUse> {
+    pub fn fullest(&self, now: Now) -> Vec<LimitUse> {
         let limits: Vec<Arc<Limit>> = self.limits.iter().map(|limit| Arc::clone(&limit)).collect();
         limits.iter().filter_map(|limit| LimitUse::of(limit, now)).collect()
     }
 
     /// The cell of `rule` for one value of its `each`, made if need be.
-    pub(super) fn cell(&self, rule: &Rule, value: Option<&str>, now: Instant) -> Arc<Cell> {
+    pub(super) fn cell(&self, rule: &Rule, value: Option<&str>, now: Now) -> Arc<Cell> {
         if let Some(limit) = rule.slot.limit().filter(|limit| limit.is_of(&self.mark, rule)) {
-            return limit.cell(value, rule.quota, now);
+            return limit.cell(value, &rule.quota, now);
         }
         let limit = self.limit(rule, now);
-        let cell = limit.cell(value, rule.quota, now);
+        let cell = limit.cell(value, &rule.quota, now);
         if self.fills_slots {
             rule.slot.fill(limit);
         }
         cell
     }
 
-    fn limit(&self, rule: &Rule, now: Instant) -> Arc<Limit> {
+    fn limit(&self, rule: &Rule, now: Now) -> Arc<Limit> {
         let name = Name::of(rule);
         if let Some(limit) = self.limits.get(&name) {
             return Arc::clone(&limit);
@@ -162,7 +171,7 @@ impl Ledger {
     }
 
     /// Forgets limits that no rule names and that count nothing, each time their number has doubled.
-    fn sweep(&self, now: Instant) {
+    fn sweep(&self, now: Now) {
         if self.limits.len() < self.sweep_at.load(Ordering::Relaxed) {
             return;
         }
@@ -185,20 +194,15 @@ impl fmt::Debug for Ledger {
 }
 
 impl LimitUse {
-    fn of(limit: &Limit, now: Instant) -> Option<Self> {
+    fn of(limit: &Limit, now: Now) -> Option<Self> {
         let cells = limit.cells(now);
         let held = cells.iter().map(|cell| {
             let mut count = cell.lock();
             count.advance(now);
-            match &*count {
-                Count::Rolling(rate) => {
-                    (rate.settled().saturating_add(rate.reserved().into()), rate.standing().limit)
-                }
-                Count::Concurrent(places) => (places.held().into(), places.amount()),
-            }
+            (count.settled().saturating_add(count.reserved()), count.limit())
         });
         // Shares compared without dividing: a/b < c/d where a*d < c*b.
-        let share = |(used, limit): (u64, u32), (other, its): (u64, u32)| {
+        let share = |(used, limit): (u64, u64), (other, its): (u64, u64)| {
             (u128::from(used) * u128::from(its)).cmp(&(u128::from(other) * u128::from(limit)))
         };
         let (used, amount) = held.max_by(|a, b| share(*a, *b))?;
@@ -207,46 +211,46 @@ impl LimitUse {
             tenant: name.tenant.clone(),
             key: name.key.clone(),
             unit: name.unit,
+            turn: name.turn,
             each: name.each,
             used,
-            available: u64::from(amount).saturating_sub(used),
+            available: amount.saturating_sub(used),
             cells: cells.len(),
         })
     }
 }
 
 impl CellUse {
-    fn of(name: &Name, cell: &Cell, now: Instant) -> Self {
+    fn of(name: &Name, cell: &Cell, now: Now) -> Self {
         let mut count = cell.lock();
         count.advance(now);
-        let (settled, reserved, limit, per) = match &*count {
-            Count::Rolling(rate) => {
-                let standing = rate.standing();
-                (rate.settled(), rate.reserved(), standing.limit, Some(standing.per))
-            }
-            Count::Concurrent(places) => (0, places.held(), places.amount(), None),
-        };
-        let wait = match count.short() {
+        let (settled, limit) = (count.settled(), count.limit());
+        let (reserved, reset) = (count.reserved(), count.turns());
+        let per = count.standing().map(|standing| standing.per);
+        let wait = match count.short(1, &Share::default(), now) {
             None => Some(Duration::ZERO),
             Some(Short::For(wait)) => Some(wait),
-            Some(Short::UntilFreed) => None,
+            Some(Short::UntilFreed | Short::Never) => None,
         };
         drop(count);
         Self {
             tenant: name.tenant.clone(),
             key: name.key.clone(),
             unit: name.unit,
+            turn: name.turn,
             each: name.each,
             value: cell.value().map(str::to_owned),
             settled,
             reserved,
+            debt: settled.saturating_sub(limit),
             limit,
             per,
+            reset,
             wait,
         }
     }
 
-    fn order(&self) -> (&TenantId, &LimitKey, Unit, Option<Each>, Option<&str>) {
-        (&self.tenant, &self.key, self.unit, self.each, self.value.as_deref())
+    fn order(&self) -> (&TenantId, &LimitKey, Unit, Option<Turn>, Option<Each>, Option<&str>) {
+        (&self.tenant, &self.key, self.unit, self.turn, self.each, self.value.as_deref())
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::calendar::Turn;
 use super::cell::{Cell, Value};
 use super::rule::{Each, Quota, Rule, Unit};
 use super::table::Table;
-use crate::clock::Instant;
+use crate::clock::Now;
 use crate::ids::{LimitKey, TenantId};
 
 /// The cells of one limit. Amount and window come with every ask, so a reload finds the same cells.
@@ -27,6 +28,8 @@ pub(super) struct Name {
     pub(super) tenant: TenantId,
     pub(super) key: LimitKey,
     pub(super) unit: Unit,
+    /// None where the window rolls, or there is none.
+    pub(super) turn: Option<Turn>,
     pub(super) each: Option<Each>,
 }
 
@@ -37,8 +40,8 @@ enum Cells {
 }
 
 impl Limit {
-    pub(super) fn new(ledger: Mark, rule: &Rule, cap: usize, now: Instant) -> Self {
-        let cell = |value| Arc::new(Cell::new(value, rule.quota, now));
+    pub(super) fn new(ledger: Mark, rule: &Rule, cap: usize, now: Now) -> Self {
+        let cell = |value| Arc::new(Cell::new(value, &rule.quota, now));
         let cells = match rule.each {
             None => Cells::Whole(cell(Value::Whole)),
             Some(_) => Cells::Each {
@@ -52,16 +55,17 @@ impl Limit {
 
     /// Whether it is the limit of `rule` in that ledger.
     pub(super) fn is_of(&self, ledger: &Mark, rule: &Rule) -> bool {
-        let Name { tenant, key, unit, each } = &self.name;
+        let Name { tenant, key, unit, turn, each } = &self.name;
         Arc::ptr_eq(&self.ledger, ledger)
-            && *unit == rule.quota.kind()
+            && *unit == rule.quota.unit()
+            && *turn == rule.quota.turn()
             && *each == rule.each
             && *key == rule.key
             && *tenant == rule.tenant
     }
 
     /// The cell of one value of `each`; no value where the caller has none. `quota` is for a new cell.
-    pub(super) fn cell(&self, value: Option<&str>, quota: Quota, now: Instant) -> Arc<Cell> {
+    pub(super) fn cell(&self, value: Option<&str>, quota: &Quota, now: Now) -> Arc<Cell> {
         match (&self.cells, value) {
             (Cells::Whole(cell), _) => Arc::clone(cell),
             (Cells::Each { nameless, .. }, None) => Arc::clone(nameless),
@@ -73,7 +77,7 @@ impl Limit {
     }
 
     /// Its cells as they are now; of the shared ones of `each` only those that count something.
-    pub(super) fn cells(&self, now: Instant) -> Vec<Arc<Cell>> {
+    pub(super) fn cells(&self, now: Now) -> Vec<Arc<Cell>> {
         match &self.cells {
             Cells::Whole(cell) => vec![Arc::clone(cell)],
             Cells::Each { named, nameless, overflow } => {
@@ -86,7 +90,7 @@ impl Limit {
     }
 
     /// Whether a new limit could stand in for this one.
-    pub(super) fn is_replaceable(limit: &mut Arc<Self>, now: Instant) -> bool {
+    pub(super) fn is_replaceable(limit: &mut Arc<Self>, now: Now) -> bool {
         let Some(limit) = Arc::get_mut(limit) else {
             return false;
         };
@@ -107,6 +111,7 @@ impl Limit {
 
 impl Name {
     pub(super) fn of(rule: &Rule) -> Self {
-        Self { tenant: rule.tenant.clone(), key: rule.key.clone(), unit: rule.quota.kind(), each: rule.each }
+        let (unit, turn) = (rule.quota.unit(), rule.quota.turn());
+        Self { tenant: rule.tenant.clone(), key: rule.key.clone(), unit, turn, each: rule.each }
     }
 }

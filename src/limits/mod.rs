@@ -3,10 +3,12 @@
 //! A rule names a limit; a limit is one cell, or one per user, app, key or model. A call's reservation
 //! holds a share of one cell per rule, taken in one step and given back when it is dropped.
 
+pub mod calendar;
 pub mod ledger;
 pub mod reservation;
 pub mod rule;
 
+mod budget;
 mod cell;
 mod concurrency;
 mod limit;
@@ -16,6 +18,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use calendar::{Calendar, Turn};
 pub use ledger::{CellUse, Ledger};
 pub use reservation::Reservation;
-pub use rule::{Ask, Each, Exceeded, Quota, Rule, Slot, Standing, Unit};
+pub use rule::{Amounts, Ask, Each, Exceeded, Quota, Rule, Slot, Standing, Unit, Window};

@@ -1,70 +1,82 @@
 //! Arithmetic of one rolling limit: a bucket that leaks `amount` per window, exact in integers.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
+use super::cell::{Share, Short};
 use super::rule::Standing;
 use crate::clock::Instant;
 
-/// Calls of one rolling window.
+/// Calls, tokens or money of one rolling window.
 ///
 /// Grants at most `amount x (1 + t/per)` in any span `t`: what is reserved does not leak, and what is
-/// settled leaks no faster than `amount` per window.
+/// settled leaks no faster than `amount` per window. What is used beyond a grant leaks off the same way.
 #[derive(Debug)]
 pub(super) struct Rate {
-    amount: NonZeroU32,
-    /// Nanoseconds. One call weighs `per` parts and `amount` parts leak each nanosecond: no fraction is
-    /// ever rounded. 2^32 calls of 2^64 parts fit into 128 bits with room for every sum below.
+    amount: NonZeroU64,
+    /// Nanoseconds. One of what is counted weighs `per` parts and `amount` parts leak each nanosecond: no fraction
+    /// is ever rounded. 2^64 of 2^64 parts fit into 128 bits; only debt can go beyond, and stops there.
     per: NonZeroU64,
-    /// Calls that were written, in parts, as of `at`; only time lowers it.
+    /// What was used, in parts, as of `at`; only time lowers it.
     settled: u128,
-    /// Calls admitted and not yet written; only their own end lowers it.
-    reserved: u32,
+    /// What was granted and is not yet used; only its own end lowers it. Never more than a limit in force once was,
+    /// so it needs no more bits than that.
+    reserved: u64,
     at: Instant,
 }
 
 impl Rate {
-    pub(super) fn new(amount: NonZeroU32, per: Duration, now: Instant) -> Self {
+    pub(super) fn new(amount: NonZeroU64, per: Duration, now: Instant) -> Self {
         Self { amount, per: window(per), settled: 0, reserved: 0, at: now }
     }
 
     /// Puts a limit in force: what leaked until `now` leaked at the old one, what was used stays.
-    pub(super) fn adopt(&mut self, amount: NonZeroU32, per: Duration, now: Instant) {
+    pub(super) fn adopt(&mut self, amount: NonZeroU64, per: Duration, now: Instant) {
         self.advance(now);
         self.amount = amount;
         let per = window(per);
         if per != self.per {
-            let (old, new) = (self.weight(), u128::from(per.get()));
-            // Whole calls and the rest apart: their product would not fit. Rounded against the caller.
-            self.settled = self.settled / old * new + (self.settled % old * new).div_ceil(old);
+            let (old, new) = (u128::from(self.per.get()), u128::from(per.get()));
+            // Whole units and the rest apart: their product would not fit. Rounded against the caller.
+            let whole = (self.settled / old).saturating_mul(new);
+            self.settled = whole.saturating_add((self.settled % old * new).div_ceil(old));
             self.per = per;
         }
     }
 
-    /// How long until one more fits; none where it fits now.
+    /// Why `ask` does not fit in place of `held`, as of the last time that it advanced; none where it does.
     ///
-    /// Calls that are reserved count as if they were settled now.
-    pub(super) fn short(&self) -> Option<Duration> {
-        let over = (self.taken() + self.weight()).checked_sub(self.room())?;
-        (over > 0).then(|| self.leaks_in(over))
+    /// What is reserved counts as if it were settled now.
+    pub(super) fn short(&self, ask: u64, held: u64) -> Option<Short> {
+        let others = self.settled.saturating_add(self.parts(self.reserved.saturating_sub(held)));
+        let over = others.saturating_add(self.parts(ask)).checked_sub(self.parts(self.amount.get()))?;
+        if over == 0 {
+            None
+        } else if ask > self.amount.get() {
+            Some(Short::Never)
+        } else {
+            Some(Short::For(self.leaks_in(over)))
+        }
     }
 
-    /// Holds one more; the caller has seen that it fits.
-    pub(super) fn hold(&mut self) {
-        self.reserved = self.reserved.saturating_add(1);
+    /// Holds `ask` in place of what the share held; the caller has seen that it fits.
+    pub(super) fn grant(&mut self, ask: u64, share: &mut Share) {
+        self.give_back(share);
+        self.reserved = self.reserved.saturating_add(ask);
+        share.held = ask;
     }
 
-    /// One that was held will not be used.
-    pub(super) fn refund(&mut self) {
-        debug_assert!(self.reserved > 0, "refunded more than was held");
-        self.reserved = self.reserved.saturating_sub(1);
+    /// What the share held will not be used.
+    pub(super) fn give_back(&mut self, share: &mut Share) {
+        debug_assert!(self.reserved >= share.held, "gave back more than was held");
+        self.reserved = self.reserved.saturating_sub(share.held);
+        share.held = 0;
     }
 
-    /// One that was held is used, and leaks from `now` on.
-    pub(super) fn settle(&mut self, now: Instant) {
+    /// So much was used, and leaks from `now` on.
+    pub(super) fn charge(&mut self, used: u64, now: Instant) {
         self.advance(now);
-        self.refund();
-        self.settled += self.weight();
+        self.settled = self.settled.saturating_add(self.parts(used));
     }
 
     /// Lets leak what leaks until `now`; a clock that stepped back leaks nothing.
@@ -80,44 +92,35 @@ impl Rate {
         self.settled == 0 && self.reserved == 0
     }
 
-    /// Calls settled that have not leaked, a begun one as a whole.
+    /// What is settled and has not leaked, a begun one as a whole.
     pub(super) fn settled(&self) -> u64 {
         div_ceil(self.settled, self.per)
     }
 
-    pub(super) fn reserved(&self) -> u32 {
+    pub(super) fn reserved(&self) -> u64 {
         self.reserved
     }
 
     pub(super) fn standing(&self) -> Standing {
-        let taken = self.settled().saturating_add(u64::from(self.reserved));
-        let remaining = u64::from(self.amount.get()).saturating_sub(taken);
+        let taken = self.settled().saturating_add(self.reserved);
         Standing {
             limit: self.amount.get(),
-            remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
-            reset: self.leaks_in(self.taken()),
+            remaining: self.amount.get().saturating_sub(taken),
+            reset: self.leaks_in(self.settled.saturating_add(self.parts(self.reserved))),
             per: Duration::from_nanos(self.per.get()),
         }
     }
 
-    fn taken(&self) -> u128 {
-        self.settled + u128::from(self.reserved) * self.weight()
-    }
-
-    fn room(&self) -> u128 {
-        u128::from(self.amount.get()) * self.weight()
-    }
-
-    fn weight(&self) -> u128 {
-        u128::from(self.per.get())
+    fn parts(&self, count: u64) -> u128 {
+        u128::from(count) * u128::from(self.per.get())
     }
 
     fn leaks_in(&self, parts: u128) -> Duration {
-        Duration::from_nanos(div_ceil(parts, self.amount.into()))
+        Duration::from_nanos(div_ceil(parts, self.amount))
     }
 }
 
-/// A window of no length would make every call weigh nothing.
+/// A window of no length would make everything weigh nothing.
 fn window(per: Duration) -> NonZeroU64 {
     NonZeroU64::new(nanos(per)).unwrap_or(NonZeroU64::MIN)
 }

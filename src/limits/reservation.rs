@@ -4,26 +4,31 @@ use std::cmp::Reverse;
 use std::mem;
 use std::sync::Arc;
 
+use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
-use super::cell::{Cell, Short};
+use super::cell::{Cell, Count, Share, Short};
 use super::ledger::Ledger;
-use super::rule::{Ask, Each, Exceeded, Quota, Rule, Standing};
-use crate::clock::Instant;
+use super::rule::{Amounts, Ask, Each, Exceeded, Rule, Standing, Unit};
+use crate::clock::Now;
 use crate::ids::ModelId;
 
 /// One call's share of each of its limits.
 ///
-/// On drop, places are given back and requests that were never written are refunded.
+/// Every attempt is admitted, by [`Ledger::reserve`] or [`Reservation::resize`]; told of when it was written; and
+/// charged when it is over, the last one by [`Reservation::settle`]. On drop, all that is still held is given back
+/// and nothing is charged.
 #[derive(Debug)]
 #[must_use = "what it holds is given back when it is dropped"]
 pub struct Reservation {
+    rules: Arc<[Rule]>,
+    /// One for each rule.
     holds: Holds,
-    /// The rules whose cell depends on the model; they know the way to the next one.
-    moving: SmallVec<[Moving; 1]>,
     /// Cells of models that the call was written to and has left. It counts once in each.
     left: SmallVec<[Arc<Cell>; 1]>,
-    released: bool,
+    /// Where the cells of other models are; none where no rule depends on the model.
+    ledger: Option<Arc<Ledger>>,
+    over: bool,
 }
 
 /// More rules than this cost an allocation per call.
@@ -31,67 +36,66 @@ const INLINE: usize = 8;
 type Holds = SmallVec<[Hold; INLINE]>;
 
 /// One call's share of one cell.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Hold {
     cell: Arc<Cell>,
-    quota: Quota,
     held: Held,
+    share: Share,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Held {
     /// Not yet taken.
     Asked,
+    /// Taken; another amount is asked for.
+    Resized,
     Reserved,
-    /// Counted as used, or given back, or another rule's hold on the same cell stands for it.
+    /// Given back, or another rule's hold on the same cell stands for it.
     Nothing,
+    /// A call that counts as used.
     Used,
-}
-
-#[derive(Debug)]
-struct Moving {
-    /// Which of the holds.
-    at: usize,
-    rule: Rule,
-    ledger: Arc<Ledger>,
 }
 
 impl Reservation {
     pub(super) fn take(
         ledger: &Arc<Ledger>,
-        rules: &[Rule],
+        rules: &Arc<[Rule]>,
         ask: &Ask<'_>,
-        now: Instant,
+        now: Now,
     ) -> Result<Self, Exceeded> {
-        let mut holds = Holds::new();
-        let mut moving = SmallVec::new();
-        for (at, rule) in rules.iter().enumerate() {
+        let hold = |rule: &Rule| {
             let value = rule.each.and_then(|each| each.of(ask));
-            holds.push(Hold::asked(ledger.cell(rule, value, now), rule.quota));
-            if rule.each == Some(Each::Model) {
-                moving.push(Moving::new(at, rule, ledger));
-            }
-        }
-        take_all(&mut holds, now).map_err(|refused| refused.exceeded(&holds, |at| &rules[at]))?;
-        Ok(Self { holds, moving, left: SmallVec::new(), released: false })
+            Hold::asked(ledger.cell(rule, value, now))
+        };
+        let mut holds: Holds = rules.iter().map(hold).collect();
+        take_all(rules, &mut holds, &ask.amounts, now)?;
+        let moves = rules.iter().any(|rule| rule.each == Some(Each::Model));
+        let ledger = moves.then(|| Arc::clone(ledger));
+        Ok(Self { rules: Arc::clone(rules), holds, left: SmallVec::new(), ledger, over: false })
     }
 
-    /// Moves to another model before a fallback: the cells of `each: model` change, all others stay.
+    /// Asks anew, before another attempt: for room at `model` where a limit is its own, and for what the attempt may
+    /// use there in place of what the last one held.
     ///
-    /// A call that was written to the old model stays counted there, and only once however often it
-    /// returns. After [`Reservation::release`] it holds nothing and takes nothing.
+    /// A call that was written to a model stays counted there, and only once however often it returns. What is held
+    /// already is judged by the limit in force, which may be newer than the call's own. Once the call is over, it
+    /// holds nothing and takes nothing.
     ///
     /// # Errors
-    /// The rule that has no room for the new model; what was held stays as it was.
-    pub fn redirect(&mut self, model: &ModelId, now: Instant) -> Result<(), Exceeded> {
-        if self.released || self.moving.is_empty() {
+    /// The rule that has no room. What was held stays as it was.
+    pub fn resize(&mut self, model: &ModelId, amounts: &Amounts, now: Now) -> Result<(), Exceeded> {
+        if self.over {
             return Ok(());
         }
-        let mut next: Holds = self.moving.iter().map(|moving| self.hold_at(moving, model, now)).collect();
-        take_all(&mut next, now).map_err(|refused| refused.exceeded(&next, |at| &self.moving[at].rule))?;
-        for (moving, new) in self.moving.iter().zip(next) {
-            let mut old = mem::replace(&mut self.holds[moving.at], new);
-            if Arc::ptr_eq(&old.cell, &self.holds[moving.at].cell) {
+        let mut next: Holds = self
+            .rules
+            .iter()
+            .zip(&self.holds)
+            .map(|(rule, hold)| self.next(rule, hold, model, now))
+            .collect();
+        take_all(&self.rules, &mut next, amounts, now)?;
+        for (mut old, new) in mem::replace(&mut self.holds, next).into_iter().zip(&self.holds) {
+            if Arc::ptr_eq(&old.cell, &new.cell) {
                 continue;
             }
             if old.held == Held::Used && !contains(&self.left, &old.cell) {
@@ -103,46 +107,70 @@ impl Reservation {
         Ok(())
     }
 
-    /// The request was written to a provider: `requests` are used from here on and begin to leak. Idempotent.
-    pub fn used(&mut self, now: Instant) {
-        for hold in &mut self.holds {
-            hold.settle(now);
+    /// The request was written to a provider: `requests` are used from here on, and leak where they roll. Idempotent.
+    pub fn written(&mut self, now: Now) {
+        for (rule, hold) in self.rules.iter().zip(&mut self.holds) {
+            if rule.quota.unit() == Unit::Requests {
+                hold.settle(1, now);
+            }
         }
     }
 
-    /// Ends the call: places are free when it returns, requests never written are refunded. Idempotent.
+    /// An attempt is over and has cost this much, at the model it was admitted to. It counts at once, as debt if need
+    /// be; what is held stays held for the next attempt. Once the call is over, nothing is charged.
+    pub fn charge(&mut self, amounts: &Amounts, now: Now) {
+        for (rule, hold) in self.rules.iter().zip(&mut self.holds) {
+            hold.charge(sized(rule, amounts), now);
+        }
+    }
+
+    /// Ends the call, whose last attempt has cost this much: that counts as used and what was held is free when it
+    /// returns, in one step for each cell. Requests never written are refunded. Idempotent.
+    pub fn settle(&mut self, amounts: &Amounts, now: Now) {
+        self.over = true;
+        for (rule, hold) in self.rules.iter().zip(&mut self.holds) {
+            match sized(rule, amounts) {
+                0 => hold.give_back(),
+                used => hold.settle(used, now),
+            }
+        }
+    }
+
+    /// Ends the call, which has cost nothing but what was charged. Idempotent.
     pub fn release(&mut self) {
-        self.released = true;
+        self.over = true;
         for hold in &mut self.holds {
             hold.give_back();
         }
     }
 
-    /// Where the caller stands with the `requests` limit that has the fewest calls left, itself counted, and which
+    /// Where the caller stands with the limit of a unit of which the least is left, its own share counted, and which
     /// of the rules it is.
     ///
     /// As of the last time anyone asked that limit; what has leaked since comes on top.
-    pub fn standing(&self) -> Option<(usize, Standing)> {
-        self.holds
+    pub fn standing(&self, unit: Unit) -> Option<(&Rule, Standing)> {
+        self.rules
             .iter()
-            .enumerate()
-            .filter_map(|(at, hold)| Some((at, hold.cell.lock().standing()?)))
+            .zip(&self.holds)
+            .filter(|(rule, _)| rule.quota.unit() == unit)
+            .filter_map(|(rule, hold)| Some((rule, hold.cell.lock().standing()?)))
             .min_by_key(|(_, standing)| (standing.remaining, Reverse(standing.reset)))
     }
 
-    /// What the call would hold at `model`: what it holds already, or has used there, or asks for anew.
-    fn hold_at(&self, moving: &Moving, model: &ModelId, now: Instant) -> Hold {
-        let cell = moving.ledger.cell(&moving.rule, Some(model.as_str()), now);
-        let old = &self.holds[moving.at];
-        let held = if Arc::ptr_eq(&old.cell, &cell) {
-            old.held
-        } else if contains(&self.left, &cell) {
-            Held::Used
-        } else {
-            Held::Asked
-        };
-        let quota = moving.rule.quota;
-        Hold { cell, quota, held }
+    /// What the call would hold of a rule at `model`: what it holds already, or has used there, or asks for anew.
+    fn next(&self, rule: &Rule, hold: &Hold, model: &ModelId, now: Now) -> Hold {
+        let moves = self.ledger.as_ref().filter(|_| rule.each == Some(Each::Model));
+        if let Some(ledger) = moves {
+            let cell = ledger.cell(rule, Some(model.as_str()), now);
+            if !Arc::ptr_eq(&cell, &hold.cell) {
+                let held = if contains(&self.left, &cell) { Held::Used } else { Held::Asked };
+                return Hold { held, ..Hold::asked(cell) };
+            }
+        }
+        match hold.held {
+            Held::Reserved if is_sized(rule.quota.unit()) => Hold { held: Held::Resized, ..hold.clone() },
+            Held::Asked | Held::Resized | Held::Reserved | Held::Nothing | Held::Used => hold.clone(),
+        }
     }
 }
 
@@ -152,29 +180,44 @@ impl Drop for Reservation {
     }
 }
 
-impl Moving {
-    fn new(at: usize, rule: &Rule, ledger: &Arc<Ledger>) -> Self {
-        Self { at, rule: rule.clone(), ledger: Arc::clone(ledger) }
-    }
-}
-
 impl Hold {
-    fn asked(cell: Arc<Cell>, quota: Quota) -> Self {
-        Self { cell, quota, held: Held::Asked }
+    fn asked(cell: Arc<Cell>) -> Self {
+        Self { cell, held: Held::Asked, share: Share::default() }
     }
 
-    fn settle(&mut self, now: Instant) {
-        if self.held == Held::Reserved && self.cell.lock().settle(now) {
+    fn charge(&mut self, used: u64, now: Now) {
+        if self.held == Held::Reserved && used > 0 {
+            self.cell.lock().charge(used, &mut self.share, now);
+        }
+    }
+
+    fn settle(&mut self, used: u64, now: Now) {
+        if self.held == Held::Reserved {
+            self.cell.lock().settle(used, &mut self.share, now);
             self.held = Held::Used;
         }
     }
 
     fn give_back(&mut self) {
         if self.held == Held::Reserved {
-            self.cell.lock().give_back();
+            self.cell.lock().give_back(&mut self.share);
             self.held = Held::Nothing;
         }
     }
+}
+
+/// Whether attempts use more or less of it.
+fn is_sized(unit: Unit) -> bool {
+    match unit {
+        Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::Usd => true,
+        Unit::Requests | Unit::Concurrent => false,
+    }
+}
+
+/// What is charged for an attempt; calls and places are not.
+fn sized(rule: &Rule, amounts: &Amounts) -> u64 {
+    let unit = rule.quota.unit();
+    if is_sized(unit) { amounts.of(unit) } else { 0 }
 }
 
 /// Which hold does not fit, and why.
@@ -186,59 +229,77 @@ struct Refused {
 }
 
 impl Refused {
-    fn exceeded<'a>(self, holds: &[Hold], rule: impl FnOnce(usize) -> &'a Rule) -> Exceeded {
+    fn exceeded(self, rules: &[Rule], holds: &[Hold], amounts: &Amounts) -> Exceeded {
         let Reverse(at) = self.at;
+        let rule = Box::new(rules[at].clone());
         Exceeded {
-            rule: Box::new(rule(at).clone()),
+            asked: amounts.of(rule.quota.unit()),
+            rule,
             each: holds[at].cell.value().map(str::to_owned),
             wait: match self.short {
                 Short::For(wait) => Some(wait),
-                Short::UntilFreed => None,
+                Short::UntilFreed | Short::Never => None,
             },
+            never: self.short == Short::Never,
         }
     }
 }
 
 /// Takes every hold that is asked, or none.
-fn take_all(holds: &mut [Hold], now: Instant) -> Result<(), Refused> {
+fn take_all(rules: &[Rule], holds: &mut [Hold], amounts: &Amounts, now: Now) -> Result<(), Exceeded> {
     let mut order: SmallVec<[usize; INLINE]> =
-        (0..holds.len()).filter(|&at| holds[at].held == Held::Asked).collect();
+        (0..holds.len()).filter(|&at| matches!(holds[at].held, Held::Asked | Held::Resized)).collect();
     order.sort_unstable_by_key(|&at| holds[at].cell.order());
-    take_locked(holds, &order, now)?;
-    // Of several rules with one cell, which are neighbours in this order, the first holds.
-    let mut last = None;
+    let shares = take_locked(rules, holds, &order, amounts, now)
+        .map_err(|refused| refused.exceeded(rules, holds, amounts))?;
+    // Of several rules with one cell only the first holds.
     for at in order {
-        let cell = holds[at].cell.order();
-        holds[at].held = if last.replace(cell) == Some(cell) { Held::Nothing } else { Held::Reserved };
+        holds[at].held = Held::Nothing;
+    }
+    for (at, share) in shares {
+        holds[at].held = Held::Reserved;
+        holds[at].share = share;
     }
     Ok(())
 }
 
-/// One step for all others: every lock is held from the first check to the last write. However many rules name a
-/// cell, it holds once.
-fn take_locked(holds: &[Hold], order: &[usize], now: Instant) -> Result<(), Refused> {
-    let mut locked: SmallVec<[_; INLINE]> = SmallVec::new();
+/// One step for all others: every lock is held from the first check to the last. However many rules name a cell, which
+/// are neighbours in this order, it holds once. Gives what was granted, by the first rule of each cell.
+fn take_locked(
+    rules: &[Rule],
+    holds: &[Hold],
+    order: &[usize],
+    amounts: &Amounts,
+    now: Now,
+) -> Result<SmallVec<[(usize, Share); INLINE]>, Refused> {
+    let mut locked: SmallVec<[(usize, MutexGuard<'_, Count>); INLINE]> = SmallVec::new();
     let mut refused: Option<Refused> = None;
     for &at in order {
-        let hold = &holds[at];
-        let again = locked.last().is_some_and(|&(of, _): &(&Hold, _)| Arc::ptr_eq(&of.cell, &hold.cell));
+        let (hold, quota) = (&holds[at], &rules[at].quota);
+        let again = locked.last().is_some_and(|&(of, _)| Arc::ptr_eq(&holds[of].cell, &hold.cell));
         if !again {
-            locked.push((hold, hold.cell.lock()));
+            locked.push((at, hold.cell.lock()));
         }
         let Some((_, count)) = locked.last_mut() else {
             continue;
         };
-        count.adopt(hold.quota, now);
-        let short = count.short().map(|short| Refused { short, at: Reverse(at) });
-        refused = refused.max(short);
+        match hold.held {
+            Held::Asked => count.adopt(quota, now),
+            Held::Resized | Held::Reserved | Held::Nothing | Held::Used => count.advance(now),
+        }
+        let short = count.short(amounts.of(quota.unit()), &hold.share, now);
+        refused = refused.max(short.map(|short| Refused { short, at: Reverse(at) }));
     }
     if let Some(refused) = refused {
         return Err(refused);
     }
-    for (_, count) in &mut locked {
-        count.hold();
-    }
-    Ok(())
+    // What is unlocked on the way is written; nobody gets past what is still locked.
+    let granted = locked.into_iter().map(|(at, mut count)| {
+        let mut share = holds[at].share;
+        count.grant(amounts.of(rules[at].quota.unit()), &mut share);
+        (at, share)
+    });
+    Ok(granted.collect())
 }
 
 fn contains(cells: &[Arc<Cell>], cell: &Arc<Cell>) -> bool {

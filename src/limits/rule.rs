@@ -1,19 +1,21 @@
 //! What a limit says, who asks, and what the answer carries.
 
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::calendar::{Calendar, Turn};
 use super::limit::Limit;
 use crate::ids::{AppId, KeyName, LimitKey, ModelId, TenantId, UserId};
+use crate::units::{NanoUsd, Tokens};
 
 /// One limit, as the policy compiled it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Whose limit it is.
     pub tenant: TenantId,
-    /// Its key in the tenant's or plan's map: with tenant, unit, window kind and `each` the identity of its cells.
+    /// Its key in the tenant's or plan's map: with tenant, unit, kind of window and `each` the identity of its cells.
     pub key: LimitKey,
     /// How much of what.
     pub quota: Quota,
@@ -26,14 +28,16 @@ pub struct Rule {
 }
 
 /// How much of what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Quota {
-    /// Calls per rolling window: in any span `t` at most `amount x (1 + t/per)`.
-    Requests {
-        /// Calls per window.
-        amount: NonZeroU32,
-        /// The window, at least a second.
-        per: Duration,
+    /// What calls use in a window.
+    Windowed {
+        /// What is counted.
+        unit: Unit,
+        /// Calls, tokens or nano-dollars in each window.
+        amount: NonZeroU64,
+        /// In which time.
+        window: Window,
     },
     /// Calls at once; a streamed call counts until its stream has ended.
     Concurrent {
@@ -43,27 +47,45 @@ pub enum Quota {
 }
 
 impl Quota {
-    /// The unit's name in policies.
-    pub fn unit(self) -> &'static str {
-        self.kind().as_str()
+    /// What is counted.
+    pub fn unit(&self) -> Unit {
+        match self {
+            Self::Windowed { unit, .. } => *unit,
+            Self::Concurrent { .. } => Unit::Concurrent,
+        }
     }
 
-    /// Of what it is.
-    pub fn kind(self) -> Unit {
+    /// Where its window turns with the calendar, how often it does.
+    pub fn turn(&self) -> Option<Turn> {
         match self {
-            Self::Requests { .. } => Unit::Requests,
-            Self::Concurrent { .. } => Unit::Concurrent,
+            Self::Windowed { window: Window::Calendar(calendar), .. } => Some(calendar.turn),
+            Self::Windowed { window: Window::Rolling(_), .. } | Self::Concurrent { .. } => None,
         }
     }
 }
 
-/// Of what a limit is; part of the identity of its cells.
-///
-/// It stands for the kind of window too: calls roll, and places have no window.
+/// In which time a limit counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// At least a second: in any span `t` at most `amount x (1 + t/per)` is granted.
+    Rolling(Duration),
+    /// Counts from zero at each turn.
+    Calendar(Calendar),
+}
+
+/// What is counted; part of the identity of its cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unit {
-    /// Calls per rolling window.
+    /// Calls.
     Requests,
+    /// Tokens of input, cached ones included, and of output, reasoning included.
+    Tokens,
+    /// Tokens of input, cached ones included.
+    InputTokens,
+    /// Tokens of output, reasoning included.
+    OutputTokens,
+    /// Money, in nano-dollars.
+    Usd,
     /// Calls at once.
     Concurrent,
 }
@@ -73,7 +95,38 @@ impl Unit {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::InputTokens => "inputTokens",
+            Self::OutputTokens => "outputTokens",
+            Self::Usd => "usd",
             Self::Concurrent => "concurrent",
+        }
+    }
+}
+
+/// What one call uses, or may use, of each unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// Tokens of input, cached ones included.
+    pub input: Tokens,
+    /// Tokens of output, reasoning included.
+    pub output: Tokens,
+    /// What it costs; zero where that is not known.
+    pub usd: NanoUsd,
+}
+
+impl Amounts {
+    /// Nothing but the call itself.
+    pub const NONE: Self = Self { input: Tokens::ZERO, output: Tokens::ZERO, usd: NanoUsd::ZERO };
+
+    /// How much of a unit: tokens, nano-dollars, or the one call.
+    pub fn of(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Requests | Unit::Concurrent => 1,
+            Unit::Tokens => (self.input + self.output).0,
+            Unit::InputTokens => self.input.0,
+            Unit::OutputTokens => self.output.0,
+            Unit::Usd => self.usd.0,
         }
     }
 }
@@ -156,6 +209,8 @@ pub struct Ask<'a> {
     pub key: Option<&'a KeyName>,
     /// The model about to be dispatched.
     pub model: &'a ModelId,
+    /// What the call may use there.
+    pub amounts: Amounts,
 }
 
 /// A limit without room for a call.
@@ -165,20 +220,24 @@ pub struct Exceeded {
     pub rule: Box<Rule>,
     /// The value of the rule's `each`, e.g. the user's name; `(none)` and `(overflow)` for the shared cells.
     pub each: Option<String>,
-    /// How long until there is room for one more, if nobody else comes; calls that are admitted and not
-    /// yet written count as if written now. None where no time tells (concurrency).
+    /// What was asked for: calls, tokens or nano-dollars.
+    pub asked: u64,
+    /// How long until there is room for it, if nobody else comes; what is held by calls that are admitted and not
+    /// yet written, or still running, counts as if used now. None where no time tells (concurrency), or never.
     pub wait: Option<Duration>,
+    /// Whether the call alone is more than the whole limit: no wait helps.
+    pub never: bool,
 }
 
-/// Where a caller stands with the tightest of its `requests` limits; becomes the rate headers.
+/// Where a caller stands with the tightest of its limits of one unit; becomes the rate headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Calls per window.
-    pub limit: u32,
-    /// Calls that would be admitted right now.
-    pub remaining: u32,
+    /// Calls, tokens or nano-dollars per window.
+    pub limit: u64,
+    /// What would be admitted right now.
+    pub remaining: u64,
     /// Until the whole window is free again.
     pub reset: Duration,
-    /// The window.
+    /// The window; of a calendar the one that runs.
     pub per: Duration,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::cell::{Cell, Value};
 use super::rule::Quota;
-use crate::clock::Instant;
+use crate::clock::Now;
 
 /// Cells by name.
 ///
@@ -41,7 +41,7 @@ impl Table {
     }
 
     /// The name's cell, made if need be; none where the table is full and no cell in reach is idle.
-    pub(super) fn cell(&mut self, name: &str, quota: Quota, now: Instant) -> Option<Arc<Cell>> {
+    pub(super) fn cell(&mut self, name: &str, quota: &Quota, now: Now) -> Option<Arc<Cell>> {
         if let Some(node) = self.index.get(name).and_then(|&at| self.nodes.get_mut(at)) {
             node.touched = true;
             return Some(Arc::clone(&node.cell));
@@ -57,11 +57,11 @@ impl Table {
     }
 
     /// Whether an empty table could stand in for this one.
-    pub(super) fn is_replaceable(&mut self, now: Instant) -> bool {
+    pub(super) fn is_replaceable(&mut self, now: Now) -> bool {
         self.nodes.iter_mut().all(|node| Cell::is_replaceable(&mut node.cell, now))
     }
 
-    fn insert(&mut self, name: &str, quota: Quota, now: Instant) -> Arc<Cell> {
+    fn insert(&mut self, name: &str, quota: &Quota, now: Now) -> Arc<Cell> {
         let name: Arc<str> = Arc::from(name);
         let cell = Arc::new(Cell::new(Value::Named(Arc::clone(&name)), quota, now));
         self.index.insert(Arc::clone(&name), self.nodes.len());
@@ -70,7 +70,7 @@ impl Table {
     }
 
     /// Removes the idle among the next `looks` cells; `full` takes a spared one rather than none.
-    fn reclaim(&mut self, looks: usize, full: bool, now: Instant) {
+    fn reclaim(&mut self, looks: usize, full: bool, now: Now) {
         let (mut removed, mut spared) = (false, None);
         for _ in 0..looks.min(self.nodes.len()) {
             if self.hand >= self.nodes.len() {

@@ -6,12 +6,13 @@ mod facts;
 mod model;
 mod peers;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::Add;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::clock::Instant;
+use crate::clock::{Instant, Now};
 use crate::ids::{ModelId, UserId};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -21,7 +22,8 @@ fn ledger() -> Arc<Ledger> {
 }
 
 fn requests(amount: u32, per: Duration) -> Quota {
-    Quota::Requests { amount: NonZeroU32::new(amount).unwrap(), per }
+    let (amount, window) = (NonZeroU64::new(amount.into()).unwrap(), Window::Rolling(per));
+    Quota::Windowed { unit: Unit::Requests, amount, window }
 }
 
 fn concurrent(amount: u32) -> Quota {
@@ -39,6 +41,23 @@ fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
     }
 }
 
+fn limits(rules: impl IntoIterator<Item = Rule>) -> Arc<[Rule]> {
+    rules.into_iter().collect()
+}
+
+/// Some moment on both clocks.
+pub(super) fn moment() -> Now {
+    Now { instant: Instant::now(), wall: "2026-03-15T12:00:00Z".parse().unwrap() }
+}
+
+/// Later on both clocks.
+impl Add<Duration> for Now {
+    type Output = Self;
+    fn add(self, span: Duration) -> Self {
+        Self { instant: self.instant + span, wall: self.wall + span }
+    }
+}
+
 /// A caller, owned, so that a test can make one in passing.
 struct Caller {
     user: Option<UserId>,
@@ -47,7 +66,7 @@ struct Caller {
 
 impl Caller {
     fn ask(&self) -> Ask<'_> {
-        Ask { user: self.user.as_ref(), app: None, key: None, model: &self.model }
+        Ask { user: self.user.as_ref(), app: None, key: None, model: &self.model, amounts: Amounts::NONE }
     }
 }
 
@@ -60,7 +79,7 @@ fn user(name: &str) -> Caller {
 }
 
 /// The one cell of a key and value as `/usage` shows it.
-fn cell(ledger: &Ledger, key: &str, value: Option<&str>, now: Instant) -> CellUse {
+fn cell(ledger: &Ledger, key: &str, value: Option<&str>, now: Now) -> CellUse {
     let uses = ledger.usage(now);
     let mut found = uses.iter().filter(|cell| cell.key.as_str() == key && cell.value.as_deref() == value);
     let only = found.next().unwrap_or_else(|| panic!("no cell {key} {value:?} in {uses:?}"));

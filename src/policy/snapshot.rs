@@ -214,7 +214,7 @@ pub struct Tenant {
     /// What it may use.
     pub access: Access,
     /// Its own and its plan's limits, one map: under the same key the tenant's stands.
-    pub limits: Vec<Rule>,
+    pub limits: Arc<[Rule]>,
     /// Its plan.
     pub plan: Option<PlanId>,
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::refusal::{Refusal, whole_seconds};
-use crate::clock::Instant;
+use crate::clock::Now;
 use crate::dialect::error::Cause;
 use crate::ids::ModelId;
-use crate::limits::{Ask, Exceeded, Ledger, Quota, Reservation, Standing};
+use crate::limits::{Amounts, Ask, Exceeded, Ledger, Quota, Reservation, Standing, Unit, Window};
 use crate::policy::snapshot::Principal;
+use crate::units::NanoUsd;
 
 /// Takes room for a call that is about to try `model`; all of its limits, or none.
 ///
@@ -18,16 +19,19 @@ pub(super) fn admit(
     held: &mut Option<Reservation>,
     principal: &Principal,
     model: &ModelId,
-    now: Instant,
+    now: Now,
 ) -> Result<(), Exceeded> {
+    // No limit of a policy counts tokens or money yet.
+    let amounts = Amounts::NONE;
     match held {
-        Some(reservation) => reservation.redirect(model, now),
+        Some(reservation) => reservation.resize(model, &amounts, now),
         None => {
             let ask = Ask {
                 user: principal.user.as_ref(),
                 app: principal.app.as_ref(),
                 key: principal.key.as_ref(),
                 model,
+                amounts,
             };
             *held = Some(ledger.reserve(&principal.tenant.limits, &ask, now)?);
             Ok(())
@@ -42,23 +46,46 @@ pub(super) fn refusal(exceeded: &Exceeded) -> Refusal {
         Some(value) => format!("`{}` of tenant `{}` (for `{value}`)", rule.key, rule.tenant),
         None => format!("`{}` of tenant `{}`", rule.key, rule.tenant),
     };
-    let (allowed, wait) = match rule.quota {
-        Quota::Requests { amount, per } => {
-            (format!("{amount} requests per {}", spoken(per)), exceeded.wait.unwrap_or(per))
-        }
-        // No time tells when a call ends; a second is the least that an SDK waits for.
-        Quota::Concurrent { amount } => {
-            (format!("{amount} calls at once"), exceeded.wait.unwrap_or(Duration::from_secs(1)))
-        }
-    };
+    let allowed = allowed(&rule.quota);
+    if exceeded.never {
+        let asked = counted(rule.quota.unit(), exceeded.asked);
+        let message = format!("Limit {whose} is {allowed}, and this call alone may need {asked}.");
+        return Refusal::new(Cause::RateLimited, message).never_retry();
+    }
+    // No time tells when a call ends; a second is the least that an SDK waits for.
+    let wait = exceeded.wait.unwrap_or(Duration::from_secs(1));
     let message = format!("Limit {whose} is reached: {allowed}. Try again in {} s.", whole_seconds(wait));
     let refusal = Refusal::new(Cause::RateLimited, message).retry_after(wait);
-    match rule.quota {
-        Quota::Requests { amount, per } => {
-            let standing = Standing { limit: amount.get(), remaining: 0, reset: wait, per };
+    match &rule.quota {
+        Quota::Windowed { unit: Unit::Requests, amount, window: Window::Rolling(per) } => {
+            let standing = Standing { limit: amount.get(), remaining: 0, reset: wait, per: *per };
             refusal.standing(rule.key.clone(), standing)
         }
-        Quota::Concurrent { .. } => refusal,
+        Quota::Windowed { .. } | Quota::Concurrent { .. } => refusal,
+    }
+}
+
+/// `100 requests per 1m`, `500.5 dollars per month`.
+fn allowed(quota: &Quota) -> String {
+    match quota {
+        Quota::Windowed { unit, amount, window: Window::Rolling(per) } => {
+            format!("{} per {}", counted(*unit, amount.get()), spoken(*per))
+        }
+        Quota::Windowed { unit, amount, window: Window::Calendar(calendar) } => {
+            format!("{} per {}", counted(*unit, amount.get()), calendar.turn.as_str())
+        }
+        Quota::Concurrent { amount } => counted(Unit::Concurrent, amount.get().into()),
+    }
+}
+
+fn counted(unit: Unit, count: u64) -> String {
+    match unit {
+        Unit::Requests => format!("{count} requests"),
+        Unit::Tokens => format!("{count} tokens"),
+        Unit::InputTokens => format!("{count} input tokens"),
+        Unit::OutputTokens => format!("{count} output tokens"),
+        Unit::Usd => format!("{} dollars", NanoUsd(count)),
+        Unit::Concurrent => format!("{count} calls at once"),
     }
 }
 

@@ -14,11 +14,11 @@ use opentelemetry::trace::SpanId;
 use super::Relay;
 use super::operation::Operation;
 use super::outcome::Failure;
-use crate::clock::{Instant, Timestamp};
+use crate::clock::{Instant, Now, Timestamp};
 use crate::dialect::error::Cause;
 use crate::dialect::openai::facts::AnswerFacts;
 use crate::ids::{LimitKey, RequestId};
-use crate::limits::{Reservation, Standing};
+use crate::limits::{Reservation, Standing, Unit};
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{Model, Principal};
 use crate::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
@@ -238,15 +238,15 @@ impl Call {
 
     /// Where the caller stands with the tightest of its request limits.
     pub(super) fn standing(&self) -> Option<(&LimitKey, Standing)> {
-        let (at, standing) = self.held.as_ref()?.standing()?;
-        Some((&self.principal.as_ref()?.tenant.limits.get(at)?.key, standing))
+        let (rule, standing) = self.held.as_ref()?.standing(Unit::Requests)?;
+        Some((&rule.key, standing))
     }
 
     /// Ends the call: gives back what it holds and hands its record to telemetry. Only the first end counts.
     pub(super) fn settle(&mut self, end: End, now: Instant) {
         if self.trying.is_some() {
             if let Some(held) = &mut self.held {
-                held.used(now);
+                held.written(Now { instant: now, wall: self.relay.clock.wall() });
             }
             self.end_try("abandoned", None, now);
         }

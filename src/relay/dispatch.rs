@@ -40,13 +40,15 @@ pub(super) async fn dispatch(
     let reach = if asked.facts.stateful { 1 } else { candidates.targets.len() };
     let mut walk = Walk::default();
     for target in &candidates.targets[..reach] {
-        let now = relay.clock.now();
+        let moment = relay.clock.moment();
+        let now = moment.instant;
         if let Err(refusal) = shape::check_fields(asked, target) {
             call.passes_over(target, refusal.cause().code(), now);
             walk.unfit.get_or_insert(refusal);
             continue;
         }
-        if let Err(exceeded) = admit::admit(&relay.shared.ledger, &mut call.held, principal, &target.id, now)
+        if let Err(exceeded) =
+            admit::admit(&relay.shared.ledger, &mut call.held, principal, &target.id, moment)
         {
             call.passes_over(target, "limit", now);
             walk.exceeded = Some(exceeded);
@@ -71,7 +73,7 @@ pub(super) async fn dispatch(
         if outcome.as_ref().err().is_none_or(|lost| lost.failure.written())
             && let Some(held) = &mut call.held
         {
-            held.used(ended);
+            held.written(relay.clock.moment());
         }
         walk.attempts += 1;
         match outcome {

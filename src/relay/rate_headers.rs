@@ -25,9 +25,9 @@ pub(super) fn write(headers: &mut HeaderMap, key: &LimitKey, standing: &Standing
     let seconds = if reset.is_zero() { 0 } else { whole_seconds(reset) };
     let key = key.as_str();
     let mut values = Values(BytesMut::with_capacity(128 + 2 * key.len()));
-    values.number(limit.into());
+    values.number(limit);
     values.end(headers, LIMIT);
-    values.number(remaining.into());
+    values.number(remaining);
     values.end(headers, REMAINING);
     values.go_duration(reset);
     values.end(headers, RESET);
@@ -49,12 +49,12 @@ impl Values {
         self.text(itoa::Buffer::new().format(n));
     }
 
-    fn parameters(&mut self, key: &str, first: &str, calls: u32, second: &str, seconds: u64) {
+    fn parameters(&mut self, key: &str, first: &str, count: u64, second: &str, seconds: u64) {
         self.text("\"");
         self.text(key);
         self.text("\"");
         self.text(first);
-        self.number(calls.into());
+        self.number(count);
         self.text(second);
         self.number(seconds);
     }

@@ -5,24 +5,50 @@ use super::*;
 const MINUTE: Duration = Duration::from_secs(60);
 const NANO: Duration = Duration::from_nanos(1);
 
-fn calls(amount: u32) -> NonZeroU32 {
-    NonZeroU32::new(amount).unwrap()
+fn calls(amount: u64) -> NonZeroU64 {
+    NonZeroU64::new(amount).unwrap()
 }
 
-fn rate(amount: u32, per: Duration, now: Instant) -> Rate {
+fn rate(amount: u64, per: Duration, now: Instant) -> Rate {
     Rate::new(calls(amount), per, now)
 }
 
 /// Admits and uses as many as fit at `now`.
-fn fill(rate: &mut Rate, now: Instant) -> u32 {
+fn fill(rate: &mut Rate, now: Instant) -> u64 {
     rate.advance(now);
     let mut admitted = 0;
-    while rate.short().is_none() {
-        rate.hold();
-        rate.settle(now);
+    while short(rate).is_none() {
+        hold(rate);
+        settle(rate, now);
         admitted += 1;
     }
     admitted
+}
+
+/// How long until one more fits.
+fn short(rate: &Rate) -> Option<Duration> {
+    match rate.short(1, 0)? {
+        Short::For(wait) => Some(wait),
+        Short::UntilFreed | Short::Never => panic!("a rate is short for a time"),
+    }
+}
+
+fn hold(rate: &mut Rate) {
+    rate.grant(1, &mut Share::default());
+}
+
+fn refund(rate: &mut Rate) {
+    rate.give_back(&mut one());
+}
+
+fn settle(rate: &mut Rate, now: Instant) {
+    rate.charge(1, now);
+    refund(rate);
+}
+
+/// What one that was held holds.
+fn one() -> Share {
+    Share { held: 1, ..Share::default() }
 }
 
 #[test]
@@ -30,34 +56,34 @@ fn the_wait_is_true_to_the_nanosecond() {
     let start = Instant::now();
     let mut rate = rate(7, MINUTE, start);
     assert_eq!(fill(&mut rate, start), 7);
-    let wait = rate.short().unwrap();
+    let wait = short(&rate).unwrap();
     assert_eq!(wait, Duration::from_nanos(60_000_000_000_u64.div_ceil(7)));
     rate.advance(start + wait - NANO);
-    assert_eq!(rate.short(), Some(NANO));
+    assert_eq!(short(&rate), Some(NANO));
     rate.advance(start + wait);
-    assert_eq!(rate.short(), None);
+    assert_eq!(short(&rate), None);
 }
 
 #[test]
 fn what_is_reserved_does_not_leak() {
     let start = Instant::now();
     let mut rate = rate(1, MINUTE, start);
-    rate.hold();
+    hold(&mut rate);
     rate.advance(start + 10 * MINUTE);
-    assert_eq!(rate.short(), Some(MINUTE));
-    rate.settle(start + 10 * MINUTE);
+    assert_eq!(short(&rate), Some(MINUTE));
+    settle(&mut rate, start + 10 * MINUTE);
     rate.advance(start + 11 * MINUTE - NANO);
-    assert_eq!(rate.short(), Some(NANO));
+    assert_eq!(short(&rate), Some(NANO));
 }
 
 #[test]
 fn a_refund_lowers_only_what_is_reserved() {
     let start = Instant::now();
     let mut rate = rate(2, MINUTE, start);
-    rate.hold();
-    rate.settle(start);
-    rate.hold();
-    rate.refund();
+    hold(&mut rate);
+    settle(&mut rate, start);
+    hold(&mut rate);
+    refund(&mut rate);
     assert_eq!((rate.settled(), rate.reserved()), (1, 0));
 }
 
@@ -82,7 +108,7 @@ fn a_new_window_keeps_what_was_used_and_leaks_at_its_own_pace() {
     fill(&mut rate, start);
     rate.adopt(calls(60), 60 * MINUTE, start);
     assert_eq!(rate.settled(), 60);
-    assert_eq!(rate.short(), Some(MINUTE));
+    assert_eq!(short(&rate), Some(MINUTE));
 }
 
 #[test]
@@ -93,7 +119,7 @@ fn a_lowered_amount_is_no_debt_and_a_raised_one_applies_at_once() {
     rate.adopt(calls(10), MINUTE, start);
     assert_eq!(rate.settled(), 60);
     // 51 must leak at 10 a minute before there is room for one more.
-    assert_eq!(rate.short(), Some(51 * MINUTE / 10));
+    assert_eq!(short(&rate), Some(51 * MINUTE / 10));
     rate.adopt(calls(61), MINUTE, start);
     assert_eq!(fill(&mut rate, start), 1);
 }
@@ -102,14 +128,14 @@ fn a_lowered_amount_is_no_debt_and_a_raised_one_applies_at_once() {
 fn the_largest_limit_and_absurd_windows_do_not_overflow() {
     let start = Instant::now();
     for per in [Duration::ZERO, NANO, 30 * 24 * 60 * MINUTE, Duration::MAX] {
-        let mut rate = rate(u32::MAX, per, start);
-        rate.settled = rate.room() - rate.weight();
+        let mut rate = rate(u64::MAX, per, start);
+        rate.settled = rate.parts(u64::MAX - 1);
         assert_eq!(fill(&mut rate, start), 1);
         rate.adopt(calls(1), Duration::MAX, start);
-        assert_eq!(rate.settled(), u64::from(u32::MAX));
-        assert!(rate.short().is_some());
-        rate.adopt(calls(u32::MAX), NANO, start);
-        assert_eq!(rate.settled(), u64::from(u32::MAX));
+        assert_eq!(rate.settled(), u64::MAX);
+        assert!(short(&rate).is_some());
+        rate.adopt(calls(u64::MAX), NANO, start);
+        assert_eq!(rate.settled(), u64::MAX);
         rate.advance(start + NANO);
         assert_eq!(rate.settled(), 0);
     }
@@ -119,9 +145,9 @@ fn the_largest_limit_and_absurd_windows_do_not_overflow() {
 fn the_standing_counts_what_is_reserved_as_taken() {
     let start = Instant::now();
     let mut rate = rate(6, MINUTE, start);
-    rate.hold();
-    rate.settle(start);
-    rate.hold();
+    hold(&mut rate);
+    settle(&mut rate, start);
+    hold(&mut rate);
     let standing = rate.standing();
     assert_eq!((standing.limit, standing.remaining), (6, 4));
     assert_eq!((standing.reset, standing.per), (MINUTE / 3, MINUTE));
@@ -141,9 +167,9 @@ fn window_lengths() -> impl Strategy<Value = Duration> {
 proptest! {
     #[test]
     fn in_any_span_no_more_is_granted_than_the_promise(
-        amount in 1..=50_u32,
+        amount in 1..=50_u64,
         per in window_lengths(),
-        steps in prop::collection::vec((0..=2_000_u64, 1..=20_u32, any::<bool>()), 1..60),
+        steps in prop::collection::vec((0..=2_000_u64, 1..=20_u64, any::<bool>()), 1..60),
     ) {
         let start = Instant::now();
         let mut rate = rate(amount, per, start);
@@ -153,14 +179,14 @@ proptest! {
             now += Duration::from_nanos(nanos(per) / 1_000 * thousandths / 4);
             for _ in 0..tries {
                 rate.advance(now);
-                if rate.short().is_none() {
-                    rate.hold();
+                if short(&rate).is_none() {
+                    hold(&mut rate);
                     grants.push(now);
                     // Some are written later, at the latest before the next is admitted.
-                    if at_once { rate.settle(now); }
+                    if at_once { settle(&mut rate, now); }
                 }
             }
-            while rate.reserved() > 0 { rate.settle(now); }
+            while rate.reserved() > 0 { settle(&mut rate, now); }
         }
         for (i, from) in grants.iter().enumerate() {
             for (j, to) in grants.iter().enumerate().skip(i) {
@@ -175,27 +201,27 @@ proptest! {
 
     #[test]
     fn the_wait_is_the_first_moment_with_room(
-        amount in 1..=1_000_u32,
+        amount in 1..=1_000_u64,
         per in window_lengths(),
-        used in 1..=1_000_u32,
+        used in 1..=1_000_u64,
         rest in 0..=5_000_000_000_u64,
     ) {
         let start = Instant::now();
         let mut rate = rate(amount.max(used), per, start);
-        for _ in 0..used { rate.hold(); rate.settle(start); }
+        for _ in 0..used { hold(&mut rate); settle(&mut rate, start); }
         let now = start + Duration::from_nanos(rest);
         rate.adopt(calls(amount), per, now);
-        if let Some(wait) = rate.short() {
+        if let Some(wait) = short(&rate) {
             rate.advance(now + wait - NANO);
-            prop_assert!(rate.short().is_some());
+            prop_assert!(short(&rate).is_some());
             rate.advance(now + wait);
-            prop_assert_eq!(rate.short(), None);
+            prop_assert_eq!(short(&rate), None);
         }
     }
 
     #[test]
     fn many_small_leaks_leak_as_much_as_one(
-        amount in 1..=1_000_u32,
+        amount in 1..=1_000_u64,
         per in window_lengths(),
         steps in prop::collection::vec(0..=1_000_000_u64, 1..50),
     ) {
@@ -215,15 +241,15 @@ proptest! {
     #[test]
     fn changing_windows_lose_nothing_and_add_less_than_a_call(
         lengths in prop::collection::vec(window_lengths(), 1..40),
-        amount in 1..=1_000_u32,
+        amount in 1..=1_000_u64,
     ) {
         let start = Instant::now();
         let mut rate = rate(amount, MINUTE, start);
         let used = fill(&mut rate, start);
         for per in lengths {
             rate.adopt(calls(amount), per, start);
-            prop_assert!(rate.settled() >= u64::from(used));
-            prop_assert!(rate.settled() <= u64::from(used) + 1);
+            prop_assert!(rate.settled() >= used);
+            prop_assert!(rate.settled() <= used + 1);
         }
     }
 }

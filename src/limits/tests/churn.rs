@@ -4,11 +4,11 @@ use super::*;
 
 #[test]
 fn names_beyond_the_cap_share_one_cell_and_escape_nothing() {
-    let (ledger, now) = (Arc::new(Ledger::with_cells(100)), Instant::now());
-    let rules = [rule("rpm", requests(2, MINUTE), Some(Each::User))];
+    let (ledger, now) = (Arc::new(Ledger::with_cells(100)), moment());
+    let rules = limits([rule("rpm", requests(2, MINUTE), Some(Each::User))]);
     let admitted = |name: &str| match ledger.reserve(&rules, &user(name).ask(), now) {
         Ok(mut call) => {
-            call.used(now);
+            call.written(now);
             true
         }
         Err(_) => false,
@@ -34,8 +34,8 @@ fn names_beyond_the_cap_share_one_cell_and_escape_nothing() {
 
 #[test]
 fn a_running_call_keeps_its_cell_through_a_flood() {
-    let (ledger, now) = (Arc::new(Ledger::with_cells(4)), Instant::now());
-    let rules = [rule("open", concurrent(1), Some(Each::User))];
+    let (ledger, now) = (Arc::new(Ledger::with_cells(4)), moment());
+    let rules = limits([rule("open", concurrent(1), Some(Each::User))]);
     let running = ledger.reserve(&rules, &user("ana").ask(), now).unwrap();
     for i in 0..1_000 {
         drop(ledger.reserve(&rules, &user(&format!("user-{i}")).ask(), now).unwrap());
@@ -47,14 +47,15 @@ fn a_running_call_keeps_its_cell_through_a_flood() {
 
 #[test]
 fn limits_of_policies_gone_are_forgotten_once_they_count_nothing() {
-    let (ledger, now) = (ledger(), Instant::now());
-    let kept = [rule("kept", requests(1, MINUTE), None)];
-    ledger.reserve(&kept, &anyone().ask(), now).unwrap().used(now);
-    let running = ledger.reserve(&[rule("running", concurrent(1), None)], &anyone().ask(), now).unwrap();
+    let (ledger, now) = (ledger(), moment());
+    let kept = limits([rule("kept", requests(1, MINUTE), None)]);
+    ledger.reserve(&kept, &anyone().ask(), now).unwrap().written(now);
+    let running =
+        ledger.reserve(&limits([rule("running", concurrent(1), None)]), &anyone().ask(), now).unwrap();
     for i in 0..5_000_u32 {
         let now = now + MINUTE / 10 + Duration::from_secs(u64::from(i));
-        let gone = [rule(&format!("gone-{i}"), requests(1, MINUTE), None)];
-        ledger.reserve(&gone, &anyone().ask(), now).unwrap().used(now);
+        let gone = limits([rule(&format!("gone-{i}"), requests(1, MINUTE), None)]);
+        ledger.reserve(&gone, &anyone().ask(), now).unwrap().written(now);
     }
     let end = now + Duration::from_secs(5_000);
     assert!(ledger.usage(end).len() < 600, "{} limits", ledger.usage(end).len());
@@ -66,11 +67,11 @@ fn limits_of_policies_gone_are_forgotten_once_they_count_nothing() {
 
 #[test]
 fn a_removed_limit_that_returns_finds_its_count() {
-    let (ledger, now) = (ledger(), Instant::now());
-    let day = || [rule("day", requests(1, 1_440 * MINUTE), None)];
-    ledger.reserve(&day(), &anyone().ask(), now).unwrap().used(now);
+    let (ledger, now) = (ledger(), moment());
+    let day = || limits([rule("day", requests(1, 1_440 * MINUTE), None)]);
+    ledger.reserve(&day(), &anyone().ask(), now).unwrap().written(now);
     for i in 0..2_000 {
-        let other = [rule(&format!("other-{i}"), requests(1, MINUTE), None)];
+        let other = limits([rule(&format!("other-{i}"), requests(1, MINUTE), None)]);
         drop(ledger.reserve(&other, &anyone().ask(), now).unwrap());
     }
     assert!(ledger.reserve(&day(), &anyone().ask(), now).is_err());

@@ -25,15 +25,15 @@ fn together(work: impl Fn(usize) + Sync) {
 #[test]
 fn exactly_the_limit_is_admitted_by_threads_that_hammer() {
     for _ in 0..20 {
-        let (ledger, now, admitted) = (ledger(), Instant::now(), AtomicU32::new(0));
-        let rules = [
+        let (ledger, now, admitted) = (ledger(), moment(), AtomicU32::new(0));
+        let rules = limits([
             rule("rpm", requests(1_000, MINUTE), None),
             rule("user", requests(5_000, MINUTE), Some(Each::User)),
-        ];
+        ]);
         together(|_| {
             for _ in 0..400 {
                 if let Ok(mut call) = ledger.reserve(&rules, &user("ana").ask(), now) {
-                    call.used(now);
+                    call.written(now);
                     admitted.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -45,8 +45,8 @@ fn exactly_the_limit_is_admitted_by_threads_that_hammer() {
 
 #[test]
 fn no_more_than_the_places_are_ever_held() {
-    let (ledger, now, running) = (ledger(), Instant::now(), AtomicU32::new(0));
-    let rules = [rule("open", concurrent(3), None)];
+    let (ledger, now, running) = (ledger(), moment(), AtomicU32::new(0));
+    let rules = limits([rule("open", concurrent(3), None)]);
     together(|_| {
         for _ in 0..2_000 {
             if let Ok(call) = ledger.reserve(&rules, &anyone().ask(), now) {
@@ -62,7 +62,7 @@ fn no_more_than_the_places_are_ever_held() {
 
 #[test]
 fn rules_in_any_order_and_redirects_do_not_deadlock() {
-    let (ledger, now) = (ledger(), Instant::now());
+    let (ledger, now) = (ledger(), moment());
     let keys = ["a", "b", "c", "d", "e"];
     together(|thread| {
         let mut rules: Vec<Rule> = keys
@@ -77,13 +77,14 @@ fn rules_in_any_order_and_redirects_do_not_deadlock() {
         if thread % 2 == 0 {
             rules.reverse();
         }
+        let rules = limits(rules);
         for round in 0..2_000_usize {
             let Ok(mut call) = ledger.reserve(&rules, &anyone().ask(), now) else {
                 continue;
             };
             let model = if (round + thread) % 2 == 0 { "claude" } else { "gemini" };
-            if call.redirect(&model.into(), now).is_ok() {
-                call.used(now);
+            if call.resize(&model.into(), &Amounts::NONE, now).is_ok() {
+                call.written(now);
             }
         }
     });
@@ -92,16 +93,16 @@ fn rules_in_any_order_and_redirects_do_not_deadlock() {
 
 #[test]
 fn a_flood_of_names_on_threads_admits_nobody_twice() {
-    let (ledger, now) = (Arc::new(Ledger::with_cells(64)), Instant::now());
+    let (ledger, now) = (Arc::new(Ledger::with_cells(64)), moment());
     let admitted: Vec<AtomicU32> = (0..64).map(|_| AtomicU32::new(0)).collect();
-    let rules = [rule("rpm", requests(1, MINUTE), Some(Each::User))];
+    let rules = limits([rule("rpm", requests(1, MINUTE), Some(Each::User))]);
     together(|thread| {
         for round in 0..3_000_usize {
             let name = (round * 7 + thread) % 64;
             if let Ok(mut call) = ledger.reserve(&rules, &user(&name.to_string()).ask(), now) {
                 // A third gives up before the call is written: its cell may go and come back.
                 if round % 3 != 0 {
-                    call.used(now);
+                    call.written(now);
                     admitted[name].fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -114,17 +115,17 @@ fn a_flood_of_names_on_threads_admits_nobody_twice() {
 
 #[test]
 fn counts_survive_policies_swapped_under_load() {
-    let (ledger, now, admitted) = (ledger(), Instant::now(), AtomicU32::new(0));
+    let (ledger, now, admitted) = (ledger(), moment(), AtomicU32::new(0));
     together(|thread| {
         for round in 0..300_u64 {
             // Every round is a new policy: new rules, now and then another window, sometimes more limits.
             let per = MINUTE * if round % 5 == 0 { 2 } else { 1 };
-            let rules = [
+            let rules = limits([
                 rule("rpm", requests(500, per), None),
                 rule(&format!("extra-{thread}-{round}"), concurrent(1), None),
-            ];
+            ]);
             if let Ok(mut call) = ledger.reserve(&rules, &anyone().ask(), now) {
-                call.used(now);
+                call.written(now);
                 admitted.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -34,14 +34,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// `rpm`, `user` and `model` roll, `open` counts places of each model.
-fn policy(amounts: [u32; 4], secs: u64) -> Vec<Rule> {
+fn policy(amounts: [u32; 4], secs: u64) -> Arc<[Rule]> {
     let per = Duration::from_secs(secs);
-    vec![
+    limits([
         rule("rpm", requests(amounts[0] + 3, per), None),
         rule("user", requests(amounts[1], per), Some(Each::User)),
         rule("model", requests(amounts[2] + 1, 2 * per), Some(Each::Model)),
         rule("open", concurrent(amounts[3]), Some(Each::Model)),
-    ]
+    ])
 }
 
 /// A cell by limit key and value.
@@ -50,38 +50,41 @@ type Id = (String, Option<String>);
 /// One cell in floating point; no eviction, no table, no lock.
 struct Book {
     settled: f64,
-    reserved: u32,
+    reserved: u64,
     amount: f64,
     /// Seconds; infinite for places, which never leak.
     per: f64,
-    at: Instant,
+    at: Now,
 }
 
 /// Floating point may be wrong by so much of a call.
 const BLUR: f64 = 1e-6;
 
 impl Book {
-    fn new(now: Instant) -> Self {
+    fn new(now: Now) -> Self {
         Self { settled: 0.0, reserved: 0, amount: 0.0, per: f64::INFINITY, at: now }
     }
 
-    fn advance(&mut self, now: Instant) {
-        let passed = now.duration_since(self.at).as_secs_f64();
+    fn advance(&mut self, now: Now) {
+        let passed = now.instant.duration_since(self.at.instant).as_secs_f64();
         self.settled = (self.settled - self.amount * passed / self.per).max(0.0);
         self.at = now;
     }
 
-    fn adopt(&mut self, quota: Quota, now: Instant) {
+    fn adopt(&mut self, quota: &Quota, now: Now) {
         self.advance(now);
         (self.amount, self.per) = match quota {
-            Quota::Requests { amount, per } => (f64::from(amount.get()), per.as_secs_f64()),
+            Quota::Windowed { amount, window: Window::Rolling(per), .. } => {
+                (amount.get() as f64, per.as_secs_f64())
+            }
+            Quota::Windowed { .. } => unreachable!("none of these turns"),
             Quota::Concurrent { amount } => (f64::from(amount.get()), f64::INFINITY),
         };
     }
 
     /// By how much one more passes the limit.
     fn over(&self) -> f64 {
-        self.settled + f64::from(self.reserved) + 1.0 - self.amount
+        self.settled + self.reserved as f64 + 1.0 - self.amount
     }
 }
 
@@ -89,7 +92,7 @@ impl Book {
 struct Call {
     reservation: Reservation,
     /// Those of the policy that it began under.
-    rules: Vec<Rule>,
+    rules: Arc<[Rule]>,
     model: String,
     held: Vec<Id>,
     used: Vec<Id>,
@@ -98,10 +101,10 @@ struct Call {
 
 struct World {
     ledger: Arc<Ledger>,
-    rules: Vec<Rule>,
+    rules: Arc<[Rule]>,
     calls: Vec<Call>,
     books: HashMap<Id, Book>,
-    now: Instant,
+    now: Now,
 }
 
 impl World {
@@ -111,7 +114,7 @@ impl World {
             rules: policy([3, 3, 3, 3], 60),
             calls: Vec::new(),
             books: HashMap::new(),
-            now: Instant::now(),
+            now: moment(),
         }
     }
 
@@ -133,7 +136,7 @@ impl World {
                     give_back(&mut self.books, &call.held);
                 }
             }
-            Step::Pass { millis } => self.now += Duration::from_millis(millis),
+            Step::Pass { millis } => self.now = self.now + Duration::from_millis(millis),
             Step::Reload { amounts, secs } => self.rules = policy(amounts, secs),
         }
         self.compare();
@@ -163,7 +166,7 @@ impl World {
         let Some(call) = self.calls.get_mut(call) else {
             return;
         };
-        call.reservation.used(self.now);
+        call.reservation.written(self.now);
         let (places, calls): (_, Vec<Id>) =
             mem::take(&mut call.held).into_iter().partition(|(key, _)| key == "open");
         call.held = places;
@@ -180,7 +183,7 @@ impl World {
         let Some(call) = self.calls.get_mut(at) else {
             return;
         };
-        let answer = call.reservation.redirect(&model.into(), self.now);
+        let answer = call.reservation.resize(&model.into(), &Amounts::NONE, self.now);
         if call.over || call.model == model {
             assert!(answer.is_ok());
             return;
@@ -206,9 +209,9 @@ impl World {
     /// Whether the books would have decided the same, and if granted, writes it down.
     fn judge(&mut self, rules: &[Rule], asked: &[Id], exceeded: Option<&Exceeded>) {
         for id in asked {
-            let quota = rules.iter().find(|rule| rule.key.as_str() == id.0).unwrap().quota;
+            let quota = rules.iter().find(|rule| rule.key.as_str() == id.0).unwrap().quota.clone();
             let book = self.books.entry(id.clone()).or_insert_with(|| Book::new(self.now));
-            book.adopt(quota, self.now);
+            book.adopt(&quota, self.now);
         }
         match exceeded {
             Some(exceeded) => {

@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn peer_bug_01_a_budget_is_not_passed_under_concurrency() {
     for callers in [1, 50, 200] {
-        let (ledger, now) = (ledger(), Instant::now());
-        let rules = [rule("rpm", requests(60, MINUTE), None)];
+        let (ledger, now) = (ledger(), moment());
+        let rules = limits([rule("rpm", requests(60, MINUTE), None)]);
         // All are admitted before the first is written: nothing but the reservation says they are there.
         let calls: Vec<_> =
             (0..callers).filter_map(|_| ledger.reserve(&rules, &anyone().ask(), now).ok()).collect();
@@ -16,24 +16,25 @@ fn peer_bug_01_a_budget_is_not_passed_under_concurrency() {
 
 #[test]
 fn peer_bug_03_the_limit_bites_the_call_that_would_pass_it_not_the_next() {
-    let (ledger, now) = (ledger(), Instant::now());
-    let rules = [rule("rpm", requests(3, MINUTE), None)];
+    let (ledger, now) = (ledger(), moment());
+    let rules = limits([rule("rpm", requests(3, MINUTE), None)]);
     let calls: Vec<_> = (0..3).map(|_| ledger.reserve(&rules, &anyone().ask(), now).unwrap()).collect();
     assert!(ledger.reserve(&rules, &anyone().ask(), now).is_err());
     for mut call in calls {
-        call.used(now);
+        call.written(now);
     }
     assert!(ledger.reserve(&rules, &anyone().ask(), now).is_err());
 }
 
 #[test]
 fn peer_bug_04_counts_survive_a_reload() {
-    let (ledger, now) = (ledger(), Instant::now());
-    let policy =
-        || [rule("rpm", requests(3, MINUTE), None), rule("user", requests(9, MINUTE), Some(Each::User))];
+    let (ledger, now) = (ledger(), moment());
+    let policy = || {
+        limits([rule("rpm", requests(3, MINUTE), None), rule("user", requests(9, MINUTE), Some(Each::User))])
+    };
     let before = policy();
     for _ in 0..2 {
-        ledger.reserve(&before, &user("ana").ask(), now).unwrap().used(now);
+        ledger.reserve(&before, &user("ana").ask(), now).unwrap().written(now);
     }
     let running = ledger.reserve(&before, &user("ana").ask(), now).unwrap();
     drop(before);

@@ -1,13 +1,13 @@
 //! `limits:` of plans and tenants: units with their windows, joined by name.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{DAY, names, not_zero, span_between};
 use crate::ids::{LimitKey, TenantId};
-use crate::limits::{Each, Quota, Rule, Slot};
+use crate::limits::{Each, Quota, Rule, Slot, Unit, Window};
 use crate::policy::diagnostic::{Findings, Span, quoted};
 use crate::policy::spec::{self, At, Entries, Mode, OnExceed};
 
@@ -37,7 +37,7 @@ pub(super) fn compile(written: Option<&At<Entries<spec::Limit>>>, found: &mut Fi
 }
 
 /// One map: under the same name the tenant's stands, whole.
-pub(super) fn rules(tenant: &TenantId, plan: Limits, own: Limits) -> Vec<Rule> {
+pub(super) fn rules(tenant: &TenantId, plan: Limits, own: Limits) -> Arc<[Rule]> {
     let mut joined = plan;
     joined.extend(own);
     let rule = |(key, limit): (LimitKey, Limit)| Rule {
@@ -81,7 +81,11 @@ fn quota(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> 
             };
             let per = per.value.map(|window| At { span: per.span, value: Some(window.0) });
             let per = per.and_then(|per| span_between(&per, Duration::from_secs(1), LONGEST, found));
-            Some(Quota::Requests { amount: amount?, per: per? })
+            Some(Quota::Windowed {
+                unit: Unit::Requests,
+                amount: NonZeroU64::from(amount?),
+                window: Window::Rolling(per?),
+            })
         }
         (None, Some(concurrent)) => {
             let amount = amount(concurrent, found);

@@ -174,10 +174,11 @@ impl Proxy {
 
     /// Of every cell of the ledger: limit, what it counts by, used, reserved.
     pub(crate) fn cells(&self) -> Vec<(String, Option<String>, u64, u64)> {
-        let mut cells: Vec<_> = self.state.shared.ledger.usage(self.state.clock.now()).into_iter().collect();
+        let mut cells: Vec<_> =
+            self.state.shared.ledger.usage(self.state.clock.moment()).into_iter().collect();
         cells.sort_by_key(|cell| (cell.key.to_string(), cell.value.clone()));
         let row = |cell: egret::limits::ledger::CellUse| {
-            (cell.key.to_string(), cell.value, cell.settled, u64::from(cell.reserved))
+            (cell.key.to_string(), cell.value, cell.settled, cell.reserved)
         };
         cells.into_iter().map(row).collect()
     }

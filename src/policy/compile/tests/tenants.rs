@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::ids::UserId;
-use crate::limits::{Each, Quota};
+use crate::limits::{Each, Quota, Unit, Window};
 
 const HASH: &str = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 
@@ -56,9 +56,10 @@ fn under_the_same_key_the_tenants_limit_stands_whole() {
     let (snapshot, _) = good(&with("plan: pro,", &format!("plan: pro, {own}")));
     let tenant = &snapshot.tenants["app"];
     let limits: Vec<_> =
-        tenant.limits.iter().map(|rule| (rule.key.as_str(), rule.quota, rule.each)).collect();
+        tenant.limits.iter().map(|rule| (rule.key.as_str(), rule.quota.clone(), rule.each)).collect();
     let amount = |n| NonZeroU32::new(n).unwrap();
-    let rpm = Quota::Requests { amount: amount(7), per: Duration::from_secs(10) };
+    let window = Window::Rolling(Duration::from_secs(10));
+    let rpm = Quota::Windowed { unit: Unit::Requests, amount: amount(7).into(), window };
     // The plan's `each: user` does not come through.
     assert_eq!(
         limits,

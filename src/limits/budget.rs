@@ -1,0 +1,132 @@
+//! Arithmetic of one calendar limit: a count that begins anew when its window turns.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::calendar::Calendar;
+use super::cell::{Share, Short};
+use super::rule::Standing;
+use crate::clock::Timestamp;
+
+/// What is used in one window of a calendar.
+///
+/// Grants at most `amount` in each window. What a call holds when the window turns belongs to the window that
+/// granted it; what it uses beyond that is the running one's.
+#[derive(Debug)]
+pub(super) struct Budget {
+    amount: NonZeroU64,
+    calendar: Calendar,
+    /// The running window.
+    start: Timestamp,
+    end: Timestamp,
+    /// The latest time that was told: a clock that steps back does not reopen a window.
+    at: Timestamp,
+    /// Tells windows apart.
+    turns: u32,
+    /// Used in this window; only its turn lowers it.
+    settled: u64,
+    /// Granted and not yet used, in whichever window; only its own end lowers it. Never more than a limit in force
+    /// once was, so it needs no more bits than that.
+    reserved: u64,
+}
+
+impl Budget {
+    pub(super) fn new(amount: NonZeroU64, calendar: &Calendar, now: Timestamp) -> Self {
+        let (start, end) = calendar.bounds(now);
+        let calendar = calendar.clone();
+        Self { amount, calendar, start, end, at: now, turns: 0, settled: 0, reserved: 0 }
+    }
+
+    /// Puts a limit in force; what was used stays, and in a new zone it counts in the window that runs there.
+    pub(super) fn adopt(&mut self, amount: NonZeroU64, calendar: &Calendar, now: Timestamp) {
+        self.advance(now);
+        self.amount = amount;
+        // Rules share their zone with the cell after the first call: no comparing of all its years at each.
+        if Arc::ptr_eq(&calendar.zone, &self.calendar.zone) {
+            return;
+        }
+        if calendar.zone != self.calendar.zone {
+            (self.start, self.end) = calendar.bounds(self.at);
+        }
+        self.calendar = calendar.clone();
+    }
+
+    /// Why `ask` does not fit in place of `held`, as of the last time that it advanced; none where it does.
+    pub(super) fn short(&self, ask: u64, held: u64, now: Timestamp) -> Option<Short> {
+        let others = self.settled.checked_add(self.reserved.saturating_sub(held));
+        let fits =
+            others.and_then(|others| others.checked_add(ask)).is_some_and(|all| all <= self.amount.get());
+        if fits {
+            None
+        } else if ask > self.amount.get() {
+            Some(Short::Never)
+        } else {
+            Some(Short::For(between(now, self.end)))
+        }
+    }
+
+    /// Holds `ask` on the running window's account, in place of what the share held; the caller has seen that it fits.
+    pub(super) fn grant(&mut self, ask: u64, share: &mut Share) {
+        self.give_back(share);
+        self.reserved = self.reserved.saturating_add(ask);
+        *share = Share { held: ask, turn: self.turns, covered: ask };
+    }
+
+    /// What the share held will not be used.
+    pub(super) fn give_back(&mut self, share: &mut Share) {
+        debug_assert!(self.reserved >= share.held, "gave back more than was held");
+        self.reserved = self.reserved.saturating_sub(share.held);
+        share.held = 0;
+    }
+
+    /// So much was used. Of a share of an earlier window only what is beyond it counts in the running one.
+    pub(super) fn charge(&mut self, used: u64, share: &mut Share, now: Timestamp) {
+        self.advance(now);
+        let covered = if share.turn == self.turns { 0 } else { used.min(share.covered) };
+        share.covered -= covered;
+        self.settled = self.settled.saturating_add(used - covered);
+    }
+
+    /// Turns the window when its time is over; a clock that stepped back turns nothing.
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        self.at = self.at.max(now);
+        if self.at >= self.end {
+            (self.start, self.end) = self.calendar.bounds(self.at);
+            self.turns = self.turns.wrapping_add(1);
+            self.settled = 0;
+        }
+    }
+
+    /// Holds nothing: as good as new. A new one would begin in a window that has turned, had the clock stepped back.
+    pub(super) fn is_idle(&self, now: Timestamp) -> bool {
+        self.settled == 0 && self.reserved == 0 && now >= self.start
+    }
+
+    pub(super) fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    pub(super) fn reserved(&self) -> u64 {
+        self.reserved
+    }
+
+    /// When the next window begins.
+    pub(super) fn end(&self) -> Timestamp {
+        self.end
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        let taken = self.settled.saturating_add(self.reserved);
+        Standing {
+            limit: self.amount.get(),
+            remaining: self.amount.get().saturating_sub(taken),
+            reset: if taken == 0 { Duration::ZERO } else { between(self.at, self.end) },
+            per: between(self.start, self.end),
+        }
+    }
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
