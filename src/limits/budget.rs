@@ -111,6 +111,10 @@ impl Budget {
         self.reserved
     }
 
+    pub(super) fn amount(&self) -> u64 {
+        self.amount.get()
+    }
+
     /// When the next window begins.
     pub(super) fn end(&self) -> Timestamp {
         self.end
@@ -130,3 +134,6 @@ impl Budget {
 fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,3 +84,6 @@ impl Calendar {
 fn since_monday(day: Date) -> u32 {
     day.weekday().to_monday_zero_offset().unsigned_abs().into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -208,8 +208,8 @@ impl Count {
     /// The limit in force.
     pub(super) fn limit(&self) -> u64 {
         match self {
-            Self::Rolling(rate) => rate.standing().limit,
-            Self::Calendar(budget) => budget.standing().limit,
+            Self::Rolling(rate) => rate.amount(),
+            Self::Calendar(budget) => budget.amount(),
             Self::Concurrent(places) => places.amount().into(),
         }
     }

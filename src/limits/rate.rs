@@ -101,6 +101,10 @@ impl Rate {
         self.reserved
     }
 
+    pub(super) fn amount(&self) -> u64 {
+        self.amount.get()
+    }
+
     pub(super) fn standing(&self) -> Standing {
         let taken = self.settled().saturating_add(self.reserved);
         Standing {

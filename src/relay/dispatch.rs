@@ -68,12 +68,13 @@ pub(super) async fn dispatch(
             waited: Waited::default(),
         };
         let outcome = attempt.run().await;
-        let ended = relay.clock.now();
+        let after = relay.clock.moment();
+        let ended = after.instant;
         let waited = attempt.waited.of(ended - now);
         if outcome.as_ref().err().is_none_or(|lost| lost.failure.written())
             && let Some(held) = &mut call.held
         {
-            held.written(relay.clock.moment());
+            held.written(after);
         }
         walk.attempts += 1;
         match outcome {
