@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::calendar::Turn;
@@ -25,6 +25,8 @@ pub struct Ledger {
     sweep_at: AtomicUsize,
     cap: usize,
     fills_slots: bool,
+    /// The latest civil second that was told.
+    latest: AtomicI64,
 }
 
 #[expect(clippy::disallowed_types, reason = "the one dashmap; its guards stay in this file")]
@@ -101,6 +103,7 @@ impl Ledger {
             sweep_at: AtomicUsize::new(FIRST_SWEEP),
             cap: cells,
             fills_slots: true,
+            latest: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -129,6 +132,7 @@ impl Ledger {
     ///
     /// An idle cell of an `each` may be missing. For operators: it copies the list of all cells.
     pub fn usage(&self, now: Now) -> Vec<CellUse> {
+        let now = self.no_earlier(now);
         let limits: Vec<Arc<Limit>> = self.limits.iter().map(|limit| Arc::clone(&limit)).collect();
         let mut uses: Vec<CellUse> = limits
             .iter()
@@ -143,12 +147,15 @@ impl Ledger {
 
     /// What every limit's fullest cell holds at `now`, in no order; a limit without cells is left out.
     pub fn fullest(&self, now: Now) -> Vec<LimitUse> {
+        let now = self.no_earlier(now);
         let limits: Vec<Arc<Limit>> = self.limits.iter().map(|limit| Arc::clone(&limit)).collect();
         limits.iter().filter_map(|limit| LimitUse::of(limit, now)).collect()
     }
 
     /// The cell of `rule` for one value of its `each`, made if need be.
     pub(super) fn cell(&self, rule: &Rule, value: Option<&str>, now: Now) -> Arc<Cell> {
+        // A cell that is made anew after a clock stepped back must not begin in a window that has turned.
+        let now = if rule.quota.turn().is_some() { self.no_earlier(now) } else { now };
         if let Some(limit) = rule.slot.limit().filter(|limit| limit.is_of(&self.mark, rule)) {
             return limit.cell(value, &rule.quota, now);
         }
@@ -158,6 +165,19 @@ impl Ledger {
             rule.slot.fill(limit);
         }
         cell
+    }
+
+    /// The same moment, or the latest civil second that was told before, where that is later.
+    fn no_earlier(&self, now: Now) -> Now {
+        let (second, latest) = (now.wall.as_second(), self.latest.load(Ordering::Relaxed));
+        if second > latest {
+            // Once a second; a thread that comes late with an earlier one does no harm.
+            self.latest.fetch_max(second, Ordering::Relaxed);
+        }
+        if second >= latest {
+            return now;
+        }
+        Now { wall: Timestamp::from_second(latest).unwrap_or(now.wall), ..now }
     }
 
     fn limit(&self, rule: &Rule, now: Now) -> Arc<Limit> {

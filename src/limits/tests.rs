@@ -1,10 +1,12 @@
 //! The ledger as a whole: what its callers are promised.
 
+mod budgets;
 mod churn;
 mod concurrent;
 mod facts;
 mod model;
 mod peers;
+mod spending;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Add;
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::clock::{Instant, Now};
+use crate::clock::{Instant, Now, TimeZone};
 use crate::ids::{ModelId, UserId};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -22,8 +24,11 @@ fn ledger() -> Arc<Ledger> {
 }
 
 fn requests(amount: u32, per: Duration) -> Quota {
-    let (amount, window) = (NonZeroU64::new(amount.into()).unwrap(), Window::Rolling(per));
-    Quota::Windowed { unit: Unit::Requests, amount, window }
+    windowed(Unit::Requests, amount.into(), Window::Rolling(per))
+}
+
+fn windowed(unit: Unit, amount: u64, window: Window) -> Quota {
+    Quota::Windowed { unit, amount: NonZeroU64::new(amount).unwrap(), window }
 }
 
 fn concurrent(amount: u32) -> Quota {
