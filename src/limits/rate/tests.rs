@@ -142,6 +142,29 @@ fn the_largest_limit_and_absurd_windows_do_not_overflow() {
 }
 
 #[test]
+fn what_is_used_beyond_the_limit_leaks_off_before_anything_fits() {
+    let start = Instant::now();
+    let mut rate = rate(60, MINUTE, start);
+    rate.charge(150, start);
+    assert_eq!(rate.short(0, 0), Some(Short::For(MINUTE * 3 / 2)));
+    rate.advance(start + MINUTE * 3 / 2);
+    assert_eq!((rate.short(0, 0), rate.short(1, 0).is_some()), (None, true));
+    assert_eq!(rate.short(61, 0), Some(Short::Never));
+}
+
+#[test]
+fn debt_stops_at_what_can_be_counted() {
+    let start = Instant::now();
+    let mut rate = rate(u64::MAX, Duration::MAX, start);
+    for _ in 0..3 {
+        rate.charge(u64::MAX, start);
+    }
+    assert_eq!((rate.settled, rate.settled()), (u128::MAX, u64::MAX));
+    assert!(rate.short(0, 0).is_some());
+    assert_eq!(rate.standing().remaining, 0);
+}
+
+#[test]
 fn the_standing_counts_what_is_reserved_as_taken() {
     let start = Instant::now();
     let mut rate = rate(6, MINUTE, start);
@@ -154,6 +177,11 @@ fn the_standing_counts_what_is_reserved_as_taken() {
     // A call that has leaked in part is still a whole one to the caller.
     rate.advance(start + NANO);
     assert_eq!(rate.standing().remaining, 4);
+}
+
+/// So many hundredths of it.
+fn share_of(amount: u64, percent: u64) -> u64 {
+    u64::try_from(u128::from(amount) * u128::from(percent) / 100).unwrap()
 }
 
 fn window_lengths() -> impl Strategy<Value = Duration> {
@@ -197,6 +225,47 @@ proptest! {
                 prop_assert!(granted * per <= u128::from(amount) * (per + span));
             }
         }
+    }
+
+    #[test]
+    fn of_any_amounts_no_more_is_used_in_any_span_than_the_promise(
+        amount in 100..=u64::MAX,
+        per in window_lengths(),
+        steps in prop::collection::vec((0..=500_u64, 0..4_usize, 1..=100_u64, 0..=100_u64, any::<bool>()), 1..60),
+    ) {
+        let start = Instant::now();
+        let mut rate = rate(amount, per, start);
+        let mut now = start;
+        let mut shares = [Share::default(); 4];
+        let mut granted = [start; 4];
+        let mut used: Vec<(Instant, u64)> = Vec::new();
+        for (thousandths, at, percent, of_it, again) in steps {
+            now += Duration::from_nanos(nanos(per) / 1_000 * thousandths);
+            let share = &mut shares[at];
+            // What was held is used in part when its call ends, or asks anew for another attempt.
+            let cost = share_of(share.held, of_it);
+            rate.charge(cost, now);
+            used.push((granted[at], cost));
+            let ask = share_of(amount, percent);
+            if again && rate.short(ask, share.held).is_none() {
+                rate.grant(ask, share);
+                granted[at] = now;
+            } else {
+                rate.give_back(share);
+            }
+        }
+        used.sort();
+        for (i, (from, _)) in used.iter().enumerate() {
+            for (j, (to, _)) in used.iter().enumerate().skip(i) {
+                let span = u128::from(nanos(to.duration_since(*from)));
+                let total: u128 = used[i..=j].iter().map(|(_, cost)| u128::from(*cost)).sum();
+                // total <= amount x (1 + span/per), rounded up.
+                let promise = u128::from(amount) + (u128::from(amount) * span).div_ceil(u128::from(nanos(per)));
+                prop_assert!(total <= promise, "{} of {}", total, promise);
+            }
+        }
+        shares.iter_mut().for_each(|share| rate.give_back(share));
+        prop_assert_eq!(rate.reserved(), 0);
     }
 
     #[test]

@@ -17,7 +17,7 @@ enum Step {
     Settle { call: usize, amounts: Amounts },
     Drop { call: usize },
     Pass { millis: u64 },
-    StepBack { secs: u64 },
+    Back { secs: u64 },
     Reload(Policy),
 }
 
@@ -64,7 +64,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => call.prop_map(|call| Step::Drop { call }),
         // Seconds for what rolls, days for what turns.
         2 => prop_oneof![0..20_000_u64, 0..40 * 3_600_000_u64].prop_map(|millis| Step::Pass { millis }),
-        1 => (0..200_000_u64).prop_map(|secs| Step::StepBack { secs }),
+        1 => (0..200_000_u64).prop_map(|secs| Step::Back { secs }),
         1 => policies().prop_map(Step::Reload),
     ];
     prop::collection::vec(step, 1..120)
@@ -221,7 +221,7 @@ impl World {
                 }
             }
             Step::Pass { millis } => self.now = self.now + Duration::from_millis(*millis),
-            Step::StepBack { secs } => self.now.wall = self.now.wall - Duration::from_secs(*secs),
+            Step::Back { secs } => self.now.wall -= Duration::from_secs(*secs),
             Step::Reload(policy) => self.rules = policy.rules(),
         }
         self.latest = Now { instant: self.now.instant, wall: self.latest.wall.max(self.now.wall) };
