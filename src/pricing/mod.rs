@@ -1,5 +1,7 @@
-//! What a call costs: usage times price, exact to the nano-dollar. Knows no policy and no call.
+//! What a call costs: usage times price, exact to the nano-dollar; and what it will use, estimated before it is sent.
+//! Knows no policy and no call.
 
+pub mod estimate;
 mod price;
 mod schedule;
 
