@@ -4,6 +4,7 @@
 //! the caller wrote them. What is read here decides who answers and what is charged, so a body that two readers could
 //! understand differently (a key twice, or in another case) is refused.
 
+mod bound;
 mod fault;
 mod fields;
 
@@ -13,10 +14,13 @@ use std::ops::Range;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use self::bound::Bounds;
+pub use self::bound::Cap;
 pub use self::fault::BodyFault;
 use self::fields::{Field, Role};
 use super::Api;
 use super::json::{self, Kind, Member, Scanner, Value};
+use crate::units::Tokens;
 
 /// What we read of a request body: facts, and the byte ranges they stand at. Borrows nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +34,16 @@ pub struct RequestFacts {
     pub stateful: bool,
     /// Fields present that name another model, endpoint, credential or stored prompt; null counts as absent.
     pub guarded: SmallVec<[&'static str; 1]>,
+    /// The longest answer that the caller asks for, of each choice; of two bounds the larger. None where it names
+    /// none, or not clearly, and for an operation without output.
+    pub max_output: Option<Tokens>,
+    /// How many answers the provider is asked to write, one at least: output costs so many times as much.
+    pub choices: u64,
     model: Range<usize>,
     usage: UsageSpot,
+    bounds: Bounds,
+    /// Where the first member begins.
+    first_member: usize,
 }
 
 /// Where `stream_options.include_usage` stands, or would.
@@ -62,6 +74,8 @@ pub struct Edits<'a> {
     /// Whether the provider has to report the usage of the stream. Without effect on calls that are none, and on
     /// operations that always report it.
     pub ask_usage: bool,
+    /// The bound on output, where the caller names none ([`RequestFacts::max_output`]). One that it names stays.
+    pub cap: Option<Cap>,
 }
 
 /// Reads a body in one pass. Accepts every object that `serde_json` accepts, but for the faults of meaning above;
@@ -90,7 +104,7 @@ pub fn read(api: Api, body: &[u8]) -> Result<RequestFacts, BodyFault> {
 /// The body as the provider gets it: the same `Bytes` where nothing changes, else one new buffer in which exactly the
 /// edited ranges differ. `facts` are those read of this body; with those of another one the body may come back as it is.
 pub fn apply(api: Api, body: &Bytes, facts: &RequestFacts, edits: &Edits<'_>) -> Bytes {
-    let mut patches: SmallVec<[Patch<'_>; 2]> = SmallVec::new();
+    let mut patches: SmallVec<[Patch<'_>; 4]> = SmallVec::new();
     if let Some(name) = edits.model
         && facts.model(body) != name
     {
@@ -99,10 +113,14 @@ pub fn apply(api: Api, body: &Bytes, facts: &RequestFacts, edits: &Edits<'_>) ->
     if edits.ask_usage && facts.stream && reports_only_when_asked(api) {
         patches.extend(facts.usage.patch());
     }
+    if let Some(cap) = &edits.cap {
+        patches.extend(facts.bounds.patches(api, cap, facts.first_member));
+    }
     if patches.is_empty() {
         return body.clone();
     }
-    patches.sort_unstable_by_key(|(range, _)| range.start);
+    // Stable: two may be new members at the same byte.
+    patches.sort_by_key(|(range, _)| range.start);
     patched(body, &patches).unwrap_or_else(|| body.clone())
 }
 
@@ -131,6 +149,9 @@ struct Reading {
     stateful: bool,
     guarded: SmallVec<[&'static str; 1]>,
     usage: UsageSpot,
+    bounds: Bounds,
+    choices: u64,
+    first_member: usize,
 }
 
 impl Reading {
@@ -143,6 +164,9 @@ impl Reading {
             stateful: false,
             guarded: SmallVec::new(),
             usage: UsageSpot::NewMember(first_member),
+            bounds: Bounds::default(),
+            choices: 1,
+            first_member,
         }
     }
 
@@ -170,6 +194,8 @@ impl Reading {
             }
             Role::Stream => self.stream = flag(field.name, value)? && self.api.streams(),
             Role::StreamOptions => self.usage = usage_spot(value)?,
+            Role::Bound => self.bounds.note(field.name, value),
+            Role::Choices => self.choices = self.choices.max(bound::choices(field.name, value)?),
             Role::StateFlag => self.stateful |= flag(field.name, value)?,
             Role::StateName => self.stateful |= value.kind != Kind::Null,
             Role::Guarded => {
@@ -187,8 +213,12 @@ impl Reading {
             asks_usage: self.usage == UsageSpot::Asked,
             stateful: self.stateful,
             guarded: self.guarded,
+            max_output: self.bounds.named(),
+            choices: self.choices,
             model: self.model.ok_or(BodyFault::MissingModel)?,
             usage: self.usage,
+            bounds: self.bounds,
+            first_member: self.first_member,
         })
     }
 }

@@ -22,6 +22,26 @@ pub enum StreamUsage {
     Never,
 }
 
+/// The field of a chat call by which a provider bounds the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MaxTokensField {
+    /// `max_completion_tokens`: OpenAI's reasoning models refuse the older one.
+    MaxCompletionTokens,
+    /// `max_tokens`: the only one that many compatible servers know.
+    #[default]
+    MaxTokens,
+}
+
+impl MaxTokensField {
+    /// The field's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxTokens => "max_tokens",
+        }
+    }
+}
+
 /// What is known of a provider by its name.
 #[derive(Debug)]
 pub struct Preset {
@@ -39,6 +59,8 @@ pub struct Preset {
     pub apis: ApiSet,
     /// How it reports the usage of streams.
     pub stream_usage: StreamUsage,
+    /// Which field bounds the answer of a chat call.
+    pub max_tokens_field: MaxTokensField,
 }
 
 /// The preset of that name.
@@ -59,6 +81,7 @@ pub const PRESETS: [Preset; 6] = [
         auth: AuthHeader::Bearer,
         apis: ApiSet::of(&Api::ALL),
         stream_usage: StreamUsage::Ask,
+        max_tokens_field: MaxTokensField::MaxCompletionTokens,
     },
     // The v1 API: `https://NAME.openai.azure.com/openai/v1`, the model is the deployment's name.
     Preset {
@@ -69,6 +92,7 @@ pub const PRESETS: [Preset; 6] = [
         auth: AuthHeader::ApiKey,
         apis: ApiSet::of(&Api::ALL),
         stream_usage: StreamUsage::Ask,
+        max_tokens_field: MaxTokensField::MaxCompletionTokens,
     },
     Preset {
         name: "deepseek",
@@ -78,6 +102,7 @@ pub const PRESETS: [Preset; 6] = [
         auth: AuthHeader::Bearer,
         apis: ApiSet::of(&[Api::Chat]),
         stream_usage: StreamUsage::Ask,
+        max_tokens_field: MaxTokensField::MaxTokens,
     },
     Preset {
         name: "groq",
@@ -87,6 +112,7 @@ pub const PRESETS: [Preset; 6] = [
         auth: AuthHeader::Bearer,
         apis: ApiSet::of(&[Api::Chat, Api::Responses]),
         stream_usage: StreamUsage::Ask,
+        max_tokens_field: MaxTokensField::MaxCompletionTokens,
     },
     Preset {
         name: "mistral",
@@ -96,6 +122,7 @@ pub const PRESETS: [Preset; 6] = [
         auth: AuthHeader::Bearer,
         apis: ApiSet::of(&[Api::Chat, Api::Embeddings]),
         stream_usage: StreamUsage::Always,
+        max_tokens_field: MaxTokensField::MaxTokens,
     },
     Preset {
         name: "openrouter",
@@ -105,5 +132,6 @@ pub const PRESETS: [Preset; 6] = [
         auth: AuthHeader::Bearer,
         apis: ApiSet::of(&[Api::Chat, Api::Completions]),
         stream_usage: StreamUsage::Ask,
+        max_tokens_field: MaxTokensField::MaxTokens,
     },
 ];

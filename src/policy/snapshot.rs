@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderValue, Uri};
 
 use crate::auth::api_key::KeyDigest;
-use crate::dialect::provider::{AuthHeader, StreamUsage};
+use crate::dialect::provider::{AuthHeader, MaxTokensField, StreamUsage};
 use crate::dialect::{Api, ApiSet, Dialect};
 use crate::ids::{AppId, KeyName, ModelId, PlanId, ProviderId, RouteId, TenantId, UserId};
 use crate::limits::Rule;
@@ -92,6 +92,8 @@ pub struct Provider {
     pub apis: ApiSet,
     /// How it reports the usage of streams.
     pub stream_usage: StreamUsage,
+    /// Which field bounds the answer of a chat call there.
+    pub max_tokens_field: MaxTokensField,
     /// Whether it is told of the trace that a call belongs to.
     pub propagate_trace: bool,
     /// Body fields let through to it that are refused otherwise, sorted.

@@ -85,6 +85,7 @@ fn body(asked: &Asked, target: &Model) -> Bytes {
     let edits = Edits {
         model: Some(&target.name),
         ask_usage: asked.facts.stream && target.provider.stream_usage == StreamUsage::Ask,
+        cap: None,
     };
     edit::apply(asked.api, asked.body(), &asked.facts, &edits)
 }

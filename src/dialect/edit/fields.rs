@@ -27,6 +27,10 @@ pub(super) enum Role {
     StateFlag,
     /// Anything but null: the answer builds on something kept at the provider.
     StateName,
+    /// The longest answer asked for.
+    Bound,
+    /// How many answers are asked for.
+    Choices,
     /// Names another model, endpoint, credential or stored prompt, past what policy decided.
     Guarded,
 }
@@ -57,11 +61,17 @@ const fn letter(byte: u8) -> u32 {
 static NEAR: [u32; 32] = near();
 
 const fn near() -> [u32; 32] {
-    let mut near = [0; 32];
+    let near = noted([0; 32], &FIELDS);
+    let near = noted(near, &CHAT_FIELDS);
+    let near = noted(near, &COMPLETIONS_FIELDS);
+    noted(near, &RESPONSES_FIELDS)
+}
+
+const fn noted(mut near: [u32; 32], fields: &[Field]) -> [u32; 32] {
     let mut at = 0;
-    while at < FIELDS.len() + RESPONSES_FIELDS.len() {
-        let field = if at < FIELDS.len() { &FIELDS[at] } else { &RESPONSES_FIELDS[at - FIELDS.len()] };
-        near[field.name.len()] |= letter(field.name.as_bytes()[0]);
+    while at < fields.len() {
+        let name = fields[at].name.as_bytes();
+        near[name.len()] |= letter(name[0]);
         at += 1;
     }
     near
@@ -69,12 +79,14 @@ const fn near() -> [u32; 32] {
 
 /// The field that a key names, if it is one that we read or guard in this operation.
 pub(super) fn of(api: Api, key: &str) -> Result<Option<&'static Field>, BodyFault> {
-    let responses = match api {
-        Api::Responses => &RESPONSES_FIELDS[..],
-        Api::Chat | Api::Completions | Api::Embeddings => &[],
+    let own = match api {
+        Api::Chat => &CHAT_FIELDS[..],
+        Api::Completions => &COMPLETIONS_FIELDS,
+        Api::Responses => &RESPONSES_FIELDS,
+        Api::Embeddings => &[],
     };
     let key = folded(key);
-    for field in FIELDS.iter().chain(responses) {
+    for field in FIELDS.iter().chain(own) {
         if names(&key, field.name)? {
             return Ok(Some(field));
         }
@@ -146,12 +158,27 @@ static FIELDS: [Field; 23] = [
 ];
 
 /// In the Responses API only: there `prompt` names a stored prompt, which may bring its own model.
-static RESPONSES_FIELDS: [Field; 5] = [
+static RESPONSES_FIELDS: [Field; 6] = [
     field(32, "previous_response_id", Role::StateName),
     field(33, "conversation", Role::StateName),
     field(34, "background", Role::StateFlag),
     field(35, "store", Role::StateFlag),
     field(36, "prompt", Role::Guarded),
+    field(37, "max_output_tokens", Role::Bound),
+];
+
+/// In chat calls only: which of the bounds a provider reads differs.
+static CHAT_FIELDS: [Field; 3] = [
+    field(40, "max_completion_tokens", Role::Bound),
+    field(41, "max_tokens", Role::Bound),
+    field(42, "n", Role::Choices),
+];
+
+/// In completions only: all of `best_of` are written and paid for, `n` of them returned.
+static COMPLETIONS_FIELDS: [Field; 3] = [
+    field(43, "max_tokens", Role::Bound),
+    field(44, "n", Role::Choices),
+    field(45, "best_of", Role::Choices),
 ];
 
 #[cfg(test)]
@@ -178,13 +205,17 @@ mod tests {
         assert!(of(Api::Completions, "prompt").unwrap().is_none());
     }
 
+    fn all() -> impl Iterator<Item = &'static Field> {
+        FIELDS.iter().chain(&CHAT_FIELDS).chain(&COMPLETIONS_FIELDS).chain(&RESPONSES_FIELDS)
+    }
+
     #[test]
     fn every_field_has_a_bit_of_its_own() {
-        let bits = FIELDS.iter().chain(&RESPONSES_FIELDS).fold(0, |bits: u64, field| {
+        let bits = all().fold(0, |bits: u64, field| {
             assert_eq!(bits & field.bit(), 0, "{}", field.name);
             bits | field.bit()
         });
-        assert_eq!(bits.count_ones() as usize, FIELDS.len() + RESPONSES_FIELDS.len());
+        assert_eq!(bits.count_ones() as usize, all().count());
     }
 
     #[test]
@@ -198,13 +229,13 @@ mod tests {
 
     #[test]
     fn no_name_is_passed_over_by_its_length_and_first_letter() {
-        for field in FIELDS.iter().chain(&RESPONSES_FIELDS) {
+        for field in all() {
             let folds = field.name.replacen('s', "\u{17f}", 1).replacen('k', "\u{212a}", 1);
             for key in [field.name.to_owned(), field.name.to_uppercase(), folds] {
                 assert!(may_be(key.as_bytes()), "{key}");
             }
         }
-        for key in ["", "messages", "temperature", "n", "tools", &"m".repeat(40)] {
+        for key in ["", "messages", "temperature", "x", "tools", &"m".repeat(40)] {
             assert!(!may_be(key.as_bytes()), "{key}");
         }
     }

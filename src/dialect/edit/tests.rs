@@ -3,7 +3,10 @@ use serde_json::json;
 
 use super::*;
 use crate::dialect::error::Cause;
+use crate::dialect::provider::MaxTokensField;
 use crate::dialect::samples;
+
+mod bounds;
 
 #[test]
 fn facts_of_the_samples() {
@@ -168,7 +171,8 @@ fn facts_of_another_body_do_no_harm() {
     let facts = read(Api::Chat, br#"{"something":"longer","model":"a"}"#).unwrap();
     let other = Bytes::from_static(b"{}");
     assert_eq!(facts.model(&other), "");
-    let edits = Edits { model: Some("b"), ask_usage: true };
+    let cap = Some(cap_of(9, MaxTokensField::MaxTokens));
+    let edits = Edits { model: Some("b"), ask_usage: true, cap };
     assert_eq!(apply(Api::Chat, &other, &facts, &edits), other);
 }
 
@@ -232,7 +236,11 @@ proptest! {
 
 fn edit(api: Api, body: &Bytes, model: Option<&str>, ask_usage: bool) -> Bytes {
     let facts = read(api, body).unwrap();
-    apply(api, body, &facts, &Edits { model, ask_usage })
+    apply(api, body, &facts, &Edits { model, ask_usage, cap: None })
+}
+
+fn cap_of(tokens: u64, chat_field: MaxTokensField) -> Cap {
+    Cap { tokens: Tokens(tokens), chat_field }
 }
 
 /// A chat body with its members in any order, any space between tokens and some keys escaped.

@@ -78,6 +78,7 @@ impl One<'_> {
             key: key?,
             apis: apis?.or_else(|| preset.map(|preset| preset.apis)).unwrap_or(ApiSet::of(&Api::ALL)),
             stream_usage: self.stream_usage(preset)?,
+            max_tokens_field: preset.map(|preset| preset.max_tokens_field).unwrap_or_default(),
             propagate_trace: self.spec.propagate_trace.as_ref().and_then(|at| at.value).unwrap_or(false),
             forward: forward?,
         })

@@ -1,0 +1,106 @@
+//! How much output a call asks for, and the bound that policy writes into one that names none.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::{BodyFault, Patch};
+use crate::dialect::Api;
+use crate::dialect::json::{Kind, Value};
+use crate::dialect::provider::MaxTokensField;
+use crate::units::Tokens;
+
+/// The bound that policy writes where the caller names none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cap {
+    /// The longest answer, of each choice.
+    pub tokens: Tokens,
+    /// Where the provider reads it in a chat call.
+    pub chat_field: MaxTokensField,
+}
+
+/// The fields present that bound the output, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bounds(SmallVec<[Stated; 2]>);
+
+/// One such field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stated {
+    field: &'static str,
+    at: Range<usize>,
+    what: What,
+}
+
+/// What it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// Null: as if it were absent.
+    Nothing,
+    /// So many tokens.
+    Tokens(u64),
+    /// No whole number: -1 is "without end" to some servers, others take "100" for 100.
+    Unclear,
+}
+
+impl Bounds {
+    pub(super) fn note(&mut self, field: &'static str, value: &Value<'_>) {
+        let what = match value.kind {
+            Kind::Null => What::Nothing,
+            Kind::Number => value.number().map_or(What::Unclear, What::Tokens),
+            Kind::True | Kind::False | Kind::String | Kind::Array | Kind::Object => What::Unclear,
+        };
+        self.0.push(Stated { field, at: value.range.clone(), what });
+    }
+
+    /// The bound that the caller names, of two the larger; none where it names none, or not clearly.
+    pub(super) fn named(&self) -> Option<Tokens> {
+        let mut largest = None;
+        for stated in &self.0 {
+            match stated.what {
+                What::Nothing => {}
+                What::Tokens(tokens) => largest = largest.max(Some(Tokens(tokens))),
+                What::Unclear => return None,
+            }
+        }
+        largest
+    }
+
+    /// What writes the bound: nothing where the caller names one. What is unclear is replaced in the caller's own
+    /// field, else it goes where the provider reads it; as a new member at `first_member`.
+    pub(super) fn patches<'a>(&self, api: Api, cap: &Cap, first_member: usize) -> SmallVec<[Patch<'a>; 2]> {
+        if self.named().is_some() {
+            return SmallVec::new();
+        }
+        let instead = |stated: &Stated| (stated.at.clone(), Cow::Owned(cap.tokens.to_string()));
+        let unclear: SmallVec<_> =
+            self.0.iter().filter(|stated| stated.what != What::Nothing).map(instead).collect();
+        if !unclear.is_empty() {
+            return unclear;
+        }
+        let field = field_of(api, cap.chat_field);
+        let Some(field) = field else { return SmallVec::new() };
+        let null = self.0.iter().find(|stated| stated.field == field).map(instead);
+        // A comma may follow: the body has a model at least.
+        let new = || (first_member..first_member, Cow::Owned(format!("\"{field}\":{},", cap.tokens)));
+        SmallVec::from_iter([null.unwrap_or_else(new)])
+    }
+}
+
+/// The field that bounds the output of an operation; none where it has no output.
+fn field_of(api: Api, chat: MaxTokensField) -> Option<&'static str> {
+    match api {
+        Api::Chat => Some(chat.name()),
+        Api::Completions => Some(MaxTokensField::MaxTokens.name()),
+        Api::Responses => Some("max_output_tokens"),
+        Api::Embeddings => None,
+    }
+}
+
+/// How many answers a field asks for. Unlike a bound it has nothing to fall back on where it is unclear.
+pub(super) fn choices(field: &'static str, value: &Value<'_>) -> Result<u64, BodyFault> {
+    if value.kind == Kind::Null {
+        return Ok(1);
+    }
+    value.number().ok_or(BodyFault::WrongType { field, expected: "a whole number or null" })
+}
