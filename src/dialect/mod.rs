@@ -70,6 +70,14 @@ impl Api {
         }
     }
 
+    /// Whether the model writes something.
+    pub fn has_output(self) -> bool {
+        match self {
+            Self::Chat | Self::Completions | Self::Responses => true,
+            Self::Embeddings => false,
+        }
+    }
+
     /// Whether a call may ask for a stream.
     pub fn streams(self) -> bool {
         match self {

@@ -1,5 +1,7 @@
 //! A compiled policy: immutable, with every reference resolved. Only `compile` makes one.
 
+mod accounting;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -10,13 +12,15 @@ use http::{HeaderValue, Uri};
 use crate::auth::api_key::KeyDigest;
 use crate::dialect::provider::{AuthHeader, MaxTokensField, StreamUsage};
 use crate::dialect::{Api, ApiSet, Dialect};
-use crate::ids::{AppId, KeyName, ModelId, PlanId, ProviderId, RouteId, TenantId, UserId};
+use crate::ids::{AppId, KeyName, LimitKey, ModelId, PlanId, ProviderId, RouteId, TenantId, UserId};
 use crate::limits::Rule;
 use crate::mock::Script;
 use crate::net::endpoint::Endpoint;
 use crate::pricing::{Price, Schedule};
 use crate::secret::SecretRef;
 use crate::telemetry::record::Destination;
+
+pub use accounting::{Abandoned, HeldOutput, Hold, MissingUsage, Reserve, ReserveOutput, Unknowns, Unpriced};
 
 /// A policy that serves: what its text said, with nothing left to doubt.
 #[derive(Debug)]
@@ -143,6 +147,8 @@ pub struct Model {
     pub skills: Vec<Box<str>>,
     /// Its prices, by the day from which they hold.
     pub prices: Schedule<ListedPrice>,
+    /// What it and the defaults say of what is held for a call.
+    pub reserve: Reserve,
 }
 
 /// A model's price: what is charged, and what is shown to callers.
@@ -182,6 +188,8 @@ pub struct Route {
     pub targets: Vec<Arc<Model>>,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+    /// What it says of what is held for a call.
+    pub reserve: Reserve,
 }
 
 /// How long to wait for what.
@@ -217,6 +225,14 @@ pub struct Tenant {
     pub access: Access,
     /// Its own and its plan's limits, one map: under the same key the tenant's stands.
     pub limits: Arc<[Rule]>,
+    /// Whether one of them counts tokens or money: only then does a call hold any.
+    pub counts_amounts: bool,
+    /// Those whose refusal is a 402.
+    pub payment_required: HashSet<LimitKey>,
+    /// What it says of what is held for a call.
+    pub reserve: Reserve,
+    /// What calls cost of which nothing is known.
+    pub unknowns: Unknowns,
     /// Its plan.
     pub plan: Option<PlanId>,
 }

@@ -24,6 +24,11 @@ impl<T> Schedule<T> {
         Self(entries)
     }
 
+    /// Every value, the one that holds first at the head.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|entry| &entry.value)
+    }
+
     /// What holds at a time; nothing before the first day. Only compares numbers.
     pub fn at(&self, now: Timestamp) -> Option<&T> {
         let second = now.as_second();

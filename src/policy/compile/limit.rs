@@ -1,13 +1,14 @@
 //! `limits:` of plans and tenants: units with their windows, joined by name.
 
-use std::collections::BTreeMap;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{DAY, names, not_zero, span_between};
+use crate::clock::TimeZone;
 use crate::ids::{LimitKey, TenantId};
-use crate::limits::{Each, Quota, Rule, Slot, Unit, Window};
+use crate::limits::{Calendar, Each, Quota, Rule, Slot, Unit, Window};
 use crate::policy::diagnostic::{Findings, Span, quoted};
 use crate::policy::spec::{self, At, Entries, Mode, OnExceed};
 
@@ -17,9 +18,23 @@ pub(super) type Limits = BTreeMap<LimitKey, Limit>;
 /// A rule that has no tenant yet.
 #[derive(Clone)]
 pub(super) struct Limit {
-    quota: Quota,
+    /// Where its name stands.
+    pub(super) at: Span,
+    pub(super) quota: Quota,
     each: Option<Each>,
     place: Arc<str>,
+    /// Whether its refusal is a 402.
+    payment_required: bool,
+}
+
+impl Limit {
+    /// Whether it counts tokens or money.
+    pub(super) fn counts_amounts(&self) -> bool {
+        match self.quota.unit() {
+            Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::Usd => true,
+            Unit::Requests | Unit::Concurrent => false,
+        }
+    }
 }
 
 /// The limits of a plan or tenant.
@@ -37,22 +52,33 @@ pub(super) fn compile(written: Option<&At<Entries<spec::Limit>>>, found: &mut Fi
 }
 
 /// One map: under the same name the tenant's stands, whole.
-pub(super) fn rules(tenant: &TenantId, plan: Limits, own: Limits) -> Arc<[Rule]> {
+pub(super) fn joined(plan: Limits, own: Limits) -> Limits {
     let mut joined = plan;
     joined.extend(own);
-    let rule = |(key, limit): (LimitKey, Limit)| Rule {
+    joined
+}
+
+/// The limits as a tenant's rules.
+pub(super) fn rules(tenant: &TenantId, limits: &Limits) -> Arc<[Rule]> {
+    let rule = |(key, limit): (&LimitKey, &Limit)| Rule {
         tenant: tenant.clone(),
-        key,
-        quota: limit.quota,
+        key: key.clone(),
+        quota: limit.quota.clone(),
         each: limit.each,
-        place: limit.place,
+        place: Arc::clone(&limit.place),
         slot: Slot::default(),
     };
-    joined.into_iter().map(rule).collect()
+    limits.iter().map(rule).collect()
+}
+
+/// Those whose refusal is a 402.
+pub(super) fn payment_required(limits: &Limits) -> HashSet<LimitKey> {
+    limits.iter().filter(|(_, limit)| limit.payment_required).map(|(key, _)| key.clone()).collect()
 }
 
 fn limit(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> Option<Limit> {
     let quota = quota(name, at, spec, found);
+    let status = spec.budget_status.as_ref().map(|status| budget_status(status, quota.as_ref(), found));
     let each = match &spec.each {
         None => None,
         Some(each) => Some(each_of(each.value?)),
@@ -63,51 +89,98 @@ fn limit(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> 
     match spec.on_exceed.as_ref().map_or(Some(OnExceed::Reject), |event| event.value)? {
         OnExceed::Reject => {}
     }
-    Some(Limit { quota: quota?, each, place: found.file_and_line(at) })
+    let payment_required = status.unwrap_or(false);
+    Some(Limit { at, quota: quota?, each, place: found.file_and_line(at), payment_required })
+}
+
+/// How much a limit says, and of what.
+enum Amount<'w> {
+    Whole(&'w At<u32>),
+    Large(&'w At<u64>),
+    Dollars(&'w At<spec::Dollars>),
+}
+
+impl Amount<'_> {
+    fn span(&self) -> Span {
+        match self {
+            Self::Whole(at) => at.span,
+            Self::Large(at) => at.span,
+            Self::Dollars(at) => at.span,
+        }
+    }
+
+    /// In calls, tokens or nano-dollars.
+    fn compile(&self, found: &mut Findings<'_>) -> Option<NonZeroU64> {
+        let (span, value) = match self {
+            Self::Whole(at) => (at.span, at.value.map(u64::from)),
+            Self::Large(at) => (at.span, at.value),
+            Self::Dollars(at) => (at.span, at.value.map(|dollars| dollars.0.0)),
+        };
+        let instead = "zero admits nothing; to forbid, leave the name out of `access.allow`";
+        NonZeroU64::new(not_zero(&At { span, value }, instead, found)?)
+    }
 }
 
 fn quota(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> Option<Quota> {
-    match (&spec.requests, &spec.concurrent) {
-        (Some(requests), None) => {
-            let amount = amount(requests, found);
-            let Some(per) = &spec.per else {
-                found
-                    .error(
-                        at,
-                        format!("limit {} counts requests, but does not say in which time", quoted(name)),
-                    )
-                    .hint("add `per: 1m`");
-                return None;
+    let counted = [
+        (Unit::Requests, spec.requests.as_ref().map(Amount::Whole)),
+        (Unit::Tokens, spec.tokens.as_ref().map(Amount::Large)),
+        (Unit::InputTokens, spec.input_tokens.as_ref().map(Amount::Large)),
+        (Unit::OutputTokens, spec.output_tokens.as_ref().map(Amount::Large)),
+        (Unit::Usd, spec.usd.as_ref().map(Amount::Dollars)),
+        (Unit::Concurrent, spec.concurrent.as_ref().map(Amount::Whole)),
+    ];
+    let mut counted = counted.iter().filter_map(|(unit, amount)| Some((*unit, amount.as_ref()?)));
+    let Some((unit, amount)) = counted.next() else {
+        found
+            .error(at, format!("limit {} does not say what it counts", quoted(name)))
+            .hint("write `{ requests: 100, per: 1m }` or `{ concurrent: 10 }`");
+        return None;
+    };
+    if let Some((_, second)) = counted.next() {
+        found
+            .error(second.span(), format!("limit {} counts two things", quoted(name)))
+            .hint("make two limits of it, each with its own name");
+        return None;
+    }
+    let amount = amount.compile(found);
+    match unit {
+        Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::Usd => {
+            let window = window(name, at, unit, spec, found);
+            Some(Quota::Windowed { unit, amount: amount?, window: window? })
+        }
+        Unit::Concurrent => {
+            without_window(spec, found)?;
+            Some(Quota::Concurrent { amount: amount?.try_into().ok()? })
+        }
+    }
+}
+
+fn window(name: &str, at: Span, unit: Unit, spec: &spec::Limit, found: &mut Findings<'_>) -> Option<Window> {
+    let Some(per) = &spec.per else {
+        let name = quoted(name);
+        let message = format!("limit {name} counts {}, but does not say in which time", unit.as_str());
+        let window = if unit == Unit::Usd { "month" } else { "1m" };
+        found.error(at, message).hint(format!("add `per: {window}`"));
+        return None;
+    };
+    match (per.value?, &spec.time_zone) {
+        (spec::Per::Calendar(turn), zone) => {
+            let zone = match zone {
+                None => Arc::new(TimeZone::UTC),
+                Some(zone) => Arc::clone(&zone.value.as_ref()?.0),
             };
-            let per = per.value.map(|window| At { span: per.span, value: Some(window.0) });
-            let per = per.and_then(|per| span_between(&per, Duration::from_secs(1), LONGEST, found));
-            Some(Quota::Windowed {
-                unit: Unit::Requests,
-                amount: NonZeroU64::from(amount?),
-                window: Window::Rolling(per?),
-            })
+            Some(Window::Calendar(Calendar { turn, zone }))
         }
-        (None, Some(concurrent)) => {
-            let amount = amount(concurrent, found);
-            if let Some(per) = &spec.per {
-                found
-                    .error(per.span, "`concurrent` counts calls at once, so it has no window")
-                    .hint("remove `per`, or count `requests`");
-                return None;
-            }
-            Some(Quota::Concurrent { amount: amount? })
-        }
-        (None, None) => {
+        (spec::Per::Rolling(_), Some(zone)) => {
             found
-                .error(at, format!("limit {} does not say what it counts", quoted(name)))
-                .hint("write `{ requests: 100, per: 1m }` or `{ concurrent: 10 }`");
+                .error(zone.span, "a window that rolls has no midnight, so no time zone tells it apart")
+                .hint("remove `timeZone`, or write `per: day`, `per: week` or `per: month`");
             None
         }
-        (Some(_), Some(concurrent)) => {
-            found
-                .error(concurrent.span, format!("limit {} counts two things", quoted(name)))
-                .hint("make two limits of it, each with its own name");
-            None
+        (spec::Per::Rolling(span), None) => {
+            let span = At { span: per.span, value: Some(span) };
+            span_between(&span, Duration::from_secs(1), LONGEST, found).map(Window::Rolling)
         }
     }
 }
@@ -115,12 +188,38 @@ fn quota(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> 
 /// Longer spans are calendar windows' matter.
 const LONGEST: Duration = DAY.saturating_mul(31);
 
-fn amount(written: &At<u32>, found: &mut Findings<'_>) -> Option<NonZeroU32> {
-    NonZeroU32::new(not_zero(
-        written,
-        "zero admits nothing; to forbid, leave the name out of `access.allow`",
-        found,
-    )?)
+/// None where a limit of calls at once has a window.
+fn without_window(spec: &spec::Limit, found: &mut Findings<'_>) -> Option<()> {
+    let (at, field) = match (&spec.per, &spec.time_zone) {
+        (Some(per), _) => (per.span, "per"),
+        (None, Some(zone)) => (zone.span, "timeZone"),
+        (None, None) => return Some(()),
+    };
+    found
+        .error(at, "`concurrent` counts calls at once, so it has no window")
+        .hint(format!("remove `{field}`, or count `requests`"));
+    None
+}
+
+/// Whether a refusal is a 402.
+fn budget_status(written: &At<u16>, quota: Option<&Quota>, found: &mut Findings<'_>) -> bool {
+    let is_budget = |quota: &Quota| quota.unit() == Unit::Usd || quota.turn().is_some();
+    if quota.is_some_and(|quota| !is_budget(quota)) {
+        found
+            .error(
+                written.span,
+                "`budgetStatus` is for budgets: limits of `usd`, and those per day, week or month",
+            )
+            .hint("remove it: the status of other refusals is 429");
+    }
+    match written.value {
+        None | Some(429) => false,
+        Some(402) => true,
+        Some(_) => {
+            found.error(written.span, "the status of a spent budget is 402 or 429");
+            false
+        }
+    }
 }
 
 fn each_of(each: spec::Each) -> Each {

@@ -1,6 +1,8 @@
 //! Spec -> [`Snapshot`]: every reference resolved, every rule checked, every fault told in one go. Pure.
 
 mod access;
+mod accounting;
+mod budget;
 mod documents;
 mod limit;
 mod mock;
@@ -16,7 +18,7 @@ use http::HeaderValue;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Findings, Span};
 use super::load::Sources;
-use super::snapshot::{Snapshot, Timeouts};
+use super::snapshot::{Reserve, Snapshot, Timeouts};
 use super::spec::{self, At};
 use documents::Written;
 
@@ -32,7 +34,10 @@ pub fn compile(sources: &Sources) -> Result<(Snapshot, Vec<Diagnostic>), Diagnos
 
 fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> Option<Snapshot> {
     let providers = provider::compile(&written.providers, written.allow_mock.as_ref(), found);
-    let models = model::compile(&written.models, &providers, found);
+    let reserve = written.defaults.as_ref().map_or_else(Reserve::default, |defaults| {
+        accounting::reserve(defaults.reserve_output.as_ref(), defaults.estimate.as_ref(), found)
+    });
+    let models = model::compile(&written.models, &providers, reserve, found);
     let defaults = timeouts(
         written.defaults.as_ref().and_then(|defaults| defaults.timeouts.as_ref()),
         Timeouts::default(),

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::documents::Section;
 use super::names::Known;
-use super::not_zero;
+use super::{accounting, not_zero};
 use crate::clock::Date;
 use crate::ids::{ModelId, ProviderId};
 use crate::net::endpoint::Endpoint;
 use crate::policy::diagnostic::{Findings, Span};
-use crate::policy::snapshot::{ListedPrice, Model, Provider, WrittenPrice};
+use crate::policy::snapshot::{ListedPrice, Model, Provider, Reserve, WrittenPrice};
 use crate::policy::spec::{self, At};
 use crate::pricing::{Price, Schedule};
 use crate::telemetry::record::Destination;
@@ -17,11 +17,12 @@ use crate::telemetry::record::Destination;
 pub(super) fn compile(
     written: &Section<spec::Model>,
     providers: &Known<ProviderId, Provider>,
+    defaults: Reserve,
     found: &mut Findings<'_>,
 ) -> Known<ModelId, Model> {
     let mut known = Known::new(written.partial);
     for (name, entry) in &written.entries {
-        let model = entry.value.as_ref().and_then(|spec| model(name, spec, providers, found));
+        let model = entry.value.as_ref().and_then(|spec| model(name, spec, providers, defaults, found));
         known.insert(name, model);
     }
     known
@@ -31,6 +32,7 @@ fn model(
     name: &str,
     spec: &spec::Model,
     providers: &Known<ProviderId, Provider>,
+    defaults: Reserve,
     found: &mut Findings<'_>,
 ) -> Option<Model> {
     let provider = providers.find("provider", &spec.provider, found);
@@ -57,6 +59,7 @@ fn model(
     }
     let skills = spec.skills.as_ref().and_then(|skills| skills.value.as_ref());
     let skills = skills.into_iter().flatten().filter_map(|skill| skill.value.as_deref().map(Box::from));
+    let reserve = accounting::reserve(spec.reserve_output.as_ref(), spec.estimate.as_ref(), found);
     let prices = spec.price.as_ref().and_then(|price| price.value.as_ref());
     let (id, provider, name_there) = (ModelId::from(name), provider?, name_there?);
     let destination = Destination {
@@ -76,6 +79,7 @@ fn model(
         max_output_tokens,
         skills: skills.collect(),
         prices: prices.map(|prices| by_day(prices, found)).unwrap_or_default(),
+        reserve: reserve.or(defaults),
     })
 }
 
@@ -129,7 +133,8 @@ fn first_day(spec: &spec::Price, found: &mut Findings<'_>) -> Option<Option<Date
     Some(Some(day.0))
 }
 
-fn price(spec: &spec::Price) -> Option<ListedPrice> {
+/// A price as charged and as written. None where a part was faulty.
+pub(super) fn price(spec: &spec::Price) -> Option<ListedPrice> {
     let (input, output) = (spec.input.value.as_ref()?, spec.output.value.as_ref()?);
     let part = |field: &Option<At<spec::Decimal>>| field.as_ref().and_then(|at| at.value.clone());
     let cache_read = part(&spec.cache_read);

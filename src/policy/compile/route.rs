@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::documents::Section;
 use super::names::Known;
-use super::timeouts;
+use super::{accounting, timeouts};
 use crate::ids::{ModelId, RouteId};
 use crate::policy::diagnostic::{Findings, Span, quoted};
-use crate::policy::snapshot::{Model, Route, Timeouts};
+use crate::policy::snapshot::{Model, Reserve, Route, Timeouts};
 use crate::policy::spec::{self, At, Strategy};
 
 pub(super) fn compile(
@@ -22,6 +22,7 @@ pub(super) fn compile(
             id: RouteId::from(name.as_str()),
             targets: vec![Arc::clone(model)],
             timeouts: defaults,
+            reserve: Reserve::default(),
         });
         known.insert(name.as_str(), route);
     }
@@ -30,8 +31,9 @@ pub(super) fn compile(
         let route = entry.value.as_ref().and_then(|spec| {
             let targets = targets(name, &spec.targets, models, found);
             let timeouts = timeouts(spec.timeouts.as_ref(), defaults, found);
+            let reserve = accounting::reserve(spec.reserve_output.as_ref(), spec.estimate.as_ref(), found);
             strategy(spec.strategy.as_ref())?;
-            Some(Route { id: RouteId::from(name.as_str()), targets: targets?, timeouts })
+            Some(Route { id: RouteId::from(name.as_str()), targets: targets?, timeouts, reserve })
         });
         known.insert(name, route);
     }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::access::Names;
+use super::accounting::{self, Said};
+use super::budget::Budgets;
 use super::documents::{Item, Written};
-use super::limit::{self, Limits};
+use super::limit::{self, Limit, Limits};
 use super::names::{self, Known};
 use crate::auth::api_key::KeyDigest;
 use crate::ids::{AppId, KeyName, ModelId, PlanId, RouteId, TenantId, UserId};
 use crate::policy::diagnostic::{Findings, Span, quoted};
-use crate::policy::snapshot::{Model, Principal, Route, Tenant};
-use crate::policy::spec::{self, At};
+use crate::policy::snapshot::{Model, Principal, Route, Tenant, Unknowns};
+use crate::policy::spec::{self, At, Defaults};
 
 /// Tenants, and how their callers are known.
 #[derive(Default)]
@@ -33,7 +35,13 @@ pub(super) fn compile(
         let limits = entry.value.as_ref().map(|plan| limit::compile(plan.limits.as_ref(), found));
         plans.insert(name, limits);
     }
+    let defaults = written.defaults.as_ref().map_or_else(Said::default, |defaults| {
+        let Defaults { on_missing_usage, on_abandoned, on_unpriced, .. } = defaults;
+        accounting::said(on_missing_usage.as_ref(), on_abandoned.as_ref(), on_unpriced.as_ref(), found)
+    });
     let mut compiler = Compiler {
+        sound: found.errors() == 0,
+        defaults,
         names: Names { routes, models },
         plans,
         found,
@@ -50,6 +58,9 @@ pub(super) fn compile(
 struct Compiler<'w, 's> {
     names: Names<'w>,
     plans: Known<PlanId, Limits>,
+    defaults: Said,
+    /// Whether nothing that tenants refer to is faulty: only then is it known what their limits have to bear.
+    sound: bool,
     found: &'w mut Findings<'s>,
     /// Where each digest was said first.
     keys: HashMap<KeyDigest, Span>,
@@ -61,22 +72,56 @@ struct Compiler<'w, 's> {
 impl Compiler<'_, '_> {
     fn tenant(&mut self, name: &str, entry: &Item<spec::Tenant>) {
         let Some(spec) = &entry.value else { return };
+        let faults = self.found.errors();
         let id = TenantId::from(name);
         let access = self.names.access(name, entry.span, spec.access.as_ref(), self.found);
         let (plan, plan_limits) = self.plan(spec.plan.as_ref());
         let own = limit::compile(spec.limits.as_ref(), self.found);
-        let limits = limit::rules(&id, plan_limits, own);
+        let limits = limit::joined(plan_limits, own);
         // A limit that is faulty was meant to be one.
         if limits.is_empty() && spec.limits.is_none() && spec.plan.is_none() {
             self.found
                 .warning(entry.span, format!("tenant {} has no limits: nothing bounds its use", quoted(name)))
                 .hint("add `limits: { rpm: { requests: 100, per: 1m } }`, or a `plan`");
         }
-        let tenant = Arc::new(Tenant { id: id.clone(), access: access.unwrap_or_default(), limits, plan });
+        let said = self.said(spec);
+        let tenant = Tenant {
+            id: id.clone(),
+            access: access.unwrap_or_default(),
+            counts_amounts: limits.values().any(Limit::counts_amounts),
+            payment_required: limit::payment_required(&limits),
+            limits: limit::rules(&id, &limits),
+            reserve: accounting::reserve(spec.reserve_output.as_ref(), spec.estimate.as_ref(), self.found),
+            unknowns: Unknowns {
+                missing_usage: said.missing_usage.unwrap_or_default(),
+                abandoned: said.abandoned.unwrap_or_default(),
+                unpriced: said.unpriced.unwrap_or_default(),
+            },
+            plan,
+        };
+        if self.sound && self.found.errors() == faults {
+            let says_unpriced = said.unpriced.is_some();
+            let budgets =
+                Budgets { tenant: &tenant, limits: &limits, routes: self.names.routes, says_unpriced };
+            budgets.check(self.found);
+        }
+        let tenant = Arc::new(tenant);
         let unkeyed = Principal { tenant: Arc::clone(&tenant), key: None, user: None, app: None };
         self.tenants.unkeyed.insert(id.clone(), Arc::new(unkeyed));
         self.callers(name, entry.span, spec, &tenant);
         self.tenants.tenants.insert(id, tenant);
+    }
+
+    /// What the tenant says of calls of which nothing is known, else the defaults.
+    fn said(&mut self, spec: &spec::Tenant) -> Said {
+        let spec::Tenant { on_missing_usage, on_abandoned, on_unpriced, .. } = spec;
+        let own = accounting::said(
+            on_missing_usage.as_ref(),
+            on_abandoned.as_ref(),
+            on_unpriced.as_ref(),
+            self.found,
+        );
+        own.or(self.defaults)
     }
 
     fn plan(&mut self, written: Option<&At<String>>) -> (Option<PlanId>, Limits) {

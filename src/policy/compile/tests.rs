@@ -1,5 +1,6 @@
 //! Rules of the policy language, one test each; what whole findings look like is in `golden`.
 
+mod budgets;
 mod golden;
 mod reference;
 mod tenants;

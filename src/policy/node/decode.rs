@@ -81,9 +81,13 @@ impl<'n> Decoder<'n> {
     /// Tells fields that a struct does not have. False where one of them decides what the whole struct means.
     fn tell_unknown(self, of: &str, fields: &[&str], entries: &[(super::Key, Node)]) -> bool {
         let mut complete = true;
-        for (key, _) in entries.iter().filter(|(key, _)| !fields.contains(&&*key.text)) {
+        for (key, _) in entries {
             let at = Some(key.span);
-            if let Some(planned) = planned::field(of, &key.text) {
+            let planned = planned::field(of, &key.text);
+            if planned.is_none() && fields.contains(&&*key.text) {
+                continue;
+            }
+            if let Some(planned) = planned {
                 complete &= !planned.decides;
                 self.tell(Failed::Fault(Box::new(Fault {
                     at,
@@ -196,7 +200,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         };
         let complete = self.tell_unknown(name, fields, entries);
         let value = visitor
-            .visit_map(FieldsAccess::new(self, fields, entries))
+            .visit_map(FieldsAccess::new(self, name, fields, entries))
             .map_err(|failed| failed.or_at(self.place, self.secret))?;
         if complete { Ok(value) } else { Err(Failed::Told) }
     }

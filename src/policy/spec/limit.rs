@@ -2,24 +2,40 @@
 
 use serde::Deserialize;
 
-use super::{At, Per};
+use super::{At, Dollars, Per, Zone};
 
-/// How much of what: `rpm: { requests: 100, per: 1m, each: user }` or `open: { concurrent: 40 }`.
+/// How much of what, and in which time: `rpm: { requests: 100, per: 1m, each: user }`,
+/// `tpm: { tokens: 200000, per: 1m }`, `month: { usd: "500.00", per: month }` or `open: { concurrent: 40 }`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limit {
     /// Calls per window: `requests: 100`.
     pub requests: Option<At<u32>>,
+    /// Tokens per window, all input and all output: `tokens: 200000`. Tokens read from a provider's cache count.
+    pub tokens: Option<At<u64>>,
+    /// Tokens of input per window, those from a provider's cache included: `inputTokens: 150000`.
+    pub input_tokens: Option<At<u64>>,
+    /// Tokens of output per window, reasoning included: `outputTokens: 50000`.
+    pub output_tokens: Option<At<u64>>,
+    /// US dollars per window, quoted so that no digit is lost: `usd: "500.00"`. Every model that may serve needs a
+    /// `price`, unless `onUnpriced` says otherwise.
+    pub usd: Option<At<Dollars>>,
     /// Calls at once; a stream counts until its end: `concurrent: 40`.
     pub concurrent: Option<At<u32>>,
-    /// The window of `requests`, which rolls: `per: 1m`. From `1s` on.
+    /// The window: `per: 1m`, from `1s` to `31d`, rolls; `per: day`, `per: week` and `per: month` begin at midnight,
+    /// weeks on Monday. A call counts in the window in which it began.
     pub per: Option<At<Per>>,
+    /// Whose midnight it is, for `per: day`, `week` and `month`: `timeZone: Europe/Berlin`. Default: UTC.
+    pub time_zone: Option<At<Zone>>,
     /// What gets a count of its own: `each: user`. Default: the whole tenant shares one.
     pub each: Option<At<Each>>,
     /// Whether it holds: `mode: enforce`. Default: enforce.
     pub mode: Option<At<Mode>>,
     /// What happens beyond it: `onExceed: reject`. Default: reject.
     pub on_exceed: Option<At<OnExceed>>,
+    /// The status of its refusals, for limits of `usd` and those `per: day`, `week` or `month`: `budgetStatus: 402`.
+    /// Default: 429.
+    pub budget_status: Option<At<u16>>,
 }
 
 /// What gets a count of its own.

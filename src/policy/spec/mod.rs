@@ -3,6 +3,7 @@
 //! No type uses `flatten` or an untagged or internally tagged enum: places would be lost. Fields stand in [`At`], so
 //! that each knows its place and one that is faulty does not hide the others.
 
+mod accounting;
 mod limit;
 mod mock;
 mod model;
@@ -15,12 +16,13 @@ mod tenant;
 use serde::Deserialize;
 
 pub use super::node::decode::{At, Entries, Entry};
+pub use accounting::{Estimate, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveOutput};
 pub use limit::{Each, Limit, Mode, OnExceed};
 pub use mock::{Fault, Mock};
 pub use model::{Model, Price};
 pub use provider::{Dialect, KeySource, OfferedApi, Provider, StreamUsage};
 pub use route::{Route, Strategy, Target, Timeouts};
-pub use scalar::{Date, Decimal, KeyHash, Per, TimeSpan};
+pub use scalar::{Date, Decimal, Dollars, KeyHash, Per, TimeSpan, Zone};
 pub use tenant::{Access, Match, Plan, Tenant};
 
 /// One document of a policy. Several documents, also of several files, make one policy together.
@@ -37,7 +39,7 @@ pub struct Policy {
     /// Whether scripted providers (`mock:`) may serve: `allowMock: true`. Default: false, so that no test setting
     /// reaches production by accident.
     pub allow_mock: Option<At<bool>>,
-    /// What holds where a route says nothing else.
+    /// What holds where nothing else is said.
     pub defaults: Option<At<Defaults>>,
     /// Where calls go: endpoints with their keys, by name.
     pub providers: Option<At<Entries<Provider>>>,
@@ -51,11 +53,26 @@ pub struct Policy {
     pub tenants: Option<At<Entries<Tenant>>>,
 }
 
-/// What holds where a route says nothing else.
+/// What holds where nothing else is said.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Defaults {
     /// How long to wait for what: `timeouts: { connect: 3s, answer: 300s, streamIdle: 60s, total: 600s }`, which are
     /// also the values where nothing is said at all.
     pub timeouts: Option<At<Timeouts>>,
+    /// How much output limits of tokens and money hold for a call: `reserveOutput: { cap: 4096 }`. Of what tenant, route, model
+    /// and `defaults` say the first in this order holds. Default: bound.
+    pub reserve_output: Option<At<ReserveOutput>>,
+    /// How much input they hold for it: `estimate: upperBound`. The same order. Default: calibrated.
+    pub estimate: Option<At<Estimate>>,
+    /// What a call costs whose provider does not say what it used: `onMissingUsage: estimate`. Default:
+    /// chargeReservation.
+    pub on_missing_usage: Option<At<OnMissingUsage>>,
+    /// What a try costs that was sent and then given up, because it took too long or broke off:
+    /// `onAbandoned: reservation`. Default: input.
+    pub on_abandoned: Option<At<OnAbandoned>>,
+    /// What becomes of calls under a limit of `usd` where a model has no price: `onUnpriced: reject`, or
+    /// `onUnpriced: { assume: { inputPerMTok: "5.00", outputPerMTok: "20.00" } }`. Default: such a policy is
+    /// refused.
+    pub on_unpriced: Option<At<OnUnpriced>>,
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{At, Date, Decimal};
+use super::{At, Date, Decimal, Estimate, ReserveOutput};
 
 /// A model at a provider: `gpt-4.1: { provider: openai, contextTokens: 1047576, maxOutputTokens: 32768 }`.
 #[derive(Debug, Deserialize)]
@@ -14,13 +14,19 @@ pub struct Model {
     pub name: Option<At<String>>,
     /// The size of its window: `contextTokens: 128000`. Default: unknown.
     pub context_tokens: Option<At<u64>>,
-    /// The longest answer it gives: `maxOutputTokens: 32768`. Default: unknown.
+    /// The longest answer it gives: `maxOutputTokens: 32768`. Default: unknown; under limits of tokens or money a
+    /// `reserveOutput` is needed then.
     pub max_output_tokens: Option<At<u64>>,
     /// What it is good at, shown to callers: `skills: [reasoning, code]`. Default: none.
     pub skills: Option<At<Vec<At<String>>>>,
     /// What it costs, by the date from which that holds:
     /// `price: [{ inputPerMTok: "2.00", outputPerMTok: "8.00", effectiveFrom: "2026-01-01" }]`. Default: unknown.
     pub price: Option<At<Vec<At<Price>>>>,
+    /// How much output limits of tokens and money hold for a call: `reserveOutput: bound`. Of what tenant, route, model
+    /// and `defaults` say the first in this order holds.
+    pub reserve_output: Option<At<ReserveOutput>>,
+    /// How much input they hold for it: `estimate: upperBound`. The same order.
+    pub estimate: Option<At<Estimate>>,
 }
 
 /// A price from a date on, in US dollars per million tokens. Quoted, so that no digit is lost. What a call costs

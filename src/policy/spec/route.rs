@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{At, TimeSpan};
+use super::{At, Estimate, ReserveOutput, TimeSpan};
 
 /// A name that leads to the first of several models that answers:
 /// `chat: { targets: [{ model: gpt-4.1 }, { model: deepseek-v3.2 }] }`.
@@ -15,6 +15,11 @@ pub struct Route {
     pub targets: At<Vec<At<Target>>>,
     /// How long to wait for what; what is not said here comes from `defaults`.
     pub timeouts: Option<At<Timeouts>>,
+    /// How much output limits of tokens and money hold for a call: `reserveOutput: { expect: 1000 }`. Of what tenant, route, model
+    /// and `defaults` say the first in this order holds.
+    pub reserve_output: Option<At<ReserveOutput>>,
+    /// How much input they hold for it: `estimate: calibrated`. The same order.
+    pub estimate: Option<At<Estimate>>,
 }
 
 /// How the order of targets is found.

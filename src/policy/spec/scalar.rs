@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,9 +10,11 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::planned;
 use crate::auth::api_key::KeyDigest;
-use crate::clock;
+use crate::clock::{self, TimeZone};
+use crate::limits::Turn;
+use crate::policy::diagnostic::{did_you_mean, quoted};
 use crate::pricing::PerMillion;
-use crate::units::AmountFault;
+use crate::units::{AmountFault, NanoUsd};
 
 /// A time span: a whole number and a unit, `500ms`, `30s`, `1m`, `2h`, `1d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +43,14 @@ impl FromStr for TimeSpan {
 
 const SPAN_HINT: &str = "write a whole number and a unit: 500ms, 30s, 1m, 2h, 1d";
 
-/// The window of a limit: a time span that rolls.
+/// The window of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Per(pub TimeSpan);
+pub enum Per {
+    /// A time span that rolls: `1m`.
+    Rolling(TimeSpan),
+    /// A piece of the calendar: `day`, `week`, `month`.
+    Calendar(Turn),
+}
 
 impl FromStr for Per {
     type Err = String;
@@ -51,9 +59,54 @@ impl FromStr for Per {
         if planned::choice("Per", text) {
             return Err(planned::not_built(text));
         }
-        text.parse().map(Self)
+        let turn = [Turn::Day, Turn::Week, Turn::Month].into_iter().find(|turn| turn.as_str() == text);
+        match turn {
+            Some(turn) => Ok(Self::Calendar(turn)),
+            None => text.parse().map(Self::Rolling),
+        }
     }
 }
+
+/// A time zone by its name in the IANA database: `Europe/Berlin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone(pub Arc<TimeZone>);
+
+impl FromStr for Zone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let zone = TimeZone::get(text).ok().filter(|zone| zone.iana_name() == Some(text));
+        zone.map(|zone| Self(Arc::new(zone))).ok_or_else(|| {
+            let known: Vec<_> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
+            let meant = did_you_mean(text, known.iter().map(String::as_str));
+            format!("there is no time zone {}\n{}", quoted(text), meant.as_deref().unwrap_or(ZONE_HINT))
+        })
+    }
+}
+
+const ZONE_HINT: &str = "write its name in the IANA database: Europe/Berlin, America/New_York, UTC";
+
+/// An amount of money as a decimal number in text: `"500.00"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dollars(pub NanoUsd);
+
+impl FromStr for Dollars {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|fault| match fault {
+            AmountFault::NotDecimal => format!("this is no amount of money\n{DOLLARS_HINT}"),
+            AmountFault::TooFine => {
+                format!("an amount of money has at most nine digits after the point\n{DOLLARS_HINT}")
+            }
+            AmountFault::TooLarge => {
+                "this amount is too large\nit is counted up to 18446744073 US dollars".to_owned()
+            }
+        })
+    }
+}
+
+const DOLLARS_HINT: &str = "write US dollars: \"500.00\", at most nine digits after the point";
 
 /// Money as a decimal number in text, so that no digit is lost: `"2.00"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +212,8 @@ macro_rules! read_from_text {
 read_from_text!(TimeSpan, "a time span with its unit, such as 30s", SPAN_HINT);
 read_from_text!(Per, "a window with its unit, such as 1m", SPAN_HINT);
 read_from_text!(Decimal, "a price in quotes, such as \"2.00\"", PRICE_HINT);
+read_from_text!(Zone, "the name of a time zone, such as Europe/Berlin", ZONE_HINT);
+read_from_text!(Dollars, "an amount in quotes, such as \"500.00\"", DOLLARS_HINT);
 read_from_text!(Date, "a day in quotes, such as \"2026-01-01\"", DAY_HINT);
 read_from_text!(KeyHash, "64 hex digits in quotes", HASH_HINT);
 

@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{At, Entries, KeyHash, Limit, Mode};
+use super::{
+    At, Entries, Estimate, KeyHash, Limit, Mode, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveOutput,
+};
 
 /// Who pays and who is limited.
 #[derive(Debug, Deserialize)]
@@ -22,6 +24,21 @@ pub struct Tenant {
     /// Its limits by name: `limits: { rpm: { requests: 100, per: 1m } }`. One of the same name in its plan is
     /// replaced as a whole. Default: the plan's.
     pub limits: Option<At<Entries<Limit>>>,
+    /// How much output limits of tokens and money hold for a call: `reserveOutput: { cap: 2048 }`. Of what tenant, route, model
+    /// and `defaults` say the first in this order holds.
+    pub reserve_output: Option<At<ReserveOutput>>,
+    /// How much input they hold for it: `estimate: upperBound`. The same order.
+    pub estimate: Option<At<Estimate>>,
+    /// What a call costs whose provider does not say what it used: `onMissingUsage: estimate`. Default: as
+    /// `defaults` say.
+    pub on_missing_usage: Option<At<OnMissingUsage>>,
+    /// What a try costs that was sent and then given up, because it took too long or broke off:
+    /// `onAbandoned: reservation`. Default: as `defaults` say.
+    pub on_abandoned: Option<At<OnAbandoned>>,
+    /// What becomes of calls under a limit of `usd` where a model has no price: `onUnpriced: reject`, or
+    /// `onUnpriced: { assume: { inputPerMTok: "5.00", outputPerMTok: "20.00" } }`. Default: as `defaults`
+    /// say.
+    pub on_unpriced: Option<At<OnUnpriced>>,
 }
 
 /// One way to know a caller. What stands in one entry must all hold.

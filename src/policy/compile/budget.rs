@@ -1,0 +1,153 @@
+//! Whether a tenant's limits of tokens and money can be kept by what it may use: what a call costs must be known before
+//! it is sent, and one call must fit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::limit::Limits;
+use super::names::Known;
+use crate::dialect::Api;
+use crate::ids::{ModelId, RouteId};
+use crate::limits::{Quota, Unit};
+use crate::policy::diagnostic::{Findings, Span, quoted};
+use crate::policy::snapshot::{Hold, Model, ReserveOutput, Route, Tenant, Unpriced};
+use crate::units::{NanoUsd, Tokens};
+use crate::usage::Usage;
+
+/// A tenant whose limits are checked.
+pub(super) struct Budgets<'a> {
+    pub(super) tenant: &'a Tenant,
+    pub(super) limits: &'a Limits,
+    pub(super) routes: &'a Known<RouteId, Route>,
+    /// Whether tenant or defaults say what becomes of calls without a price.
+    pub(super) says_unpriced: bool,
+}
+
+impl Budgets<'_> {
+    /// Tells what cannot be kept, once for each limit.
+    pub(super) fn check(&self, found: &mut Findings<'_>) {
+        for (key, limit) in self.limits {
+            let Quota::Windowed { unit, amount, .. } = limit.quota else { continue };
+            let name =
+                format!("limit {} of tenant {}", quoted(key.as_str()), quoted(self.tenant.id.as_str()));
+            match unit {
+                Unit::Requests | Unit::Concurrent | Unit::InputTokens => continue,
+                Unit::Tokens | Unit::OutputTokens => {}
+                Unit::Usd => self.priced(&name, limit.at, found),
+            }
+            self.bounded(&name, limit.at, found);
+            self.fits(&name, limit.at, unit, amount.get(), found);
+        }
+    }
+
+    /// What may serve the tenant, with the routes that lead there.
+    fn candidates(&self) -> impl Iterator<Item = (&Route, &Model)> {
+        let access = &self.tenant.access;
+        let allowed = self.routes.iter().filter(|(name, _)| access.allowed.contains(*name));
+        let routes = allowed.filter_map(|(_, route)| route.map(AsRef::as_ref));
+        let targets = routes.flat_map(|route| route.targets.iter().map(move |model| (route, model.as_ref())));
+        targets.filter(|(_, model)| !access.denied.contains(&model.id))
+    }
+
+    fn hold(&self, route: &Route, model: &Model) -> Hold {
+        Hold::of(self.tenant, route, model)
+    }
+
+    fn priced(&self, name: &str, at: Span, found: &mut Findings<'_>) {
+        let unpriced = self.candidates().filter(|(_, model)| model.prices.all().next().is_none());
+        let unpriced: BTreeSet<_> = unpriced.map(|(_, model)| &model.id).collect();
+        if unpriced.is_empty() || self.says_unpriced {
+            return;
+        }
+        found.error(at, format!("{name} counts money, but no price is known for {}", listed(&unpriced))).hint(
+            "add a `price` to the model, or `onUnpriced` to the tenant: `reject`, or `{ assume: { inputPerMTok: \
+             \"5.00\", outputPerMTok: \"20.00\" } }`",
+        );
+    }
+
+    fn bounded(&self, name: &str, at: Span, found: &mut Findings<'_>) {
+        let endless = self.candidates().filter(|(route, model)| self.is_endless(route, model));
+        let endless: BTreeSet<_> = endless.map(|(_, model)| &model.id).collect();
+        if endless.is_empty() {
+            return;
+        }
+        found
+            .error(
+                at,
+                format!(
+                    "{name} counts output, but nothing says how long an answer of {} gets",
+                    listed(&endless)
+                ),
+            )
+            .hint("add `maxOutputTokens` to the model, or `reserveOutput: { cap: 4096 }` to `defaults`");
+    }
+
+    fn is_endless(&self, route: &Route, model: &Model) -> bool {
+        let is_bound = self.hold(route, model).output == ReserveOutput::Bound;
+        is_bound && model.max_output_tokens.is_none() && has_output(model)
+    }
+
+    /// The smallest call that names no bound: one token of input, and all that is held of the output.
+    fn fits(&self, name: &str, at: Span, unit: Unit, amount: u64, found: &mut Findings<'_>) {
+        let mut beyond = BTreeMap::new();
+        for (route, model) in self.candidates().filter(|(route, model)| !self.is_endless(route, model)) {
+            let held = self.least(route, model, unit).filter(|held| *held > amount);
+            if let Some(held) = held {
+                beyond.insert(&model.id, held);
+            }
+        }
+        let Some(most) = beyond.values().max() else { return };
+        let shown = match unit {
+            Unit::Usd => format!("{} US dollars", NanoUsd(*most)),
+            Unit::Requests | Unit::Concurrent | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => {
+                format!("{most} tokens")
+            }
+        };
+        let models: BTreeSet<_> = beyond.keys().copied().collect();
+        found
+            .error(
+                at,
+                format!("{name} has no room for a single call of {}, for which {shown} are held", listed(&models)),
+            )
+            .hint("raise the limit, or hold less: `reserveOutput: { cap: 4096 }` for tenant, route, model or `defaults`");
+    }
+
+    /// What is held at least for a call that names no bound; none where its cost is not known.
+    fn least(&self, route: &Route, model: &Model, unit: Unit) -> Option<u64> {
+        let longest = model.max_output_tokens.map(Tokens);
+        let output = if has_output(model) {
+            self.hold(route, model).of_one(None, longest).tokens
+        } else {
+            Tokens::ZERO
+        };
+        match unit {
+            Unit::Requests | Unit::Concurrent | Unit::InputTokens => Some(1),
+            Unit::Tokens => Some((output + Tokens(1)).0),
+            Unit::OutputTokens => Some(output.0),
+            Unit::Usd => {
+                let usage = Usage { input: Tokens(1), output, ..Usage::default() };
+                // Which price holds when it serves is not known here: one that has ended must be no error.
+                let listed = model.prices.all().map(|listed| listed.price.of(&usage)).min();
+                let cost = listed.or_else(|| match &self.tenant.unknowns.unpriced {
+                    Unpriced::Reject => None,
+                    Unpriced::Assume(price) => Some(price.of(&usage)),
+                });
+                cost.map(|cost| cost.0)
+            }
+        }
+    }
+}
+
+/// Whether its provider offers anything that writes.
+fn has_output(model: &Model) -> bool {
+    Api::ALL.iter().any(|api| api.has_output() && model.provider.apis.contains(*api))
+}
+
+/// How many models a sentence names.
+const NAMED: usize = 3;
+
+fn listed(models: &BTreeSet<&ModelId>) -> String {
+    let names: Vec<_> = models.iter().take(NAMED).map(|model| quoted(model.as_str())).collect();
+    let more = models.len() - names.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names.join(", "))
+}
