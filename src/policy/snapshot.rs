@@ -96,7 +96,7 @@ pub struct Provider {
     pub apis: ApiSet,
     /// How it reports the usage of streams.
     pub stream_usage: StreamUsage,
-    /// Which field bounds the answer of a chat call there.
+    /// Which field bounds the answer of a chat call there, unless its model says otherwise.
     pub max_tokens_field: MaxTokensField,
     /// Whether it is told of the trace that a call belongs to.
     pub propagate_trace: bool,
@@ -145,6 +145,8 @@ pub struct Model {
     pub max_output_tokens: Option<u64>,
     /// What it is good at.
     pub skills: Vec<Box<str>>,
+    /// Which field bounds the answer of a chat call.
+    pub max_tokens_field: MaxTokensField,
     /// Its prices, by the day from which they hold.
     pub prices: Schedule<ListedPrice>,
     /// What it and the defaults say of what is held for a call.

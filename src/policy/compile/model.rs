@@ -6,6 +6,7 @@ use super::documents::Section;
 use super::names::Known;
 use super::{accounting, not_zero};
 use crate::clock::Date;
+use crate::dialect::provider::MaxTokensField;
 use crate::ids::{ModelId, ProviderId};
 use crate::net::endpoint::Endpoint;
 use crate::policy::diagnostic::{Findings, Span};
@@ -69,6 +70,7 @@ fn model(
         name: Arc::clone(&name_there),
         server: server(&provider.endpoint),
     };
+    let max_tokens_field = max_tokens_field(spec).unwrap_or(provider.max_tokens_field);
     Some(Model {
         id,
         header: super::header(name),
@@ -78,6 +80,7 @@ fn model(
         context_tokens,
         max_output_tokens,
         skills: skills.collect(),
+        max_tokens_field,
         prices: prices.map(|prices| by_day(prices, found)).unwrap_or_default(),
         reserve: reserve.or(defaults),
     })
@@ -90,6 +93,14 @@ fn name_at_provider(text: &str, at: Span, found: &mut Findings<'_>) -> Option<Ar
         found.error(at, "a model's name has 1 to 256 characters and no spaces");
     }
     fits.then(|| text.into())
+}
+
+fn max_tokens_field(spec: &spec::Model) -> Option<MaxTokensField> {
+    let accepts = spec.accepts.as_ref()?.value.as_ref()?;
+    Some(match accepts.max_tokens_field.as_ref()?.value? {
+        spec::MaxTokensField::MaxCompletionTokens => MaxTokensField::MaxCompletionTokens,
+        spec::MaxTokensField::MaxTokens => MaxTokensField::MaxTokens,
+    })
 }
 
 /// What spans name as the server: of a scripted provider nothing.

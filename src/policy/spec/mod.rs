@@ -19,7 +19,7 @@ pub use super::node::decode::{At, Entries, Entry};
 pub use accounting::{Estimate, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveOutput};
 pub use limit::{Each, Limit, Mode, OnExceed};
 pub use mock::{Fault, Mock};
-pub use model::{Model, Price};
+pub use model::{Accepts, MaxTokensField, Model, Price};
 pub use provider::{Dialect, KeySource, OfferedApi, Provider, StreamUsage};
 pub use route::{Route, Strategy, Target, Timeouts};
 pub use scalar::{Date, Decimal, Dollars, KeyHash, Per, TimeSpan, Zone};

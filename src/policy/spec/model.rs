@@ -19,6 +19,8 @@ pub struct Model {
     pub max_output_tokens: Option<At<u64>>,
     /// What it is good at, shown to callers: `skills: [reasoning, code]`. Default: none.
     pub skills: Option<At<Vec<At<String>>>>,
+    /// What it takes, where that is not as usual: `accepts: { maxTokensField: max_completion_tokens }`.
+    pub accepts: Option<At<Accepts>>,
     /// What it costs, by the date from which that holds:
     /// `price: [{ inputPerMTok: "2.00", outputPerMTok: "8.00", effectiveFrom: "2026-01-01" }]`. Default: unknown.
     pub price: Option<At<Vec<At<Price>>>>,
@@ -27,6 +29,26 @@ pub struct Model {
     pub reserve_output: Option<At<ReserveOutput>>,
     /// How much input they hold for it: `estimate: upperBound`. The same order.
     pub estimate: Option<At<Estimate>>,
+}
+
+/// What a model takes, as far as models differ.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Accepts {
+    /// The field of a chat call by which it bounds an answer: `maxTokensField: max_completion_tokens`, or `max_tokens`.
+    /// There `reserveOutput: { cap: 4096 }` is written. Default: as the provider's preset says, else `max_tokens`, the
+    /// only one that many compatible servers know.
+    pub max_tokens_field: Option<At<MaxTokensField>>,
+}
+
+/// The field of a chat call that bounds an answer.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensField {
+    /// The newer one, which OpenAI's reasoning models want.
+    MaxCompletionTokens,
+    /// The older one.
+    MaxTokens,
 }
 
 /// A price from a date on, in US dollars per million tokens. Quoted, so that no digit is lost. What a call costs

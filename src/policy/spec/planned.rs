@@ -23,7 +23,6 @@ const FIELDS: &[(&str, &[Field])] = &[
     ("Policy", &[adds("auth")]),
     ("Defaults", &[adds("onContextOverflow"), adds("onLoss"), adds("onExhausted"), adds("onAllOpen")]),
     ("Provider", &[decides("keys"), adds("limits"), adds("breaker"), adds("retryBudget")]),
-    ("Model", &[adds("accepts")]),
     (
         "Route",
         &[adds("retry"), adds("onContextOverflow"), adds("onLoss"), adds("onExhausted"), adds("onAllOpen")],
@@ -56,7 +55,7 @@ const HELD_FIELDS: &[(&str, &[Field])] = &[
             adds("onUnpriced"),
         ],
     ),
-    ("Model", &[adds("reserveOutput"), adds("estimate")]),
+    ("Model", &[adds("accepts"), adds("reserveOutput"), adds("estimate")]),
     ("Route", &[adds("reserveOutput"), adds("estimate")]),
     (
         "Tenant",

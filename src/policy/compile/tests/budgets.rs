@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use super::*;
 use crate::clock::TimeZone;
 use crate::dialect::edit;
+use crate::dialect::provider::MaxTokensField;
 use crate::limits::{Calendar, Quota, Turn, Unit, Window};
 use crate::policy::snapshot::{Abandoned, HeldOutput, Hold, MissingUsage, Reserve, ReserveOutput, Unpriced};
 use crate::policy::spec::planned::ahead;
@@ -402,4 +403,19 @@ fn a_budget_without_a_price_is_told_with_the_ways_out() {
    |                    ^^^
    = help: add a `price` to the model, or `onUnpriced` to the tenant: `reject`, or `{ assume: { inputPerMTok: "5.00", outputPerMTok: "20.00" } }`"#;
     assert_eq!(found, expected);
+}
+
+#[test]
+fn a_cap_is_written_where_the_model_or_its_provider_reads_it() {
+    let of = |text: &str| snapshot(text).models["small"].max_tokens_field;
+    assert_eq!(of(GOOD), MaxTokensField::MaxCompletionTokens);
+    let house = "openai: { preset: deepseek,";
+    assert_eq!(of(&with("openai: {", house)), MaxTokensField::MaxTokens);
+    let own = "openai: { dialect: openai, preset: mistral, baseUrl: \"http://localhost:8000/v1\",";
+    let newer = "small: { accepts: { maxTokensField: max_completion_tokens },";
+    assert_eq!(of(&with("openai: {", own).replace("small: {", newer)), MaxTokensField::MaxCompletionTokens);
+    let older = "small: { accepts: { maxTokensField: max_tokens },";
+    assert_eq!(of(&with("small: {", older)), MaxTokensField::MaxTokens);
+    let wrong = with("small: {", "small: { accepts: { maxTokensField: max_output_tokens },");
+    assert_eq!(errors(&wrong), ["unknown choice `max_output_tokens`"]);
 }
