@@ -46,7 +46,10 @@ fn reserve_output(written: &spec::ReserveOutput, found: &mut Findings<'_>) -> Op
     match written {
         spec::ReserveOutput::Bound => Some(ReserveOutput::Bound),
         spec::ReserveOutput::Cap(cap) => tokens(cap).map(ReserveOutput::Cap),
-        spec::ReserveOutput::Expect(expected) => tokens(expected).map(ReserveOutput::Expect),
+        spec::ReserveOutput::Expect(written) => {
+            let expected = At { span: written.span, value: written.value.map(|expected| expected.0) };
+            tokens(&expected).map(ReserveOutput::Expect)
+        }
     }
 }
 

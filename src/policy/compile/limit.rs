@@ -132,9 +132,9 @@ fn quota(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> 
     ];
     let mut counted = counted.iter().filter_map(|(unit, amount)| Some((*unit, amount.as_ref()?)));
     let Some((unit, amount)) = counted.next() else {
-        found
-            .error(at, format!("limit {} does not say what it counts", quoted(name)))
-            .hint("write `{ requests: 100, per: 1m }` or `{ concurrent: 10 }`");
+        found.error(at, format!("limit {} does not say what it counts", quoted(name))).hint(
+            "write `{ requests: 100, per: 1m }`, `{ tokens: 100000, per: 1m }` or `{ concurrent: 10 }`",
+        );
         return None;
     };
     if let Some((_, second)) = counted.next() {

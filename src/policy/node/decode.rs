@@ -81,13 +81,9 @@ impl<'n> Decoder<'n> {
     /// Tells fields that a struct does not have. False where one of them decides what the whole struct means.
     fn tell_unknown(self, of: &str, fields: &[&str], entries: &[(super::Key, Node)]) -> bool {
         let mut complete = true;
-        for (key, _) in entries {
+        for (key, _) in entries.iter().filter(|(key, _)| !fields.contains(&&*key.text)) {
             let at = Some(key.span);
-            let planned = planned::field(of, &key.text);
-            if planned.is_none() && fields.contains(&&*key.text) {
-                continue;
-            }
-            if let Some(planned) = planned {
+            if let Some(planned) = planned::field(of, &key.text) {
                 complete &= !planned.decides;
                 self.tell(Failed::Fault(Box::new(Fault {
                     at,
@@ -200,7 +196,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         };
         let complete = self.tell_unknown(name, fields, entries);
         let value = visitor
-            .visit_map(FieldsAccess::new(self, name, fields, entries))
+            .visit_map(FieldsAccess::new(self, fields, entries))
             .map_err(|failed| failed.or_at(self.place, self.secret))?;
         if complete { Ok(value) } else { Err(Failed::Told) }
     }

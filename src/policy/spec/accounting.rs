@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{At, Price};
+use super::{At, Expected, Price};
 
 /// How much output is held for a call before it is sent. With several answers (`n`) so many times as much.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -15,7 +15,7 @@ pub enum ReserveOutput {
     Cap(At<u64>),
     /// This much, as far as the call may write so much: `{ expect: 1000 }`. What it writes beyond is charged all the
     /// same: it may take a limit below zero by up to `maxOutputTokens` for each answer under way.
-    Expect(At<u64>),
+    Expect(At<Expected>),
 }
 
 /// How much input is held for a call before it is sent.

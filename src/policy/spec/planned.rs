@@ -23,6 +23,7 @@ const FIELDS: &[(&str, &[Field])] = &[
     ("Policy", &[adds("auth")]),
     ("Defaults", &[adds("onContextOverflow"), adds("onLoss"), adds("onExhausted"), adds("onAllOpen")]),
     ("Provider", &[decides("keys"), adds("limits"), adds("breaker"), adds("retryBudget")]),
+    ("Accepts", &[adds("sampling"), adds("forcedToolChoice"), adds("prefill")]),
     (
         "Route",
         &[adds("retry"), adds("onContextOverflow"), adds("onLoss"), adds("onExhausted"), adds("onAllOpen")],
@@ -38,94 +39,28 @@ const FIELDS: &[(&str, &[Field])] = &[
 const CHOICES: &[(&str, &[&str])] = &[
     ("Dialect", &["anthropic", "gemini"]),
     ("Strategy", &["weighted", "fastest", "cheapest"]),
+    ("Expected", &["learned"]),
     ("Mode", &["shadow"]),
     ("OnExceed", &["clamp", "queue", "downgrade"]),
     ("Preset", &provider::PLANNED),
 ];
 
-/// Fields that are read and compiled, but that no call is held to yet: refused like those that are not built.
-const HELD_FIELDS: &[(&str, &[Field])] = &[
-    (
-        "Defaults",
-        &[
-            adds("reserveOutput"),
-            adds("estimate"),
-            adds("onMissingUsage"),
-            adds("onAbandoned"),
-            adds("onUnpriced"),
-        ],
-    ),
-    ("Model", &[adds("accepts"), adds("reserveOutput"), adds("estimate")]),
-    ("Route", &[adds("reserveOutput"), adds("estimate")]),
-    (
-        "Tenant",
-        &[
-            adds("reserveOutput"),
-            adds("estimate"),
-            adds("onMissingUsage"),
-            adds("onAbandoned"),
-            adds("onUnpriced"),
-        ],
-    ),
-    (
-        "Limit",
-        &[
-            decides("tokens"),
-            decides("inputTokens"),
-            decides("outputTokens"),
-            decides("usd"),
-            adds("timeZone"),
-            adds("budgetStatus"),
-        ],
-    ),
-];
-
-/// Choices of the same kind.
-const HELD_CHOICES: &[(&str, &[&str])] = &[("Per", &["day", "week", "month"])];
-
 /// The field of that type, if it is not built yet.
 pub(in crate::policy) fn field(of: &str, name: &str) -> Option<&'static Field> {
-    let fields = FIELDS.iter().chain(held(HELD_FIELDS)).filter(|(spec, _)| *spec == of);
-    fields.flat_map(|(_, fields)| *fields).find(|field| field.name == name)
+    let (_, fields) = FIELDS.iter().find(|(spec, _)| *spec == of)?;
+    fields.iter().find(|field| field.name == name)
 }
 
 /// Whether it is a choice of that type that is not built yet.
 pub(in crate::policy) fn choice(of: &str, word: &str) -> bool {
-    CHOICES.iter().chain(held(HELD_CHOICES)).any(|(spec, words)| *spec == of && words.contains(&word))
+    CHOICES.iter().any(|(spec, words)| *spec == of && words.contains(&word))
 }
 
 /// Everything that is not built yet.
 #[cfg(test)]
 pub(in crate::policy) fn names() -> impl Iterator<Item = &'static str> {
-    let fields = FIELDS.iter().chain(HELD_FIELDS);
-    let fields = fields.flat_map(|(_, fields)| fields.iter().map(|field| field.name));
-    let choices = CHOICES.iter().chain(HELD_CHOICES);
-    fields.chain(choices.flat_map(|(_, words)| words.iter().copied()))
-}
-
-#[cfg(not(test))]
-fn held<T>(list: &'static [T]) -> &'static [T] {
-    list
-}
-
-/// Tests read what is held back.
-#[cfg(test)]
-fn held<T>(list: &'static [T]) -> &'static [T] {
-    if AHEAD.get() { &[] } else { list }
-}
-
-#[cfg(test)]
-thread_local! {
-    static AHEAD: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
-
-/// Runs with what is held back let through.
-#[cfg(test)]
-pub(in crate::policy) fn ahead<T>(run: impl FnOnce() -> T) -> T {
-    AHEAD.set(true);
-    let ran = run();
-    AHEAD.set(false);
-    ran
+    let fields = FIELDS.iter().flat_map(|(_, fields)| fields.iter().map(|field| field.name));
+    fields.chain(CHOICES.iter().flat_map(|(_, words)| words.iter().copied()))
 }
 
 /// What is said of a field or choice.
@@ -139,7 +74,9 @@ pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
         "KeySource" => Some("write `key: { fromEnv: NAME }` or `key: { fromFile: /PATH }`"),
         "Target" => Some("write `{ model: NAME }`"),
         "Match" => Some("write `{ apiKeySha256: \"<64 hex from egret key>\" }`"),
-        "Limit" => Some("write `{ requests: 100, per: 1m }` or `{ concurrent: 10 }`"),
+        "Limit" => {
+            Some("write `{ requests: 100, per: 1m }`, `{ tokens: 100000, per: 1m }` or `{ concurrent: 10 }`")
+        }
         "ReserveOutput" => Some("write `bound`, `{ cap: 4096 }` or `{ expect: 1000 }`"),
         "OnUnpriced" => {
             Some("write `reject` or `{ assume: { inputPerMTok: \"5.00\", outputPerMTok: \"20.00\" } }`")

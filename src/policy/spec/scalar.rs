@@ -108,6 +108,35 @@ impl FromStr for Dollars {
 
 const DOLLARS_HINT: &str = "write US dollars: \"500.00\", at most nine digits after the point";
 
+/// How much output is expected of an answer, in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected(pub u64);
+
+impl<'de> Deserialize<'de> for Expected {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ExpectedVisitor;
+        impl Visitor<'_> for ExpectedVisitor {
+            type Value = Expected;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number of tokens")
+            }
+
+            fn visit_u64<E: de::Error>(self, tokens: u64) -> Result<Expected, E> {
+                Ok(Expected(tokens))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Expected, E> {
+                if planned::choice("Expected", text) {
+                    return Err(E::custom(planned::not_built(text)));
+                }
+                Err(E::invalid_type(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(ExpectedVisitor)
+    }
+}
+
 /// Money as a decimal number in text, so that no digit is lost: `"2.00"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decimal {

@@ -8,26 +8,12 @@ const REFERENCE: &str = include_str!("../../../../policies/reference.yaml");
 
 /// Every field and choice that is not built yet, as the reference has them: shorten it with what you build.
 const NOT_BUILT: &[(&str, &[&str])] = &[
-    (
-        "defaults",
-        &[
-            "firstToken",
-            "reserveOutput",
-            "estimate",
-            "onMissingUsage",
-            "onAbandoned",
-            "onUnpriced",
-            "onContextOverflow",
-            "onLoss",
-            "onExhausted",
-            "onAllOpen",
-        ],
-    ),
+    ("defaults", &["firstToken", "onContextOverflow", "onLoss", "onExhausted", "onAllOpen"]),
     (
         "providers",
         &["anthropic", "anthropic", "anthropic", "gemini", "keys", "limits", "breaker", "retryBudget"],
     ),
-    ("models", &["reserveOutput", "estimate", "accepts"]),
+    ("models", &["sampling", "forcedToolChoice", "prefill"]),
     (
         "routes",
         &[
@@ -38,8 +24,7 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
             "onExhausted",
             "onAllOpen",
             "onLoss",
-            "reserveOutput",
-            "estimate",
+            "learned",
             "weighted",
             "weight",
             "weight",
@@ -48,40 +33,8 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
         ],
     ),
     ("auth", &["auth"]),
-    (
-        "tenants",
-        &[
-            "kubernetes",
-            "jwt",
-            "attributes",
-            "reserveOutput",
-            "estimate",
-            "onMissingUsage",
-            "onAbandoned",
-            "onUnpriced",
-        ],
-    ),
-    (
-        "limits",
-        &[
-            "tokens",
-            "clamp",
-            "inputTokens",
-            "queue",
-            "outputTokens",
-            "downgrade",
-            "day",
-            "timeZone",
-            "week",
-            "shadow",
-            "usd",
-            "month",
-            "timeZone",
-            "onLedgerDown",
-            "budgetStatus",
-            "was",
-        ],
-    ),
+    ("tenants", &["kubernetes", "jwt", "attributes"]),
+    ("limits", &["clamp", "queue", "downgrade", "shadow", "onLedgerDown", "was"]),
     ("access", &["shadow"]),
 ];
 

@@ -7,7 +7,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::super::{Key, Node};
-use super::{Decoder, Failed, Span, planned};
+use super::{Decoder, Failed, Span};
 
 /// A list's items.
 pub(super) struct ItemsAccess<'n> {
@@ -34,23 +34,17 @@ impl<'de> SeqAccess<'de> for ItemsAccess<'_> {
     }
 }
 
-/// A struct's known fields, but for those that are not built yet.
+/// A struct's known fields.
 pub(super) struct FieldsAccess<'n> {
     of: Decoder<'n>,
-    name: &'static str,
     fields: &'static [&'static str],
     entries: std::slice::Iter<'n, (Key, Node)>,
     value: Option<&'n (Key, Node)>,
 }
 
 impl<'n> FieldsAccess<'n> {
-    pub(super) fn new(
-        of: Decoder<'n>,
-        name: &'static str,
-        fields: &'static [&'static str],
-        entries: &'n [(Key, Node)],
-    ) -> Self {
-        Self { of, name, fields, entries: entries.iter(), value: None }
+    pub(super) fn new(of: Decoder<'n>, fields: &'static [&'static str], entries: &'n [(Key, Node)]) -> Self {
+        Self { of, fields, entries: entries.iter(), value: None }
     }
 }
 
@@ -58,9 +52,8 @@ impl<'de> MapAccess<'de> for FieldsAccess<'_> {
     type Error = Failed;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failed> {
-        let (name, fields) = (self.name, self.fields);
-        let is_read = |key: &str| fields.contains(&key) && planned::field(name, key).is_none();
-        self.value = self.entries.find(|(key, _)| is_read(&key.text));
+        let fields = self.fields;
+        self.value = self.entries.find(|(key, _)| fields.contains(&&*key.text));
         let Some((key, _)) = self.value else {
             return Ok(None);
         };
