@@ -18,6 +18,7 @@ use crate::net::tls::LazyTls;
 use crate::net::upstream::{self, Upstream};
 use crate::policy::store::PolicyStore;
 use crate::policy::watch::Loaded;
+use crate::pricing::estimate::Calibration;
 use crate::random::Random;
 use crate::relay::{self, Relay, Shared, Timers, Warnings};
 use crate::secret::Secrets;
@@ -55,6 +56,7 @@ impl State {
         let shared = Shared {
             store: Arc::new(PolicyStore::empty()),
             ledger: Arc::new(Ledger::new()),
+            calibration: Calibration::default(),
             secrets: Arc::new(Secrets::new(environment.clone())),
             telemetry,
             warnings: Warnings::default(),
@@ -106,6 +108,7 @@ impl State {
     /// What is missing there becomes a warning: it may come later, and the other providers serve meanwhile.
     pub fn prepare(&self, loaded: &mut Loaded) {
         let Loaded { snapshot, warnings } = loaded;
+        self.shared.calibration.renew(snapshot.models.keys());
         let keys = snapshot.providers.values().filter_map(|provider| provider.key.as_ref());
         warnings.extend(self.shared.secrets.adopt(keys).iter().map(ToString::to_string));
         if let Some(tenant) = &self.shared.settings.stamp

@@ -34,6 +34,10 @@ pub enum Cause {
     RequestTimeout,
     /// More calls than a rate allows, or more at once than allowed.
     RateLimited,
+    /// A budget is spent, until its window turns.
+    BudgetSpent,
+    /// The same, where the policy wants it said by 402.
+    PaymentRequired,
     /// The process holds as many request bytes as it may.
     Overloaded,
     /// Every provider refused our credential.
@@ -65,7 +69,7 @@ pub struct Problem<'a> {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Unauthenticated,
         Self::ModelNotAllowed,
         Self::ModelNotFound,
@@ -79,6 +83,8 @@ impl Cause {
         Self::HeadTooLarge,
         Self::RequestTimeout,
         Self::RateLimited,
+        Self::BudgetSpent,
+        Self::PaymentRequired,
         Self::Overloaded,
         Self::UpstreamAuthFailed,
         Self::NoProviderAvailable,
@@ -117,6 +123,8 @@ impl Cause {
             Self::HeadTooLarge => "head_too_large",
             Self::RequestTimeout => "request_timeout",
             Self::RateLimited => "rate_limit_exceeded",
+            Self::BudgetSpent => "insufficient_quota",
+            Self::PaymentRequired => "payment_required",
             Self::Overloaded => "overloaded",
             Self::UpstreamAuthFailed => "upstream_auth_failed",
             Self::NoProviderAvailable => "no_provider_available",

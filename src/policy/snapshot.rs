@@ -229,6 +229,8 @@ pub struct Tenant {
     pub limits: Arc<[Rule]>,
     /// Whether one of them counts tokens or money: only then does a call hold any.
     pub counts_amounts: bool,
+    /// Whether one of them counts money: only then a call's price has to be known.
+    pub counts_money: bool,
     /// Those whose refusal is a 402.
     pub payment_required: HashSet<LimitKey>,
     /// What it says of what is held for a call.

@@ -7,8 +7,8 @@ use super::refusal::{Refusal, whole_seconds};
 use crate::clock::Now;
 use crate::dialect::error::Cause;
 use crate::ids::ModelId;
-use crate::limits::{Amounts, Ask, Exceeded, Ledger, Quota, Reservation, Standing, Unit, Window};
-use crate::policy::snapshot::Principal;
+use crate::limits::{Amounts, Ask, Exceeded, Ledger, Quota, Reservation, Rule, Standing, Unit, Window};
+use crate::policy::snapshot::{Principal, Tenant};
 use crate::units::NanoUsd;
 
 /// Takes room for a call that is about to try `model`; all of its limits, or none.
@@ -19,10 +19,9 @@ pub(super) fn admit(
     held: &mut Option<Reservation>,
     principal: &Principal,
     model: &ModelId,
+    amounts: Amounts,
     now: Now,
 ) -> Result<(), Exceeded> {
-    // No limit of a policy counts tokens or money yet.
-    let amounts = Amounts::NONE;
     match held {
         Some(reservation) => reservation.resize(model, &amounts, now),
         None => {
@@ -40,8 +39,9 @@ pub(super) fn admit(
 }
 
 /// What the caller hears when no candidate has room.
-pub(super) fn refusal(exceeded: &Exceeded) -> Refusal {
+pub(super) fn refusal(exceeded: &Exceeded, tenant: &Tenant) -> Refusal {
     let rule = &exceeded.rule;
+    let cause = cause(rule, tenant);
     let whose = match &exceeded.each {
         Some(value) => format!("`{}` of tenant `{}` (for `{value}`)", rule.key, rule.tenant),
         None => format!("`{}` of tenant `{}`", rule.key, rule.tenant),
@@ -50,18 +50,30 @@ pub(super) fn refusal(exceeded: &Exceeded) -> Refusal {
     if exceeded.never {
         let asked = counted(rule.quota.unit(), exceeded.asked);
         let message = format!("Limit {whose} is {allowed}, and this call alone may need {asked}.");
-        return Refusal::new(Cause::RateLimited, message).never_retry();
+        return Refusal::new(cause, message).never_retry();
     }
     // No time tells when a call ends; a second is the least that an SDK waits for.
     let wait = exceeded.wait.unwrap_or(Duration::from_secs(1));
     let message = format!("Limit {whose} is reached: {allowed}. Try again in {} s.", whole_seconds(wait));
-    let refusal = Refusal::new(Cause::RateLimited, message).retry_after(wait);
+    let refusal = Refusal::new(cause, message);
+    // Of a budget nobody should wait for more by trying again.
+    let refusal = if cause == Cause::RateLimited { refusal.retry_after(wait) } else { refusal.never_retry() };
     match &rule.quota {
         Quota::Windowed { unit: Unit::Requests, amount, window: Window::Rolling(per) } => {
             let standing = Standing { limit: amount.get(), remaining: 0, reset: wait, per: *per };
             refusal.standing(rule.key.clone(), standing)
         }
         Quota::Windowed { .. } | Quota::Concurrent { .. } => refusal,
+    }
+}
+
+/// A budget is what turns with the calendar, and money; all else is a rate.
+fn cause(rule: &Rule, tenant: &Tenant) -> Cause {
+    let is_budget = rule.quota.turn().is_some() || rule.quota.unit() == Unit::Usd;
+    match is_budget {
+        true if tenant.payment_required.contains(&rule.key) => Cause::PaymentRequired,
+        true => Cause::BudgetSpent,
+        false => Cause::RateLimited,
     }
 }
 

@@ -24,6 +24,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MODEL: HeaderName = HeaderName::from_static("x-egret-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-egret-provider");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-egret-attempts");
+const CLAMPED: HeaderName = HeaderName::from_static("x-egret-clamped");
 const COST_USD: HeaderName = HeaderName::from_static("x-egret-cost-usd");
 const POLICY: HeaderName = HeaderName::from_static("x-egret-policy");
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-egret-upstream-request-id");
@@ -96,6 +97,9 @@ impl Relayed {
         headers.insert(MODEL, target.header.clone());
         headers.insert(PROVIDER, target.provider.header.clone());
         headers.insert(ATTEMPTS, HeaderValue::from(attempts));
+        if let Some(tokens) = call.clamped() {
+            headers.insert(CLAMPED, HeaderValue::from(tokens.0));
+        }
         if !status.is_success() && attempts > 1 {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }

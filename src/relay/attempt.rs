@@ -13,10 +13,12 @@ use pin_project_lite::pin_project;
 
 use super::outcome::{Failure, Timer, Verdict, judge};
 use super::receive::Asked;
+use super::shape::Outgoing;
 use super::timers::{Late, Until};
 use super::{Relay, shape};
 use crate::clock::Instant;
 use crate::dialect::Dialect;
+use crate::dialect::edit::Cap;
 use crate::dialect::error::{self, Cause, Problem};
 use crate::dialect::openai::stream::StreamReader;
 use crate::dialect::openai::usage::{AnswerFault, in_answer, judge_answer};
@@ -46,6 +48,8 @@ pub(super) struct Attempt<'a> {
     pub(super) deadline: Instant,
     /// Whether the provider's own error is wanted when it fails: there is no other candidate.
     pub(super) keep_error: bool,
+    /// The bound on output to write into the request.
+    pub(super) cap: Option<Cap>,
     /// Whether spans are to tell of the answer.
     pub(super) observed: bool,
     /// Since when, and until when, it waited for the provider.
@@ -141,7 +145,8 @@ impl Attempt<'_> {
     async fn send(&self) -> Result<Response<UpstreamBody>, Lost> {
         let shared = &self.relay.shared;
         let told = self.traceparent.as_ref();
-        let request = shape::request(self.asked, self.target, self.from_caller, told, &shared.secrets)?;
+        let asked = Outgoing { asked: self.asked, target: self.target, cap: self.cap };
+        let request = shape::request(&asked, self.from_caller, told, &shared.secrets)?;
         let endpoint = &self.target.provider.endpoint;
         self.now_in(&self.waited.from);
         let sent = self.relay.upstream.send(endpoint, request, self.timeouts.connect).await;

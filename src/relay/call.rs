@@ -12,18 +12,20 @@ use http::{HeaderMap, Request, StatusCode};
 use opentelemetry::trace::SpanId;
 
 use super::Relay;
+use super::charge::{Came, Sized};
 use super::operation::Operation;
 use super::outcome::Failure;
+use super::receive::Asked;
 use crate::clock::{Instant, Now, Timestamp};
 use crate::dialect::error::Cause;
 use crate::dialect::openai::facts::AnswerFacts;
 use crate::ids::{LimitKey, RequestId};
 use crate::limits::{Reservation, Standing, Unit};
 use crate::policy::Snapshot;
-use crate::policy::snapshot::{Model, Principal};
+use crate::policy::snapshot::{Model, Principal, Route};
 use crate::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
 use crate::telemetry::spans;
-use crate::units::NanoUsd;
+use crate::units::{NanoUsd, Tokens};
 use crate::usage::Usage;
 
 /// Callers' own ids; OpenAI's clients send the second.
@@ -45,6 +47,10 @@ pub(super) struct Call {
     served_by: Option<Arc<Model>>,
     /// What the call holds of its limits.
     pub(super) held: Option<Reservation>,
+    /// What the try under way may use, or the one whose answer the caller gets.
+    sized: Sized,
+    /// The output counted in an answer, for want of a report.
+    counted: Tokens,
     /// The try under way. A caller that leaves now has made its request: it is counted, be it that the connection was
     /// still being made, else leaving early would be a way around every rate.
     trying: Option<Trying>,
@@ -94,6 +100,8 @@ impl Call {
             principal: None,
             served_by: None,
             held: None,
+            sized: Sized::FREE,
+            counted: Tokens::ZERO,
             trying: None,
             goes_on: false,
             record: Some(Box::new(record)),
@@ -144,6 +152,7 @@ impl Call {
     pub(super) fn tries(
         &mut self,
         target: &Model,
+        sized: Sized,
         from_caller: &HeaderMap,
         now: Instant,
     ) -> Option<HeaderValue> {
@@ -151,8 +160,38 @@ impl Call {
         let span = trace.map_or(SpanId::INVALID, |_| spans::span(&self.relay.random));
         let told = target.provider.propagate_trace.then(|| spans::traceparent(trace, span, from_caller));
         let destination = Arc::clone(&target.destination);
+        self.sized = sized;
         self.trying = Some(Trying { destination, began: now - self.started, span });
         told.flatten()
+    }
+
+    /// What a try at a target may use; none where its price has to be known and is not.
+    pub(super) fn size(
+        &self,
+        principal: &Principal,
+        route: &Route,
+        target: &Model,
+        asked: &Asked,
+    ) -> Option<Sized> {
+        Sized::of(&self.relay.shared.calibration, principal, route, target, asked, self.began)
+    }
+
+    /// Charges a try that gave no answer.
+    pub(super) fn charge(&mut self, came: Came, now: Now) {
+        let sized = std::mem::replace(&mut self.sized, Sized::FREE);
+        if let (Some(held), Some(principal)) = (&mut self.held, &self.principal) {
+            held.charge(&sized.cost(&principal.tenant, came), now);
+        }
+    }
+
+    /// The bound that was written into the request, of each answer.
+    pub(super) fn clamped(&self) -> Option<Tokens> {
+        self.sized.cap.map(|cap| cap.tokens)
+    }
+
+    /// Notes how much output was counted in the answer so far.
+    pub(super) fn counts(&mut self, output: Tokens) {
+        self.counted = output;
     }
 
     /// Notes how the try under way ended: with a failure, or with an answer, of which a stream may go on. Of its time,
@@ -244,17 +283,15 @@ impl Call {
 
     /// Ends the call: gives back what it holds and hands its record to telemetry. Only the first end counts.
     pub(super) fn settle(&mut self, end: End, now: Instant) {
-        if self.trying.is_some() {
-            if let Some(held) = &mut self.held {
-                held.written(Now { instant: now, wall: self.relay.clock.wall() });
-            }
-            self.end_try("abandoned", None, now);
+        if self.record.is_none() {
+            return;
         }
+        // Before the record: a caller that sees the end may call again at once, and must find room.
+        self.settle_limits(end, now);
+        self.end_try("abandoned", None, now);
         let Some(mut record) = self.record.take() else {
             return;
         };
-        // Before the record: a caller that sees the end may call again at once, and must find room.
-        self.held = None;
         record.outcome = end.name();
         match end {
             End::Refused(cause) => record.refusal = Some(cause.code()),
@@ -273,6 +310,33 @@ impl Call {
         }
         record.ended = self.began.saturating_add(record.duration).unwrap_or(self.began);
         self.relay.shared.telemetry.note(&record);
+    }
+}
+
+impl Call {
+    /// Charges what the call came to, and gives back what it holds.
+    fn settle_limits(&mut self, end: End, now: Instant) {
+        let (Some(mut held), Some(principal), Some(record)) =
+            (self.held.take(), self.principal.as_ref(), self.record.as_ref())
+        else {
+            return;
+        };
+        let now = Now { instant: now, wall: self.relay.clock.wall() };
+        let came = match &self.trying {
+            None => Came::at(end, record.usage, self.counted),
+            // Of a plain call left like this nobody will know what it used.
+            Some(_) if !record.stream => Came::Unreported(Tokens::ZERO),
+            Some(_) => Came::GivenUp,
+        };
+        if self.trying.is_some() {
+            held.written(now);
+        }
+        held.settle(&self.sized.cost(&principal.tenant, came), now);
+        if let (Came::Reported(usage), Some(model)) = (came, &self.served_by)
+            && principal.tenant.counts_amounts
+        {
+            self.relay.shared.calibration.learn(&model.id, record.bytes_in, usage.total_input());
+        }
     }
 }
 

@@ -47,8 +47,14 @@ pub(super) async fn dispatch(
             walk.unfit.get_or_insert(refusal);
             continue;
         }
+        let Some(sized) = call.size(principal, &candidates.route, target, asked) else {
+            call.passes_over(target, "unpriced", now);
+            walk.unfit.get_or_insert_with(|| unpriced(target));
+            continue;
+        };
+        let ledger = &relay.shared.ledger;
         if let Err(exceeded) =
-            admit::admit(&relay.shared.ledger, &mut call.held, principal, &target.id, moment)
+            admit::admit(ledger, &mut call.held, principal, &target.id, sized.amounts, moment)
         {
             call.passes_over(target, "limit", now);
             walk.exceeded = Some(exceeded);
@@ -58,7 +64,8 @@ pub(super) async fn dispatch(
             relay,
             asked,
             from_caller,
-            traceparent: call.tries(target, from_caller, now),
+            traceparent: call.tries(target, sized, from_caller, now),
+            cap: sized.cap,
             target,
             timeouts,
             begun: now,
@@ -84,6 +91,7 @@ pub(super) async fn dispatch(
             }
             Err(lost) => {
                 call.tried(Some(lost.failure), lost.failure.status(), false, waited, ended);
+                call.charge(lost.failure.came(), after);
                 report(relay, target, &lost, ended);
                 walk.lost(lost, target);
             }
@@ -92,7 +100,7 @@ pub(super) async fn dispatch(
             break;
         }
     }
-    walk.exhausted()
+    walk.exhausted(principal)
 }
 
 /// What the walk has met so far.
@@ -120,12 +128,12 @@ impl Walk {
     }
 
     /// No candidate answered: why, in the caller's terms (DESIGN section 7).
-    fn exhausted(self) -> Result<Dispatched, Refusal> {
+    fn exhausted(self, principal: &Principal) -> Result<Dispatched, Refusal> {
         if let Some((answer, target)) = self.error {
             return Ok(Dispatched { answer: *answer, target, attempts: self.attempts });
         }
         let Some(last) = self.last else {
-            let limit = self.exceeded.as_ref().map(admit::refusal);
+            let limit = self.exceeded.as_ref().map(|exceeded| admit::refusal(exceeded, &principal.tenant));
             let refusal = limit.or(self.unfit).unwrap_or_else(none_available);
             return Err(refusal);
         };
@@ -148,6 +156,14 @@ impl Walk {
         };
         Err(refusal.after(self.attempts))
     }
+}
+
+fn unpriced(target: &Model) -> Refusal {
+    let message = format!(
+        "Calls of this tenant are limited in money, and the policy has no price for the model `{}`.",
+        target.id
+    );
+    Refusal::new(Cause::NoProviderAvailable, message).never_retry()
 }
 
 fn none_available() -> Refusal {

@@ -5,6 +5,7 @@ mod answer;
 mod attempt;
 mod authenticate;
 mod call;
+mod charge;
 mod dispatch;
 mod models;
 mod operation;
@@ -46,6 +47,7 @@ use crate::net::body::BufferBudget;
 use crate::net::upstream::Upstream;
 use crate::policy::Snapshot;
 use crate::policy::store::PolicyStore;
+use crate::pricing::estimate::Calibration;
 use crate::random::Random;
 use crate::secret::Secrets;
 use crate::telemetry::Telemetry;
@@ -70,6 +72,8 @@ pub struct Shared {
     pub store: Arc<PolicyStore>,
     /// Live counts of every limit.
     pub ledger: Arc<Ledger>,
+    /// How many tokens a byte of a call's body is, by model.
+    pub calibration: Calibration,
     /// The providers' keys.
     pub secrets: Arc<Secrets>,
     /// Where finished calls are noted.

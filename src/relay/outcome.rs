@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::charge::Came;
 use crate::net::upstream::Stage;
 
 /// Why an attempt gave nothing that the caller may have.
@@ -110,6 +111,11 @@ impl Failure {
             | Self::NoAnswer
             | Self::Cut => true,
         }
+    }
+
+    /// What a try came to that failed so: an error's status is no answer to be paid for.
+    pub(super) fn came(self) -> Came {
+        if self.written() && self.status().is_none() { Came::GivenUp } else { Came::Nothing }
     }
 
     /// Whether it is our key's fault, which the operator must mend.

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use super::outcome::Failure;
 use super::receive::Asked;
 use super::refusal::Refusal;
-use crate::dialect::edit::{self, Edits};
+use crate::dialect::edit::{self, Cap, Edits};
 use crate::dialect::error::Cause;
 use crate::dialect::provider::{AuthHeader, StreamUsage};
 use crate::net::headers;
@@ -42,16 +42,23 @@ pub(super) fn hides_usage(asked: &Asked, provider: &Provider) -> bool {
     }
 }
 
+/// What goes where, and with what bound on its output.
+pub(super) struct Outgoing<'a> {
+    pub(super) asked: &'a Asked,
+    pub(super) target: &'a Model,
+    pub(super) cap: Option<Cap>,
+}
+
 /// Builds the request for one attempt.
 pub(super) fn request(
-    asked: &Asked,
-    target: &Model,
+    outgoing: &Outgoing<'_>,
     from_caller: &HeaderMap,
     traceparent: Option<&HeaderValue>,
     secrets: &Secrets,
 ) -> Result<Request<Full<Bytes>>, Failure> {
+    let Outgoing { asked, target, .. } = *outgoing;
     let provider = &target.provider;
-    let mut request = Request::new(Full::new(body(asked, target)));
+    let mut request = Request::new(Full::new(body(outgoing)));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = provider.targets.of(asked.api).clone();
     let mut to_provider = headers::to_provider(from_caller, &USER_AGENT);
@@ -81,11 +88,12 @@ fn trace(to_provider: &mut HeaderMap, traceparent: &HeaderValue, from_caller: &H
     }
 }
 
-fn body(asked: &Asked, target: &Model) -> Bytes {
+fn body(outgoing: &Outgoing<'_>) -> Bytes {
+    let Outgoing { asked, target, cap } = *outgoing;
     let edits = Edits {
         model: Some(&target.name),
         ask_usage: asked.facts.stream && target.provider.stream_usage == StreamUsage::Ask,
-        cap: None,
+        cap,
     };
     edit::apply(asked.api, asked.body(), &asked.facts, &edits)
 }

@@ -18,6 +18,7 @@ use crate::dialect::error::{Cause, Problem, stream_event};
 use crate::dialect::openai::stream::{StreamEnd, StreamReader};
 use crate::dialect::{Api, Dialect};
 use crate::net::upstream::UpstreamBody;
+use crate::units::Tokens;
 
 /// Frames that are there already are passed on as one, up to about this size.
 const MERGED: usize = 64 * 1024;
@@ -174,6 +175,8 @@ impl Call {
     fn learns(&mut self, kind: &Kind) {
         if let Kind::Events { reader, .. } = kind {
             self.used(reader.usage());
+            // An event is a token, more or less; some servers send several in one.
+            self.counts(Tokens(reader.events()));
             self.observes(|| reader.facts().cloned().unwrap_or_default());
         }
     }

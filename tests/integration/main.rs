@@ -29,6 +29,7 @@
 
 mod access;
 mod bodies;
+mod budgets;
 mod canary;
 mod cost;
 mod failover;

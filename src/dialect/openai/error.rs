@@ -18,7 +18,8 @@ pub(crate) fn status(cause: Cause) -> StatusCode {
         Cause::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Cause::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Cause::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Cause::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Cause::RateLimited | Cause::BudgetSpent => StatusCode::TOO_MANY_REQUESTS,
+        Cause::PaymentRequired => StatusCode::PAYMENT_REQUIRED,
         Cause::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Cause::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Cause::UpstreamAuthFailed | Cause::UpstreamFailed | Cause::StreamInterrupted => {
@@ -46,6 +47,8 @@ fn type_of(cause: Cause) -> &'static str {
         | Cause::RequestTimeout => "invalid_request_error",
         Cause::ModelNotAllowed => "permission_error",
         Cause::RateLimited => "rate_limit_error",
+        // OpenAI's own word for an account without money.
+        Cause::BudgetSpent | Cause::PaymentRequired => "insufficient_quota",
         Cause::NoProviderAvailable | Cause::Overloaded | Cause::ShuttingDown => "service_unavailable_error",
         Cause::UpstreamAuthFailed
         | Cause::UpstreamTimeout

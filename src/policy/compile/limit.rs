@@ -35,6 +35,11 @@ impl Limit {
             Unit::Requests | Unit::Concurrent => false,
         }
     }
+
+    /// Whether it counts money.
+    pub(super) fn counts_money(&self) -> bool {
+        self.quota.unit() == Unit::Usd
+    }
 }
 
 /// The limits of a plan or tenant.

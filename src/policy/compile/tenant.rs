@@ -89,6 +89,7 @@ impl Compiler<'_, '_> {
             id: id.clone(),
             access: access.unwrap_or_default(),
             counts_amounts: limits.values().any(Limit::counts_amounts),
+            counts_money: limits.values().any(Limit::counts_money),
             payment_required: limit::payment_required(&limits),
             limits: limit::rules(&id, &limits),
             reserve: accounting::reserve(spec.reserve_output.as_ref(), spec.estimate.as_ref(), self.found),

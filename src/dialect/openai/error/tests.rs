@@ -17,6 +17,8 @@ fn every_cause_has_its_status_and_type() {
         Cause::HeadTooLarge => (431, "invalid_request_error"),
         Cause::RequestTimeout => (408, "invalid_request_error"),
         Cause::RateLimited => (429, "rate_limit_error"),
+        Cause::BudgetSpent => (429, "insufficient_quota"),
+        Cause::PaymentRequired => (402, "insufficient_quota"),
         Cause::Overloaded | Cause::NoProviderAvailable | Cause::ShuttingDown => {
             (503, "service_unavailable_error")
         }

@@ -1,0 +1,184 @@
+//! Limits of tokens and money: what is held, what each end costs, and what the caller hears.
+
+use serde_json::Value;
+
+use crate::support::*;
+
+/// A price of a dollar per million tokens of input and two of output; a model of 100 tokens at most.
+const PRICE: &str = "maxOutputTokens: 100, price: [{ inputPerMTok: \"1.00\", outputPerMTok: \"2.00\" }]";
+
+/// One provider with this script, and a tenant with these limits and whatever else it says.
+fn policy(mock: &str, limits: &str, tenant: &str) -> String {
+    format!(
+        "providers: {{ p: {{ mock: {{ says: \"one two three\", {mock} }} }}, q: {{ mock: {{ says: \"four\" }} }} }}\n\
+         models: {{ m: {{ provider: p, {PRICE} }}, n: {{ provider: q, {PRICE} }} }}\n\
+         routes: {{ chat: {{ targets: [{{ model: m }}, {{ model: n }}] }} }}\n\
+         tenants: {{ app: {{ local: true, access: {{ allow: [\"*\"] }}, limits: {{ {limits} }}, {tenant} }} }}\n"
+    )
+}
+
+/// Used and held of the only limit.
+fn cell(proxy: &Proxy) -> (u64, u64) {
+    let cells = proxy.cells();
+    assert_eq!(cells.len(), 1, "{cells:?}");
+    (cells[0].2, cells[0].3)
+}
+
+fn total(usage: &Value) -> u64 {
+    usage["total_tokens"].as_u64().unwrap()
+}
+
+const TOKENS: &str = "tpd: { tokens: 1000, per: day }";
+
+#[tokio::test(start_paused = true)]
+async fn a_call_costs_what_its_provider_reports_and_holds_nothing_afterwards() {
+    let proxy = proxy(&policy("faults: [ok]", TOKENS, ""));
+    let plain = proxy.chat("m").await.json();
+    let first = total(&plain["usage"]);
+    assert_eq!(cell(&proxy), (first, 0));
+    assert!(proxy.stream("m").await.is_done());
+    let record = &proxy.records()[1];
+    let second = record["usage"]["total"].as_u64().unwrap();
+    assert!(second > 0);
+    assert_eq!(cell(&proxy), (first + second, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn money_is_charged_to_the_nano_dollar_that_the_answer_names() {
+    let proxy = proxy(&policy("faults: [ok]", "day: { usd: \"1.00\", per: day }", ""));
+    let answer = proxy.chat("m").await;
+    let cost: f64 = answer.header("x-egret-cost-usd").unwrap().parse().unwrap();
+    assert_eq!(cell(&proxy), ((cost * 1e9).round() as u64, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_bug_01_of_many_callers_at_once_exactly_those_are_admitted_for_whom_there_is_room() {
+    // Each call holds its input and 100 tokens of output, and uses far less: nobody is admitted beyond the room.
+    let proxy = proxy(&policy("latency: 1s", "tpd: { tokens: 1000, per: day }", ""));
+    let answers = all((0..64).map(|_| proxy.chat("m"))).await;
+    let admitted = answers.iter().filter(|answer| answer.status == 200).count();
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+    let used: u64 = answers.iter().filter(|a| a.status == 200).map(|a| total(&a.json()["usage"])).sum();
+    assert!((7..=9).contains(&admitted), "{admitted} of 64 hold some 115 tokens each");
+    assert!(refused.iter().all(|answer| answer.refused() == (429, "insufficient_quota".to_owned())));
+    assert_eq!(cell(&proxy), (used, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_bug_03_a_spent_budget_is_an_account_without_money_and_no_sdk_tries_again() {
+    let proxy = proxy(&policy("faults: [ok]", "day: { tokens: 150, per: day }", ""));
+    assert_eq!(proxy.chat("m").await.status, 200);
+    while proxy.chat("m").await.status == 200 {}
+    let answer = proxy.chat("m").await;
+    assert_eq!(answer.refused(), (429, "insufficient_quota".to_owned()));
+    assert_eq!(answer.json()["error"]["type"], "insufficient_quota");
+    assert_eq!(answer.header("x-should-retry"), Some("false"));
+    assert_eq!(answer.header("retry-after"), None);
+    assert!(answer.message().contains("150 tokens per day"), "{}", answer.message());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spent_budget_is_a_402_where_the_policy_says_so() {
+    let proxy = proxy(&policy(
+        "faults: [ok]",
+        "day: { tokens: 20, per: day, budgetStatus: 402 }",
+        "reserveOutput: { expect: 1 }",
+    ));
+    while proxy.chat("m").await.status == 200 {}
+    assert_eq!(proxy.chat("m").await.refused(), (402, "payment_required".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_of_tokens_names_the_wait_and_keeps_it() {
+    let proxy = proxy(&policy("faults: [ok]", "tpm: { tokens: 150, per: 1m }", ""));
+    let answer = loop {
+        let answer = proxy.chat("m").await;
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    assert_eq!(answer.refused(), (429, "rate_limit_exceeded".to_owned()));
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    tokio::time::sleep(secs(wait)).await;
+    assert_eq!(proxy.chat("m").await.status, 200, "who waits so long finds room");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_provider_costs_nothing_and_the_next_target_is_charged() {
+    let proxy = proxy(&policy("faults: [{ status: { code: 503 } }]", TOKENS, ""));
+    let answer = proxy.chat("chat").await;
+    assert_eq!(answer.header("x-egret-model"), Some("n"));
+    assert_eq!(cell(&proxy), (total(&answer.json()["usage"]), 0));
+    let alone = proxy.chat("m").await;
+    assert_eq!(alone.status, 503);
+    assert_eq!(cell(&proxy).0, total(&answer.json()["usage"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_that_was_given_up_costs_what_the_policy_says() {
+    const NEVER: &str = "faults: [{ stall: { afterChunks: 0 } }]";
+    let used = async |abandoned: &str| {
+        let policy = policy(NEVER, TOKENS, abandoned);
+        let proxy = proxy(&format!("{policy}defaults: {{ timeouts: {{ answer: 5s }} }}\n"));
+        assert_eq!(proxy.chat("m").await.status, 504);
+        cell(&proxy)
+    };
+    let (input, held) = used("").await;
+    assert!(input > 0 && held == 0);
+    assert_eq!(used("onAbandoned: input").await, (input, 0));
+    assert_eq!(used("onAbandoned: nothing").await, (0, 0));
+    assert_eq!(used("onAbandoned: reservation").await, (input + 100, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_a_stream_pays_for_its_input_and_what_came() {
+    let proxy = proxy(&policy("tokens: 50, faults: [{ stall: { afterChunks: 4 } }]", TOKENS, ""));
+    let mut reading = proxy.stream("m").open().await;
+    reading.next().await;
+    quiet().await;
+    assert!(cell(&proxy).1 >= 100, "held while it runs");
+    drop(reading);
+    quiet().await;
+    let (used, held) = cell(&proxy);
+    assert_eq!(held, 0);
+    assert!((5..100).contains(&used), "its input and a few words: {used}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_a_plain_call_pays_for_what_it_held() {
+    let proxy = proxy(&policy("latency: 10s", TOKENS, ""));
+    assert!(tokio::time::timeout(secs(1), proxy.chat("m").into_future()).await.is_err());
+    quiet().await;
+    let (used, held) = cell(&proxy);
+    assert!(used > 100 && held == 0, "{used}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_is_written_into_a_call_that_names_none_and_said() {
+    let proxy = proxy(&policy("faults: [ok]", TOKENS, "reserveOutput: { cap: 7 }"));
+    let answer = proxy.chat("m").await;
+    assert_eq!(answer.header("x-egret-clamped"), Some("7"));
+    let named = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":9}"#;
+    let answer = proxy.post("/v1/chat/completions", named).await;
+    assert_eq!(answer.header("x-egret-clamped"), None, "what the caller names stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_call_used_beyond_its_reservation_is_debt_and_refuses_the_next() {
+    // Three words at least, of which one is expected.
+    let proxy = proxy(&policy("faults: [ok]", "tpd: { outputTokens: 2, per: day }", "reserveOutput: { expect: 1 }"));
+    assert_eq!(proxy.chat("m").await.status, 200);
+    let (used, held) = cell(&proxy);
+    assert!(used > 2 && held == 0, "{used}");
+    assert_eq!(proxy.chat("m").await.status, 429);
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_bug_04_what_was_spent_outlives_a_reload() {
+    let before = policy("faults: [ok]", TOKENS, "");
+    let proxy = proxy(&before);
+    proxy.chat("m").await;
+    let spent = cell(&proxy);
+    proxy.reload(&policy("faults: [ok]", "tpd: { tokens: 5000, per: day }", ""));
+    assert_eq!(cell(&proxy), spent);
+}
