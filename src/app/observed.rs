@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::process;
 use crate::clock::Clock;
+use crate::limits::Unit;
 use crate::limits::ledger::{Ledger, LimitUse};
 use crate::meters::Counter;
 use crate::net::body::BufferBudget;
@@ -83,6 +84,7 @@ pub(super) fn limits(meter: &Meter, ledger: &Arc<Ledger>, clock: &Clock) {
             KeyValue::new(egret::LIMIT, limit.key.shared()),
             KeyValue::new(egret::TENANT, limit.tenant.shared()),
             KeyValue::new(egret::UNIT, limit.unit.as_str()),
+            KeyValue::new(egret::WINDOW, window(limit)),
         ]
     };
     gauge(
@@ -121,6 +123,17 @@ pub(super) fn limits(meter: &Meter, ledger: &Arc<Ledger>, clock: &Clock) {
             }
         },
     );
+}
+
+/// Part of a cell's identity, so part of its labels.
+fn window(limit: &LimitUse) -> &'static str {
+    match (limit.unit, limit.turn) {
+        (_, Some(turn)) => turn.as_str(),
+        (Unit::Concurrent, None) => "none",
+        (Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::Usd, None) => {
+            "rolling"
+        }
+    }
 }
 
 /// Registers what of logs and traces was lost.

@@ -15,8 +15,9 @@ use crate::ids::{LimitKey, TenantId};
 
 /// The counts of every limit, shared by all workers.
 ///
-/// A cell is known by tenant, limit key, unit, kind of window and `each` value. Amount, length and zone come with each ask, so
-/// what was used outlives a reload, and a limit that returns finds its count as long as it counts anything.
+/// A cell is known by tenant, limit key, unit, kind of window and `each` value. Amount, length and zone come
+/// with each ask, so what was used outlives a reload, and a limit that returns finds its count as long as it
+/// counts anything.
 /// At most 100,000 cells per limit; when none of them is idle, new names share one.
 pub struct Ledger {
     mark: Mark,

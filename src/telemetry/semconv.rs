@@ -172,6 +172,8 @@ pub mod egret {
     pub const LIMIT: &str = "egret.limit";
     /// What a limit counts.
     pub const UNIT: &str = "egret.unit";
+    /// In which time a limit counts: `rolling`, `day`, `week`, `month`, or `none` of calls at once.
+    pub const WINDOW: &str = "egret.window";
     /// What has a cell of its own under a limit: `tenant`, `user`, `app`, `key`, `model`.
     pub const EACH: &str = "egret.each";
 }
