@@ -112,3 +112,29 @@ fn spoken(per: Duration) -> String {
         s => format!("{s}s"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::{NonZeroU32, NonZeroU64};
+
+    use super::*;
+    use crate::clock::TimeZone;
+    use crate::limits::{Calendar, Turn};
+
+    fn windowed(unit: Unit, amount: u64, window: Window) -> String {
+        allowed(&Quota::Windowed { unit, amount: NonZeroU64::new(amount).unwrap(), window })
+    }
+
+    #[test]
+    fn what_a_limit_allows_is_said_in_the_words_of_its_unit_and_window() {
+        let month = Window::Calendar(Calendar { turn: Turn::Month, zone: Arc::new(TimeZone::UTC) });
+        let per = |seconds| Window::Rolling(Duration::from_secs(seconds));
+        assert_eq!(windowed(Unit::Requests, 100, per(60)), "100 requests per 1m");
+        assert_eq!(windowed(Unit::Tokens, 5, per(7_200)), "5 tokens per 2h");
+        assert_eq!(windowed(Unit::InputTokens, 5, per(90)), "5 input tokens per 90s");
+        assert_eq!(windowed(Unit::OutputTokens, 5, month.clone()), "5 output tokens per month");
+        assert_eq!(windowed(Unit::Usd, 500_500_000_000, month), "500.5 dollars per month");
+        let places = Quota::Concurrent { amount: NonZeroU32::new(3).unwrap() };
+        assert_eq!(allowed(&places), "3 calls at once");
+    }
+}

@@ -1,6 +1,7 @@
 //! What users of other proxies reported, as tests.
 
 use super::*;
+use crate::units::NanoUsd;
 
 #[test]
 fn peer_bug_01_a_budget_is_not_passed_under_concurrency() {
@@ -44,4 +45,36 @@ fn peer_bug_04_counts_survive_a_reload() {
     // A call that began under the old policy settles in the same cells.
     drop(running);
     assert!(ledger.reserve(&after, &user("ana").ask(), now).is_ok());
+}
+
+#[test]
+fn peer_bug_1_a_budget_is_not_passed_by_the_first_calls_at_once() {
+    let (ledger, now) = (ledger(), moment());
+    let window = Window::Calendar(Calendar { turn: Turn::Month, zone: Arc::new(TimeZone::UTC) });
+    let rules = limits([rule("month", windowed(Unit::Usd, 100, window), None)]);
+    let amounts = Amounts { usd: NanoUsd(30), ..Amounts::NONE };
+    let caller = anyone();
+    // Nothing is spent yet; what they may spend is what counts.
+    let calls: Vec<_> =
+        (0..50).filter_map(|_| ledger.reserve(&rules, &Ask { amounts, ..caller.ask() }, now).ok()).collect();
+    assert_eq!(calls.len(), 3);
+}
+
+#[test]
+fn peer_bug_8_a_budget_begins_anew_at_its_own_zones_midnight_and_at_no_other_time() {
+    let (ledger, noon) = (ledger(), moment());
+    let zone = Arc::new(TimeZone::get("America/New_York").unwrap());
+    let window = Window::Calendar(Calendar { turn: Turn::Day, zone });
+    let rules = limits([rule("day", windowed(Unit::Usd, 100, window), None)]);
+    let amounts = Amounts { usd: NanoUsd(100), ..Amounts::NONE };
+    let caller = anyone();
+    let ask = Ask { amounts, ..caller.ask() };
+    let hour = |hours: u32| noon + 60 * MINUTE * hours;
+    ledger.reserve(&rules, &ask, noon).unwrap().settle(&amounts, noon);
+    // Noon in UTC is eight in the morning there; neither UTC's midnight nor a full day is theirs.
+    assert!((0..16).all(|hours| ledger.reserve(&rules, &ask, hour(hours)).is_err()));
+    let midnight = hour(16);
+    ledger.reserve(&rules, &ask, midnight).unwrap().settle(&amounts, midnight);
+    assert!((17..40).all(|hours| ledger.reserve(&rules, &ask, hour(hours)).is_err()));
+    assert!(ledger.reserve(&rules, &ask, hour(40)).is_ok());
 }
