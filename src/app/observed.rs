@@ -91,7 +91,7 @@ pub(super) fn limits(meter: &Meter, ledger: &Arc<Ledger>, clock: &Clock) {
         meter,
         metric::LIMIT_USED,
         "",
-        "What of a limit is used or held: of its fullest cell, where it has several.",
+        "What of a limit is used or held, money in billionths of a dollar: of its fullest cell, where it has several.",
         move |into| {
             let limits = ledger.fullest(clock.moment());
             for limit in &limits {
@@ -105,7 +105,7 @@ pub(super) fn limits(meter: &Meter, ledger: &Arc<Ledger>, clock: &Clock) {
         meter,
         metric::LIMIT_AVAILABLE,
         "",
-        "What of a limit is left: of its fullest cell, where it has several.",
+        "What of a limit is left, money in billionths of a dollar: of its fullest cell, where it has several.",
         move |into| {
             for limit in &*of.lock() {
                 into.observe(limit.available, &labels(limit));

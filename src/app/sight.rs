@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::State;
 use crate::admin::Sight;
 use crate::limits::ledger::CellUse;
-use crate::limits::{Each, Turn};
+use crate::limits::{Each, Turn, Unit};
 use crate::policy::store::{Reload, Status};
+use crate::units::NanoUsd;
 
 /// The process, to operators.
 pub(super) struct ProcessSight(Arc<State>);
@@ -62,16 +63,23 @@ impl Sight for ProcessSight {
 }
 
 fn cell(cell: &CellUse) -> Value {
+    // Money as policies write it.
+    let amount = |count: u64| match cell.unit {
+        Unit::Usd => json!(NanoUsd(count).to_string()),
+        Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::Concurrent => {
+            json!(count)
+        }
+    };
     json!({
         "tenant": cell.tenant.as_str(),
         "limit": cell.key.as_str(),
         "unit": cell.unit.as_str(),
         "each": cell.each.map(Each::as_str),
         "value": cell.value,
-        "used": cell.settled,
-        "reserved": cell.reserved,
-        "amount": cell.limit,
-        "debt": cell.debt,
+        "used": amount(cell.settled),
+        "reserved": amount(cell.reserved),
+        "amount": amount(cell.limit),
+        "debt": amount(cell.debt),
         "window": cell.turn.map(Turn::as_str),
         "perSeconds": cell.per.map(|per| per.as_secs_f64()),
         "resetsAt": cell.reset.map(|reset| reset.to_string()),

@@ -166,7 +166,8 @@ async fn a_bound_is_written_into_a_call_that_names_none_and_said() {
 #[tokio::test(start_paused = true)]
 async fn what_a_call_used_beyond_its_reservation_is_debt_and_refuses_the_next() {
     // Three words at least, of which one is expected.
-    let proxy = proxy(&policy("faults: [ok]", "tpd: { outputTokens: 2, per: day }", "reserveOutput: { expect: 1 }"));
+    let proxy =
+        proxy(&policy("faults: [ok]", "tpd: { outputTokens: 2, per: day }", "reserveOutput: { expect: 1 }"));
     assert_eq!(proxy.chat("m").await.status, 200);
     let (used, held) = cell(&proxy);
     assert!(used > 2 && held == 0, "{used}");
