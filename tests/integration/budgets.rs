@@ -183,3 +183,16 @@ async fn peer_bug_04_what_was_spent_outlives_a_reload() {
     proxy.reload(&policy("faults: [ok]", "tpd: { tokens: 5000, per: day }", ""));
     assert_eq!(cell(&proxy), spent);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_policy_that_the_readme_runs_answers_four_calls_and_refuses_the_fifth() {
+    let text = include_str!("../../policies/budget.yaml");
+    let (_, text) = text.split_once("allowMock: true").unwrap();
+    let (_, text) = text.split_once('\n').unwrap();
+    let proxy = proxy(text);
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(proxy.chat("gpt-4.1").await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 200, 429]);
+}
