@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[3]
 BINARY = os.environ.get("EGRET_BIN", str(ROOT / "target/debug/egret"))
 READY = re.compile(r'listen"?\s*[=:]\s*"?([0-9.]+:\d+)')
 
+ADMIN = re.compile(r'admin"?\s*[=:]\s*"?([0-9.]+:\d+)')
+
 MAIN_KEY = "egret_sdk_main"
 # Stands in prompts; must stand in no log.
 CANARY = "canary-8f1b2c"
@@ -26,7 +28,7 @@ class Egret:
         self.access_log = directory / "access.log"
         self.lines = []
         self.ready = threading.Event()
-        self.base_url = None
+        self.base_url = self.admin_url = None
         with self.access_log.open("wb") as access_log:
             self.process = subprocess.Popen(
                 [BINARY, "run", "--policy", str(policy),
@@ -45,6 +47,7 @@ class Egret:
             self.lines.append(line)
             found = READY.search(line)
             if found and self.base_url is None:
+                self.admin_url = f"http://{ADMIN.search(line)[1]}"
                 self.base_url = f"http://{found[1]}/v1"
                 self.ready.set()
         self.ready.set()

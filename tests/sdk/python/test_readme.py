@@ -41,10 +41,23 @@ def at(egret, snippet):
 
 
 def test_the_curl_snippet_answers(quickstart):
-    [snippet] = snippets("sh", "curl")
+    snippet, _ = snippets("sh", "curl")
     answer = json.loads(run(["bash", "-c", at(quickstart, snippet)], quickstart))
     assert answer["object"] == "chat.completion"
     assert answer["choices"][0]["message"]["content"]
+
+
+def test_the_budget_snippet_is_refused_at_the_fifth_call(tmp_path):
+    _, snippet = snippets("sh", "curl")
+    egret = Egret(tmp_path, ROOT / "policies/budget.yaml")
+    admin = "http://127.0.0.1:4101"
+    assert admin in snippet
+    *calls, usage = run(["bash", "-c", at(egret, snippet).replace(admin, egret.admin_url)], egret).split("\n", 5)
+    assert egret.stop() == 0
+    calls = [json.loads(call) for call in calls]
+    assert all(call["object"] == "chat.completion" for call in calls[:4])
+    assert calls[4]["error"]["code"] == "insufficient_quota"
+    assert {limit["limit"] for limit in json.loads(usage)["limits"]} == {"day", "tpm"}
 
 
 def test_the_python_snippet_streams(quickstart):
