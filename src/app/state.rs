@@ -16,6 +16,7 @@ use crate::net::endpoint::Endpoint;
 use crate::net::memory::MemoryNet;
 use crate::net::tls::LazyTls;
 use crate::net::upstream::{self, Upstream};
+use crate::policy::Snapshot;
 use crate::policy::store::PolicyStore;
 use crate::policy::watch::Loaded;
 use crate::pricing::estimate::Calibration;
@@ -118,6 +119,7 @@ impl State {
                 "--tenant {tenant}: the policy has no such tenant; callers without a key get a 401"
             ));
         }
+        warnings.extend(forgotten_at_a_restart(snapshot));
         if snapshot.providers.values().any(|provider| provider.endpoint.is_tls()) {
             self.warm_tls();
         }
@@ -182,4 +184,20 @@ impl State {
         };
         self.memory.register(name, Arc::new(accept));
     }
+}
+
+/// A warning where a window outlives the process: its counts do not.
+fn forgotten_at_a_restart(snapshot: &Snapshot) -> Option<String> {
+    let rules = snapshot.tenants.values().flat_map(|tenant| tenant.limits.iter());
+    let mut turning = rules.filter(|rule| rule.quota.turn().is_some());
+    let first = turning.next()?;
+    let others = match turning.count() {
+        0 => String::new(),
+        others => format!(", and {others} more"),
+    };
+    Some(format!(
+        "{}: limit `{}` of tenant `{}`{others}: windows of the calendar are counted in this pod's memory; a restart \
+         starts them anew",
+        first.place, first.key, first.tenant
+    ))
 }

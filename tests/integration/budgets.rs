@@ -196,3 +196,16 @@ async fn the_policy_that_the_readme_runs_answers_four_calls_and_refuses_the_fift
     }
     assert_eq!(statuses, [200, 200, 200, 200, 429]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_window_of_the_calendar_is_a_warning_while_counts_are_in_memory() {
+    let warned = |limits: &str| {
+        let proxy = proxy(&policy("faults: [ok]", limits, ""));
+        proxy.state.shared.store.status().warnings
+    };
+    assert!(warned("tpm: { tokens: 1000, per: 1m }").is_empty());
+    let [warning] =
+        warned("a: { tokens: 1000, per: day }, b: { usd: \"1.00\", per: month }").try_into().unwrap();
+    assert!(warning.contains("limit `a` of tenant `app`, and 1 more"), "{warning}");
+    assert!(warning.contains("a restart starts them anew"), "{warning}");
+}
