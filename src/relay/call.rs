@@ -311,9 +311,7 @@ impl Call {
         record.ended = self.began.saturating_add(record.duration).unwrap_or(self.began);
         self.relay.shared.telemetry.note(&record);
     }
-}
 
-impl Call {
     /// Charges what the call came to, and gives back what it holds.
     fn settle_limits(&mut self, end: End, now: Instant) {
         let (Some(mut held), Some(principal), Some(record)) =
