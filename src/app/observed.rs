@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 
 use super::process;
 use crate::clock::Clock;
-use crate::limits::Unit;
 use crate::limits::ledger::{Ledger, LimitUse};
+use crate::limits::{Each, Owner, Unit};
 use crate::meters::Counter;
 use crate::net::body::BufferBudget;
 use crate::net::upstream::{ConnectionMeters, IdleConnections};
@@ -77,12 +77,12 @@ pub(super) fn limits(meter: &Meter, ledger: &Arc<Ledger>, clock: &Clock) {
     // Looked at once per reading: the SDK asks in the order of registration.
     let seen: Arc<Mutex<Vec<LimitUse>>> = Arc::default();
     let (ledger, clock, looks) = (Arc::clone(ledger), clock.clone(), Arc::clone(&seen));
-    let each_of = |observed: &LimitUse| observed.each.map_or("tenant", |each| each.as_str());
+    let each_of = |observed: &LimitUse| observed.each.map_or_else(|| observed.owner.kind(), Each::as_str);
     let labels = move |limit: &LimitUse| {
         [
             KeyValue::new(egret::EACH, each_of(limit)),
             KeyValue::new(egret::LIMIT, limit.key.shared()),
-            KeyValue::new(egret::TENANT, limit.tenant.shared()),
+            owner(&limit.owner),
             KeyValue::new(egret::UNIT, limit.unit.as_str()),
             KeyValue::new(egret::WINDOW, window(limit)),
         ]
@@ -123,6 +123,15 @@ pub(super) fn limits(meter: &Meter, ledger: &Arc<Ledger>, clock: &Clock) {
             }
         },
     );
+}
+
+/// Whose limit it is, under a label of its kind.
+fn owner(owner: &Owner) -> KeyValue {
+    let label = match owner {
+        Owner::Tenant(_) => egret::TENANT,
+        Owner::Provider(_) => egret::PROVIDER,
+    };
+    KeyValue::new(label, owner.name())
 }
 
 /// Part of a cell's identity, so part of its labels.

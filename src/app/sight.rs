@@ -71,7 +71,7 @@ fn cell(cell: &CellUse) -> Value {
         }
     };
     json!({
-        "tenant": cell.tenant.as_str(),
+        (cell.owner.kind()): &*cell.owner.name(),
         "limit": cell.key.as_str(),
         "unit": cell.unit.as_str(),
         "each": cell.each.map(Each::as_str),

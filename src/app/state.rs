@@ -196,8 +196,8 @@ fn forgotten_at_a_restart(snapshot: &Snapshot) -> Option<String> {
         others => format!(", and {others} more"),
     };
     Some(format!(
-        "{}: limit `{}` of tenant `{}`{others}: windows of the calendar are counted in this pod's memory; a restart \
+        "{}: limit `{}` of {}{others}: windows of the calendar are counted in this pod's memory; a restart \
          starts them anew",
-        first.place, first.key, first.tenant
+        first.place, first.key, first.owner
     ))
 }

@@ -9,13 +9,13 @@ use super::calendar::Turn;
 use super::cell::{Cell, Share, Short};
 use super::limit::{Limit, Mark, Name};
 use super::reservation::Reservation;
-use super::rule::{Ask, Each, Exceeded, Rule, Unit};
+use super::rule::{Ask, Each, Exceeded, Owner, Rule, Unit};
 use crate::clock::{Now, Timestamp};
-use crate::ids::{LimitKey, TenantId};
+use crate::ids::LimitKey;
 
 /// The counts of every limit, shared by all workers.
 ///
-/// A cell is known by tenant, limit key, unit, kind of window and `each` value. Amount, length and zone come
+/// A cell is known by owner, limit key, unit, kind of window and `each` value. Amount, length and zone come
 /// with each ask, so what was used outlives a reload, and a limit that returns finds its count as long as it
 /// counts anything.
 /// At most 100,000 cells per limit; when none of them is idle, new names share one.
@@ -37,7 +37,7 @@ type Limits = dashmap::DashMap<Name, Arc<Limit>>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellUse {
     /// Whose limit it is.
-    pub tenant: TenantId,
+    pub owner: Owner,
     /// The limit's key.
     pub key: LimitKey,
     /// Of what it is.
@@ -68,7 +68,7 @@ pub struct CellUse {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitUse {
     /// Whose limit it is.
-    pub tenant: TenantId,
+    pub owner: Owner,
     /// The limit's key.
     pub key: LimitKey,
     /// Of what it is.
@@ -129,7 +129,7 @@ impl Ledger {
         Reservation::take(self, rules, ask, now)
     }
 
-    /// What every cell holds at `now`, by tenant, key and value.
+    /// What every cell holds at `now`, by owner, key and value.
     ///
     /// An idle cell of an `each` may be missing. For operators: it copies the list of all cells.
     pub fn usage(&self, now: Now) -> Vec<CellUse> {
@@ -229,7 +229,7 @@ impl LimitUse {
         let (used, amount) = held.max_by(|a, b| share(*a, *b))?;
         let name = limit.name();
         Some(Self {
-            tenant: name.tenant.clone(),
+            owner: name.owner.clone(),
             key: name.key.clone(),
             unit: name.unit,
             turn: name.turn,
@@ -255,7 +255,7 @@ impl CellUse {
         };
         drop(count);
         Self {
-            tenant: name.tenant.clone(),
+            owner: name.owner.clone(),
             key: name.key.clone(),
             unit: name.unit,
             turn: name.turn,
@@ -271,7 +271,7 @@ impl CellUse {
         }
     }
 
-    fn order(&self) -> (&TenantId, &LimitKey, Unit, Option<Turn>, Option<Each>, Option<&str>) {
-        (&self.tenant, &self.key, self.unit, self.turn, self.each, self.value.as_deref())
+    fn order(&self) -> (&Owner, &LimitKey, Unit, Option<Turn>, Option<Each>, Option<&str>) {
+        (&self.owner, &self.key, self.unit, self.turn, self.each, self.value.as_deref())
     }
 }

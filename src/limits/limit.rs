@@ -6,10 +6,10 @@ use parking_lot::Mutex;
 
 use super::calendar::Turn;
 use super::cell::{Cell, Value};
-use super::rule::{Each, Quota, Rule, Unit};
+use super::rule::{Each, Owner, Quota, Rule, Unit};
 use super::table::Table;
 use crate::clock::Now;
-use crate::ids::{LimitKey, TenantId};
+use crate::ids::LimitKey;
 
 /// The cells of one limit. Amount and window come with every ask, so a reload finds the same cells.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) type Mark = Arc<()>;
 /// What makes two rules count in the same cells, from one policy to the next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Name {
-    pub(super) tenant: TenantId,
+    pub(super) owner: Owner,
     pub(super) key: LimitKey,
     pub(super) unit: Unit,
     /// None where the window rolls, or there is none.
@@ -55,13 +55,13 @@ impl Limit {
 
     /// Whether it is the limit of `rule` in that ledger.
     pub(super) fn is_of(&self, ledger: &Mark, rule: &Rule) -> bool {
-        let Name { tenant, key, unit, turn, each } = &self.name;
+        let Name { owner, key, unit, turn, each } = &self.name;
         Arc::ptr_eq(&self.ledger, ledger)
             && *unit == rule.quota.unit()
             && *turn == rule.quota.turn()
             && *each == rule.each
             && *key == rule.key
-            && *tenant == rule.tenant
+            && *owner == rule.owner
     }
 
     /// The cell of one value of `each`; no value where the caller has none. `quota` is for a new cell.
@@ -112,6 +112,6 @@ impl Limit {
 impl Name {
     pub(super) fn of(rule: &Rule) -> Self {
         let (unit, turn) = (rule.quota.unit(), rule.quota.turn());
-        Self { tenant: rule.tenant.clone(), key: rule.key.clone(), unit, turn, each: rule.each }
+        Self { owner: rule.owner.clone(), key: rule.key.clone(), unit, turn, each: rule.each }
     }
 }

@@ -21,4 +21,4 @@ mod tests;
 pub use calendar::{Calendar, Turn};
 pub use ledger::{CellUse, Ledger};
 pub use reservation::Reservation;
-pub use rule::{Amounts, Ask, Each, Exceeded, Quota, Rule, Slot, Standing, Unit, Window};
+pub use rule::{Amounts, Ask, Each, Exceeded, Mode, Owner, Quota, Rule, Slot, Standing, Unit, Window};

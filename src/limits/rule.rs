@@ -7,24 +7,72 @@ use std::time::Duration;
 
 use super::calendar::{Calendar, Turn};
 use super::limit::Limit;
-use crate::ids::{AppId, KeyName, LimitKey, ModelId, TenantId, UserId};
+use crate::ids::{AppId, KeyName, LimitKey, ModelId, ProviderId, TenantId, UserId};
 use crate::units::{NanoUsd, Tokens};
 
 /// One limit, as the policy compiled it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Whose limit it is.
-    pub tenant: TenantId,
-    /// Its key in the tenant's or plan's map: with tenant, unit, kind of window and `each` the identity of its cells.
+    pub owner: Owner,
+    /// Its key in its owner's or a plan's map: with owner, unit, kind of window and `each` the identity of its cells.
     pub key: LimitKey,
     /// How much of what.
     pub quota: Quota,
     /// What gets a cell of its own; none for the whole tenant.
     pub each: Option<Each>,
+    /// Whether it refuses.
+    pub mode: Mode,
+    /// The key that it had in an earlier policy, whose cells it takes over.
+    pub was: Option<LimitKey>,
     /// Where it was written: `file:line`.
     pub place: Arc<str>,
     /// Where its cells were found; `Slot::default()` in a new rule.
     pub slot: Slot,
+}
+
+/// Whose limit it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// A tenant's: it bounds what its callers may do.
+    Tenant(TenantId),
+    /// A provider's: it bounds what all tenants together may ask there.
+    Provider(ProviderId),
+}
+
+impl Owner {
+    /// What kind of thing it is, in policies and on pages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Tenant(_) => "tenant",
+            Self::Provider(_) => "provider",
+        }
+    }
+
+    /// Its name, shared and not copied.
+    pub fn name(&self) -> Arc<str> {
+        match self {
+            Self::Tenant(id) => id.shared(),
+            Self::Provider(id) => id.shared(),
+        }
+    }
+}
+
+/// ``tenant `checkout` ``.
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} `{}`", self.kind(), self.name())
+    }
+}
+
+/// Whether a limit refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Enforce,
+    /// It only counts, also what it would have refused.
+    Shadow,
 }
 
 /// How much of what.

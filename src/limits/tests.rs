@@ -37,10 +37,12 @@ fn concurrent(amount: u32) -> Quota {
 
 fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
     Rule {
-        tenant: "checkout".into(),
+        owner: Owner::Tenant("checkout".into()),
         key: key.into(),
         quota,
         each,
+        mode: Mode::Enforce,
+        was: None,
         place: "policy.yaml:1".into(),
         slot: Slot::default(),
     }

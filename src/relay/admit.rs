@@ -43,8 +43,8 @@ pub(super) fn refusal(exceeded: &Exceeded, tenant: &Tenant) -> Refusal {
     let rule = &exceeded.rule;
     let cause = cause(rule, tenant);
     let whose = match &exceeded.each {
-        Some(value) => format!("`{}` of tenant `{}` (for `{value}`)", rule.key, rule.tenant),
-        None => format!("`{}` of tenant `{}`", rule.key, rule.tenant),
+        Some(value) => format!("`{}` of {} (for `{value}`)", rule.key, rule.owner),
+        None => format!("`{}` of {}", rule.key, rule.owner),
     };
     let allowed = allowed(&rule.quota);
     if exceeded.never {

@@ -98,10 +98,10 @@ fn each_user_has_a_cell_and_those_without_a_name_share_one() {
 fn tenants_do_not_share_cells() {
     let (ledger, now) = (ledger(), moment());
     let ours = limits([rule("rpm", requests(1, MINUTE), None)]);
-    let theirs = limits([Rule { tenant: "billing".into(), ..ours[0].clone() }]);
+    let theirs = limits([Rule { owner: Owner::Tenant("billing".into()), ..ours[0].clone() }]);
     let _ours = ledger.reserve(&ours, &anyone().ask(), now).unwrap();
     // A copied rule carries the slot of the one it was copied from.
-    let copied = limits([Rule { tenant: "billing".into(), ..ours[0].clone() }]);
+    let copied = limits([Rule { owner: Owner::Tenant("billing".into()), ..ours[0].clone() }]);
     assert!(ledger.reserve(&theirs, &anyone().ask(), now).is_ok());
     assert!(ledger.reserve(&copied, &anyone().ask(), now).is_ok());
 }

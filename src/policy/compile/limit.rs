@@ -7,21 +7,23 @@ use std::time::Duration;
 
 use super::{DAY, names, not_zero, span_between};
 use crate::clock::TimeZone;
-use crate::ids::{LimitKey, TenantId};
-use crate::limits::{Calendar, Each, Quota, Rule, Slot, Unit, Window};
+use crate::ids::LimitKey;
+use crate::limits::{self, Calendar, Each, Owner, Quota, Rule, Slot, Unit, Window};
 use crate::policy::diagnostic::{Findings, Span, quoted};
 use crate::policy::spec::{self, At, Entries, Mode, OnExceed};
 
 /// Limits by name. Where a part was faulty, that was told.
 pub(super) type Limits = BTreeMap<LimitKey, Limit>;
 
-/// A rule that has no tenant yet.
+/// A rule that has no owner yet.
 #[derive(Clone)]
 pub(super) struct Limit {
     /// Where its name stands.
     pub(super) at: Span,
     pub(super) quota: Quota,
     each: Option<Each>,
+    mode: limits::Mode,
+    was: Option<LimitKey>,
     place: Arc<str>,
     /// Whether its refusal is a 402.
     payment_required: bool,
@@ -63,13 +65,15 @@ pub(super) fn joined(plan: Limits, own: Limits) -> Limits {
     joined
 }
 
-/// The limits as a tenant's rules.
-pub(super) fn rules(tenant: &TenantId, limits: &Limits) -> Arc<[Rule]> {
+/// The limits as rules of their owner.
+pub(super) fn rules(owner: &Owner, limits: &Limits) -> Arc<[Rule]> {
     let rule = |(key, limit): (&LimitKey, &Limit)| Rule {
-        tenant: tenant.clone(),
+        owner: owner.clone(),
         key: key.clone(),
         quota: limit.quota.clone(),
         each: limit.each,
+        mode: limit.mode,
+        was: limit.was.clone(),
         place: Arc::clone(&limit.place),
         slot: Slot::default(),
     };
@@ -88,14 +92,15 @@ fn limit(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> 
         None => None,
         Some(each) => Some(each_of(each.value?)),
     };
-    match spec.mode.as_ref().map_or(Some(Mode::Enforce), |mode| mode.value)? {
-        Mode::Enforce => {}
-    }
+    let mode = match spec.mode.as_ref().map_or(Some(Mode::Enforce), |mode| mode.value)? {
+        Mode::Enforce => limits::Mode::Enforce,
+    };
     match spec.on_exceed.as_ref().map_or(Some(OnExceed::Reject), |event| event.value)? {
         OnExceed::Reject => {}
     }
     let payment_required = status.unwrap_or(false);
-    Some(Limit { at, quota: quota?, each, place: found.file_and_line(at), payment_required })
+    let place = found.file_and_line(at);
+    Some(Limit { at, quota: quota?, each, mode, was: None, place, payment_required })
 }
 
 /// How much a limit says, and of what.

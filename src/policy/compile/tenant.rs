@@ -11,6 +11,7 @@ use super::limit::{self, Limit, Limits};
 use super::names::{self, Known};
 use crate::auth::api_key::KeyDigest;
 use crate::ids::{AppId, KeyName, ModelId, PlanId, RouteId, TenantId, UserId};
+use crate::limits::Owner;
 use crate::policy::diagnostic::{Findings, Span, quoted};
 use crate::policy::snapshot::{Model, Principal, Route, Tenant, Unknowns};
 use crate::policy::spec::{self, At, Defaults};
@@ -91,7 +92,7 @@ impl Compiler<'_, '_> {
             counts_amounts: limits.values().any(Limit::counts_amounts),
             counts_money: limits.values().any(Limit::counts_money),
             payment_required: limit::payment_required(&limits),
-            limits: limit::rules(&id, &limits),
+            limits: limit::rules(&Owner::Tenant(id.clone()), &limits),
             reserve: accounting::reserve(spec.reserve_output.as_ref(), spec.estimate.as_ref(), self.found),
             unknowns: Unknowns {
                 missing_usage: said.missing_usage.unwrap_or_default(),

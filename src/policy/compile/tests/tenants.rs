@@ -70,7 +70,7 @@ fn under_the_same_key_the_tenants_limit_stands_whole() {
     let (snapshot, _) = good(GOOD);
     let rule = &snapshot.tenants["app"].limits[0];
     assert_eq!(
-        (rule.each, rule.tenant.as_str(), rule.place.as_ref()),
+        (rule.each, &*rule.owner.name(), rule.place.as_ref()),
         (Some(Each::User), "app", "policy.yaml:12")
     );
 }
