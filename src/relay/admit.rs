@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::rate_headers::Family;
 use super::refusal::{Refusal, whole_seconds};
 use crate::clock::Now;
 use crate::dialect::error::Cause;
@@ -61,7 +62,7 @@ pub(super) fn refusal(exceeded: &Exceeded, tenant: &Tenant) -> Refusal {
     match &rule.quota {
         Quota::Windowed { unit: Unit::Requests, amount, window: Window::Rolling(per) } => {
             let standing = Standing { limit: amount.get(), remaining: 0, reset: wait, per: *per };
-            refusal.standing(rule.key.clone(), standing)
+            refusal.standing(Family::Requests, rule.key.clone(), standing)
         }
         Quota::Windowed { .. } | Quota::Concurrent { .. } => refusal,
     }

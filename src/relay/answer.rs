@@ -121,9 +121,12 @@ impl Relayed {
                 }
                 call.sends(bytes.len(), now);
                 call.settle(if status.is_success() { End::Answered } else { End::Returned }, now);
+                // Thereafter: what was held and not used remains.
+                rate_headers::write(&mut headers, call.standings());
                 RelayBody::Whole(bytes)
             }
             attempt::AnswerBody::Large { first, rest } => {
+                rate_headers::write(&mut headers, call.standings());
                 let idle = self.timeouts.answer;
                 RelayBody::Relayed(Box::pin(RelayedBody::new(
                     call,
@@ -135,6 +138,7 @@ impl Relayed {
                 )))
             }
             attempt::AnswerBody::Stream { first, rest, reader } => {
+                rate_headers::write(&mut headers, call.standings());
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
                 headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
                 let kind = Kind::Events { api: self.api, reader };
@@ -164,6 +168,7 @@ pub(super) fn refuse(mut call: Call, snapshot: Option<&Snapshot>, refusal: &Refu
     let mut headers = HeaderMap::with_capacity(8);
     mark(&mut headers, &call, snapshot);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    rate_headers::write(&mut headers, call.standings());
     refusal.headers(&mut headers);
     if refusal.attempts() > 0 {
         headers.insert(ATTEMPTS, HeaderValue::from(refusal.attempts()));
@@ -186,9 +191,6 @@ fn mark(headers: &mut HeaderMap, call: &Call, snapshot: Option<&Snapshot>) {
     }
     if let Some(snapshot) = snapshot {
         headers.insert(POLICY, snapshot.header.clone());
-    }
-    if let Some((key, standing)) = call.standing() {
-        rate_headers::write(headers, key, &standing);
     }
 }
 

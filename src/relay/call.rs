@@ -15,12 +15,13 @@ use super::Relay;
 use super::charge::{Came, Sized};
 use super::operation::Operation;
 use super::outcome::Failure;
+use super::rate_headers::{Family, Tightest};
 use super::receive::Asked;
 use crate::clock::{Instant, Now, Timestamp};
 use crate::dialect::error::Cause;
 use crate::dialect::openai::facts::AnswerFacts;
-use crate::ids::{LimitKey, RequestId};
-use crate::limits::{Reservation, Standing, Unit};
+use crate::ids::RequestId;
+use crate::limits::{Reservation, Unit};
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{Model, Principal, Route};
 use crate::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
@@ -275,10 +276,13 @@ impl Call {
         });
     }
 
-    /// Where the caller stands with the tightest of its request limits.
-    pub(super) fn standing(&self) -> Option<(&LimitKey, Standing)> {
-        let (rule, standing) = self.held.as_ref()?.standing(Unit::Requests)?;
-        Some((&rule.key, standing))
+    /// Where the caller stands with the tightest of its limits on requests and on tokens.
+    pub(super) fn standings(&self) -> impl Iterator<Item = Tightest<'_>> + Clone {
+        let tightest = |unit| {
+            let (rule, standing) = self.held.as_ref()?.standing(unit)?;
+            Some(Tightest { family: Family::of(unit)?, key: &rule.key, standing })
+        };
+        [tightest(Unit::Requests), tightest(Unit::Tokens)].into_iter().flatten()
     }
 
     /// Ends the call: gives back what it holds and hands its record to telemetry. Only the first end counts.
@@ -314,8 +318,8 @@ impl Call {
 
     /// Charges what the call came to, and gives back what it holds.
     fn settle_limits(&mut self, end: End, now: Instant) {
-        let (Some(mut held), Some(principal), Some(record)) =
-            (self.held.take(), self.principal.as_ref(), self.record.as_ref())
+        let (Some(held), Some(principal), Some(record)) =
+            (self.held.as_mut(), self.principal.as_ref(), self.record.as_ref())
         else {
             return;
         };

@@ -8,32 +8,96 @@ use http::header::{HeaderName, HeaderValue};
 
 use super::refusal::whole_seconds;
 use crate::ids::LimitKey;
-use crate::limits::Standing;
+use crate::limits::{Standing, Unit};
 
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+const REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+const TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
 /// draft-ietf-httpapi-ratelimit-headers-11
 const IETF: HeaderName = HeaderName::from_static("ratelimit");
 const IETF_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Writes the headers of the tightest limit.
+/// What OpenAI's names tell apart. Its SDKs know no limit of money, nor one of input or output alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    /// `x-ratelimit-*-requests`
+    Requests,
+    /// `x-ratelimit-*-tokens`
+    Tokens,
+}
+
+impl Family {
+    /// That of a unit, if it has one.
+    pub(super) fn of(unit: Unit) -> Option<Self> {
+        match unit {
+            Unit::Requests => Some(Self::Requests),
+            Unit::Tokens => Some(Self::Tokens),
+            Unit::InputTokens | Unit::OutputTokens | Unit::Usd | Unit::Concurrent => None,
+        }
+    }
+
+    /// The names for the limit, for what remains and for when all of it is free again.
+    fn names(self) -> [HeaderName; 3] {
+        match self {
+            Self::Requests => REQUESTS,
+            Self::Tokens => TOKENS,
+        }
+    }
+
+    /// The quota unit in the draft's terms; `requests` is what holds where nothing is said.
+    fn quota_unit(self) -> &'static str {
+        match self {
+            Self::Requests => "",
+            Self::Tokens => ";qu=\"tokens\"",
+        }
+    }
+}
+
+/// The tightest limit of a family.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tightest<'a> {
+    pub(super) family: Family,
+    pub(super) key: &'a LimitKey,
+    pub(super) standing: Standing,
+}
+
+/// Writes the headers of the tightest limits, at most one of each family.
 ///
 /// By hand and into one buffer: this happens in every call, and `format!` would be a third of all its instructions.
-pub(super) fn write(headers: &mut HeaderMap, key: &LimitKey, standing: &Standing) {
-    let Standing { limit, remaining, reset, per } = *standing;
-    let seconds = if reset.is_zero() { 0 } else { whole_seconds(reset) };
-    let key = key.as_str();
-    let mut values = Values(BytesMut::with_capacity(128 + 2 * key.len()));
-    values.number(limit);
-    values.end(headers, LIMIT);
-    values.number(remaining);
-    values.end(headers, REMAINING);
-    values.go_duration(reset);
-    values.end(headers, RESET);
-    values.parameters(key, ";q=", limit, ";w=", whole_seconds(per));
+pub(super) fn write<'a>(headers: &mut HeaderMap, limits: impl Iterator<Item = Tightest<'a>> + Clone) {
+    if limits.clone().next().is_none() {
+        return;
+    }
+    let mut values = Values(BytesMut::with_capacity(256));
+    for Tightest { family, standing, .. } in limits.clone() {
+        let [limit, remaining, reset] = family.names();
+        values.number(standing.limit);
+        values.end(headers, limit);
+        values.number(standing.remaining);
+        values.end(headers, remaining);
+        values.go_duration(standing.reset);
+        values.end(headers, reset);
+    }
+    for (at, Tightest { family, key, standing }) in limits.clone().enumerate() {
+        values.name(at, key);
+        values.parameter(";q=", standing.limit);
+        values.text(family.quota_unit());
+        values.parameter(";w=", whole_seconds(standing.per));
+    }
     values.end(headers, IETF_POLICY);
-    values.parameters(key, ";r=", remaining, ";t=", seconds);
+    for (at, Tightest { key, standing, .. }) in limits.enumerate() {
+        let seconds = if standing.reset.is_zero() { 0 } else { whole_seconds(standing.reset) };
+        values.name(at, key);
+        values.parameter(";r=", standing.remaining);
+        values.parameter(";t=", seconds);
+    }
     values.end(headers, IETF);
 }
 
@@ -49,14 +113,16 @@ impl Values {
         self.text(itoa::Buffer::new().format(n));
     }
 
-    fn parameters(&mut self, key: &str, first: &str, count: u64, second: &str, seconds: u64) {
+    /// A member of a structured list.
+    fn name(&mut self, at: usize, key: &LimitKey) {
+        self.text(if at == 0 { "\"" } else { ", \"" });
+        self.text(key.as_str());
         self.text("\"");
-        self.text(key);
-        self.text("\"");
-        self.text(first);
-        self.number(count);
-        self.text(second);
-        self.number(seconds);
+    }
+
+    fn parameter(&mut self, name: &str, value: u64) {
+        self.text(name);
+        self.number(value);
     }
 
     /// As OpenAI writes it: `120ms`, `7s`, `6m0s`, `1h2m3s`.
@@ -103,14 +169,36 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_limit_is_told_in_both_forms() {
+    fn the_tightest_limits_are_told_in_both_forms() {
         let mut headers = HeaderMap::new();
         let (reset, per) = (Duration::from_millis(29_001), Duration::from_secs(60));
-        write(&mut headers, &"rpm".into(), &Standing { limit: 60, remaining: 31, reset, per });
+        let (rpm, tpm) = ("rpm".into(), "tpm".into());
+        let requests = Tightest {
+            family: Family::Requests,
+            key: &rpm,
+            standing: Standing { limit: 60, remaining: 31, reset, per },
+        };
+        write(&mut headers, [requests].into_iter());
         assert_eq!(headers["x-ratelimit-limit-requests"], "60");
         assert_eq!(headers["x-ratelimit-remaining-requests"], "31");
         assert_eq!(headers["x-ratelimit-reset-requests"], "30s");
         assert_eq!(headers["ratelimit-policy"], "\"rpm\";q=60;w=60");
         assert_eq!(headers["ratelimit"], "\"rpm\";r=31;t=30");
+
+        let standing = Standing { limit: 90_000, remaining: 0, reset: Duration::ZERO, per };
+        let tokens = Tightest { family: Family::Tokens, key: &tpm, standing };
+        write(&mut headers, [requests, tokens].into_iter());
+        assert_eq!(headers["x-ratelimit-limit-tokens"], "90000");
+        assert_eq!(headers["x-ratelimit-remaining-tokens"], "0");
+        assert_eq!(headers["x-ratelimit-reset-tokens"], "0ms");
+        assert_eq!(headers["ratelimit-policy"], "\"rpm\";q=60;w=60, \"tpm\";q=90000;qu=\"tokens\";w=60");
+        assert_eq!(headers["ratelimit"], "\"rpm\";r=31;t=30, \"tpm\";r=0;t=0");
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_told() {
+        let mut headers = HeaderMap::new();
+        write(&mut headers, std::iter::empty());
+        assert!(headers.is_empty());
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 
-use super::rate_headers;
+use super::rate_headers::{self, Family, Tightest};
 use crate::dialect::Dialect;
 use crate::dialect::error::{self, Cause, Problem};
 use crate::ids::LimitKey;
@@ -25,7 +25,7 @@ pub(super) struct Refusal {
     message: Cow<'static, str>,
     param: Option<Cow<'static, str>>,
     retry: Retry,
-    standing: Option<Box<(LimitKey, Standing)>>,
+    standing: Option<Box<(Family, LimitKey, Standing)>>,
     attempts: u32,
     unheard: bool,
 }
@@ -68,8 +68,8 @@ impl Refusal {
     }
 
     /// Tells where the caller stands with the limit that refused it.
-    pub(super) fn standing(mut self, key: LimitKey, standing: Standing) -> Self {
-        self.standing = Some(Box::new((key, standing)));
+    pub(super) fn standing(mut self, family: Family, key: LimitKey, standing: Standing) -> Self {
+        self.standing = Some(Box::new((family, key, standing)));
         self
     }
 
@@ -128,8 +128,8 @@ impl Refusal {
             }
         }
         if let Some(limit) = &self.standing {
-            let (key, standing) = &**limit;
-            rate_headers::write(headers, key, standing);
+            let (family, ref key, standing) = **limit;
+            rate_headers::write(headers, std::iter::once(Tightest { family, key, standing }));
         }
         if self.cause == Cause::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

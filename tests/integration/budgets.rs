@@ -218,3 +218,24 @@ async fn a_window_of_the_calendar_is_a_warning_while_counts_are_in_memory() {
     assert!(warning.contains("limit `a` of tenant `app`, and 1 more"), "{warning}");
     assert!(warning.contains("a restart starts them anew"), "{warning}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_learns_where_it_stands_with_its_tokens_and_a_plain_answer_counts_as_used() {
+    let limits =
+        "rpm: { requests: 10, per: 1m }, tpm: { tokens: 1000, per: 1m }, tpd: { tokens: 900, per: day }";
+    let proxy = proxy(&policy("faults: [ok]", limits, ""));
+    let answer = proxy.chat("m").await;
+    let left = 900 - total(&answer.json()["usage"]);
+    assert_eq!(answer.header("x-ratelimit-remaining-requests"), Some("9"));
+    assert_eq!(answer.header("x-ratelimit-limit-tokens"), Some("900"), "of two the tighter");
+    assert_eq!(answer.header("x-ratelimit-remaining-tokens"), Some(left.to_string().as_str()));
+    assert_eq!(
+        answer.header("ratelimit-policy"),
+        Some("\"rpm\";q=10;w=60, \"tpd\";q=900;qu=\"tokens\";w=86400")
+    );
+
+    // A stream's head cannot know what it will use: all that is held for it counts.
+    let stream = proxy.stream("m").open().await;
+    let told: u64 = stream.headers["x-ratelimit-remaining-tokens"].to_str().unwrap().parse().unwrap();
+    assert!(told <= left - 100, "{told} of {left}");
+}
