@@ -55,7 +55,7 @@ pub(super) fn refusal(exceeded: &Exceeded, tenant: &Tenant) -> Refusal {
     }
     // No time tells when a call ends; a second is the least that an SDK waits for.
     let wait = exceeded.wait.unwrap_or(Duration::from_secs(1));
-    let message = format!("Limit {whose} is reached: {allowed}. Try again in {} s.", whole_seconds(wait));
+    let message = format!("Limit {whose} is reached: {allowed}. Try again in {}.", spoken_wait(wait));
     let refusal = Refusal::new(cause, message);
     // Of a budget nobody should wait for more by trying again.
     let refusal = if cause == Cause::RateLimited { refusal.retry_after(wait) } else { refusal.never_retry() };
@@ -102,6 +102,20 @@ fn counted(unit: Unit, count: u64) -> String {
     }
 }
 
+/// Rounded up to what a person plans with: `45 s`, `2 min 5 s`, `3 h 20 min`, `9 d 4 h`.
+fn spoken_wait(wait: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let seconds = whole_seconds(wait);
+    let at = UNITS.iter().position(|(length, _)| seconds >= *length).unwrap_or(UNITS.len() - 1);
+    let (length, unit) = UNITS[at];
+    let Some((finer, finer_unit)) = UNITS.get(at + 1) else { return format!("{seconds} {unit}") };
+    let seconds = seconds.next_multiple_of(*finer);
+    match seconds % length / finer {
+        0 => format!("{} {unit}", seconds / length),
+        rest => format!("{} {unit} {rest} {finer_unit}", seconds / length),
+    }
+}
+
 /// `60s` as `1m`, `90s` as `90s`.
 fn spoken(per: Duration) -> String {
     let seconds = per.as_secs();
@@ -137,5 +151,15 @@ mod tests {
         assert_eq!(windowed(Unit::Usd, 500_500_000_000, month), "500.5 dollars per month");
         let places = Quota::Concurrent { amount: NonZeroU32::new(3).unwrap() };
         assert_eq!(allowed(&places), "3 calls at once");
+    }
+
+    #[test]
+    fn a_wait_is_said_in_at_most_two_units_and_never_too_short() {
+        let said = |millis| spoken_wait(Duration::from_millis(millis));
+        assert_eq!([said(0), said(1), said(45_000)], ["1 s", "1 s", "45 s"]);
+        assert_eq!([said(59_001), said(60_000), said(125_000)], ["1 min", "1 min", "2 min 5 s"]);
+        assert_eq!([said(3_600_000), said(3_600_001), said(12_000_000)], ["1 h", "1 h 1 min", "3 h 20 min"]);
+        assert_eq!(said(86_399_000), "24 h");
+        assert_eq!([said(86_400_000), said(792_000_000)], ["1 d", "9 d 4 h"]);
     }
 }
