@@ -19,7 +19,7 @@ use crate::net::upstream::{self, Upstream};
 use crate::policy::Snapshot;
 use crate::policy::store::PolicyStore;
 use crate::policy::watch::Loaded;
-use crate::pricing::estimate::Calibration;
+use crate::pricing::Calibration;
 use crate::random::Random;
 use crate::relay::{self, Relay, Shared, Timers, Warnings};
 use crate::secret::Secrets;

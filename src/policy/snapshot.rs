@@ -20,7 +20,9 @@ use crate::pricing::{Price, Schedule};
 use crate::secret::SecretRef;
 use crate::telemetry::record::Destination;
 
-pub use accounting::{Abandoned, HeldOutput, Hold, MissingUsage, Reserve, ReserveOutput, Unknowns, Unpriced};
+pub use accounting::{
+    Abandoned, Expected, HeldOutput, Hold, MissingUsage, Reserve, ReserveOutput, Unknowns, Unpriced,
+};
 
 /// A policy that serves: what its text said, with nothing left to doubt.
 #[derive(Debug)]

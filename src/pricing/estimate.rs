@@ -4,13 +4,8 @@
 //! how many tokens a byte is. What a body only points to (a picture by its address, a stored conversation) is not
 //! seen: such a call uses more than was estimated.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
-
-use crate::ids::ModelId;
 use crate::units::Tokens;
 
 /// How input is estimated.
@@ -89,36 +84,6 @@ fn moved(ratio: u64, reported: u64, weight: u64) -> u64 {
     let moved =
         if reported > ratio { ratio + part(reported - ratio) } else { ratio - part(ratio - reported) };
     moved.clamp(LEAST, MOST)
-}
-
-/// What is known of every model of the policy. Outlives reloads.
-#[derive(Debug, Default)]
-pub struct Calibration {
-    estimators: ArcSwap<HashMap<ModelId, Arc<Estimator>>>,
-}
-
-impl Calibration {
-    /// Goes over to the models of a new policy: what is known of those that stay is kept.
-    pub fn renew<'m>(&self, models: impl IntoIterator<Item = &'m ModelId>) {
-        let known = self.estimators.load();
-        let kept = |model: &ModelId| (model.clone(), known.get(model).cloned().unwrap_or_default());
-        self.estimators.store(Arc::new(models.into_iter().map(kept).collect()));
-    }
-
-    /// What a body has as input, by [`Estimator::tokens`]; of a model that is not known as if nothing had been reported.
-    pub fn tokens(&self, model: &ModelId, how: Estimate, bytes: u64, window: Option<Tokens>) -> Tokens {
-        match self.estimators.load().get(model) {
-            Some(estimator) => estimator.tokens(how, bytes, window),
-            None => Estimator::default().tokens(how, bytes, window),
-        }
-    }
-
-    /// Takes in what a model's provider reported for a body; nothing where the policy has no such model any more.
-    pub fn learn(&self, model: &ModelId, bytes: u64, input: Tokens) {
-        if let Some(estimator) = self.estimators.load().get(model) {
-            estimator.learn(bytes, input);
-        }
-    }
 }
 
 #[cfg(test)]

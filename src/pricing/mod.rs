@@ -2,8 +2,12 @@
 //! Knows no policy and no call.
 
 pub mod estimate;
+
+mod calibration;
+mod expect;
 mod price;
 mod schedule;
 
+pub use calibration::Calibration;
 pub use price::{PerMillion, Price};
 pub use schedule::Schedule;

@@ -337,7 +337,13 @@ impl Call {
         if let (Came::Reported(usage), Some(model)) = (came, &self.served_by)
             && principal.tenant.counts_amounts
         {
-            self.relay.shared.calibration.learn(&model.id, record.bytes_in, usage.total_input());
+            let calibration = &self.relay.shared.calibration;
+            calibration.learn_input(&model.id, record.bytes_in, usage.total_input());
+            if let (End::Answered, Some(output)) =
+                (end, usage.total_output().0.checked_div(self.sized.choices))
+            {
+                calibration.learn_output(&model.id, Tokens(output));
+            }
         }
     }
 }

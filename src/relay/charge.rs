@@ -6,8 +6,7 @@ use crate::clock::Timestamp;
 use crate::dialect::edit::Cap;
 use crate::limits::Amounts;
 use crate::policy::snapshot::{Abandoned, Hold, MissingUsage, Model, Principal, Route, Tenant};
-use crate::pricing::Price;
-use crate::pricing::estimate::Calibration;
+use crate::pricing::{Calibration, Price};
 use crate::units::{NanoUsd, Tokens};
 use crate::usage::Usage;
 
@@ -18,6 +17,8 @@ pub(super) struct Sized {
     pub(super) amounts: Amounts,
     /// The bound to write into the request.
     pub(super) cap: Option<Cap>,
+    /// How many answers it asks for.
+    pub(super) choices: u64,
     price: Option<Price>,
 }
 
@@ -38,7 +39,7 @@ pub(super) enum Came {
 
 impl Sized {
     /// An attempt of a tenant whose limits count neither tokens nor money.
-    pub(super) const FREE: Self = Self { amounts: Amounts::NONE, cap: None, price: None };
+    pub(super) const FREE: Self = Self { amounts: Amounts::NONE, cap: None, choices: 1, price: None };
 
     /// The size of a call at a target; none where money is limited and nobody knows its price.
     pub(super) fn of(
@@ -60,10 +61,12 @@ impl Sized {
         let hold = Hold::of(tenant, route, target);
         let bytes = asked.body().len() as u64;
         let window = target.context_tokens.map(Tokens);
-        let input = calibration.tokens(&target.id, hold.estimate, bytes, window);
-        let output = hold.held(asked.api, &asked.facts, target.max_output_tokens.map(Tokens));
+        let input = calibration.input(&target.id, hold.estimate, bytes, window);
+        let longest = target.max_output_tokens.map(Tokens);
+        let output = hold.held(asked.api, &asked.facts, longest, || calibration.output(&target.id));
         let cap = output.cap.map(|tokens| Cap { tokens, chat_field: target.max_tokens_field });
-        Some(Self { amounts: amounts(price.as_ref(), input, output.tokens), cap, price })
+        let choices = asked.facts.choices;
+        Some(Self { amounts: amounts(price.as_ref(), input, output.tokens), cap, choices, price })
     }
 
     /// What an attempt costs that came to this, as the tenant's policy says.

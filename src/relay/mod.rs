@@ -47,7 +47,7 @@ use crate::net::body::BufferBudget;
 use crate::net::upstream::Upstream;
 use crate::policy::Snapshot;
 use crate::policy::store::PolicyStore;
-use crate::pricing::estimate::Calibration;
+use crate::pricing::Calibration;
 use crate::random::Random;
 use crate::secret::Secrets;
 use crate::telemetry::Telemetry;

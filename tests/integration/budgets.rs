@@ -239,3 +239,28 @@ async fn a_caller_learns_where_it_stands_with_its_tokens_and_a_plain_answer_coun
     let told: u64 = stream.headers["x-ratelimit-remaining-tokens"].to_str().unwrap().parse().unwrap();
     assert!(told <= left - 100, "{told} of {left}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_of_an_answer_follows_what_earlier_ones_had() {
+    let proxy = proxy(&policy(
+        "latency: 1s",
+        "tpd: { tokens: 100000, per: day }",
+        "reserveOutput: { expect: learned }",
+    ));
+    let held = async || {
+        let asked = async { proxy.chat("m").await.status };
+        let looks = async {
+            quiet().await;
+            cell(&proxy).1
+        };
+        tokio::join!(asked, looks).1
+    };
+    let first = held().await;
+    assert!(first > 100, "all that it may write: {first}");
+    for _ in 0..8 {
+        assert!(held().await > 100);
+    }
+    held().await;
+    let learned = held().await;
+    assert!(learned < 60, "three words are what it writes: {learned}");
+}

@@ -2,7 +2,7 @@
 
 use super::{model, not_zero};
 use crate::policy::diagnostic::Findings;
-use crate::policy::snapshot::{Abandoned, MissingUsage, Reserve, ReserveOutput, Unpriced};
+use crate::policy::snapshot::{Abandoned, Expected, MissingUsage, Reserve, ReserveOutput, Unpriced};
 use crate::policy::spec::{self, At};
 use crate::pricing::Price;
 use crate::pricing::estimate::Estimate;
@@ -46,10 +46,14 @@ fn reserve_output(written: &spec::ReserveOutput, found: &mut Findings<'_>) -> Op
     match written {
         spec::ReserveOutput::Bound => Some(ReserveOutput::Bound),
         spec::ReserveOutput::Cap(cap) => tokens(cap).map(ReserveOutput::Cap),
-        spec::ReserveOutput::Expect(written) => {
-            let expected = At { span: written.span, value: written.value.map(|expected| expected.0) };
-            tokens(&expected).map(ReserveOutput::Expect)
+        spec::ReserveOutput::Expect(At { value: Some(spec::Expected::Learned), .. }) => {
+            Some(ReserveOutput::Expect(Expected::Learned))
         }
+        spec::ReserveOutput::Expect(At { span, value: Some(spec::Expected::Tokens(expected)) }) => {
+            let expected = tokens(&At { span: *span, value: Some(*expected) })?;
+            Some(ReserveOutput::Expect(Expected::Tokens(expected)))
+        }
+        spec::ReserveOutput::Expect(At { value: None, .. }) => None,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::dialect::Api;
 use crate::ids::{ModelId, RouteId};
 use crate::limits::{Quota, Unit};
 use crate::policy::diagnostic::{Findings, Span, quoted};
-use crate::policy::snapshot::{Hold, Model, ReserveOutput, Route, Tenant, Unpriced};
+use crate::policy::snapshot::{Expected, Hold, Model, ReserveOutput, Route, Tenant, Unpriced};
 use crate::units::{NanoUsd, Tokens};
 use crate::usage::Usage;
 
@@ -82,8 +82,12 @@ impl Budgets<'_> {
     }
 
     fn is_endless(&self, route: &Route, model: &Model) -> bool {
-        let is_bound = self.hold(route, model).output == ReserveOutput::Bound;
-        is_bound && model.max_output_tokens.is_none() && has_output(model)
+        let needs_bound = match self.hold(route, model).output {
+            // Before anything was learned, the bound is held.
+            ReserveOutput::Bound | ReserveOutput::Expect(Expected::Learned) => true,
+            ReserveOutput::Cap(_) | ReserveOutput::Expect(Expected::Tokens(_)) => false,
+        };
+        needs_bound && model.max_output_tokens.is_none() && has_output(model)
     }
 
     /// The smallest call that names no bound: one token of input, and all that is held of the output.
@@ -115,7 +119,7 @@ impl Budgets<'_> {
     fn least(&self, route: &Route, model: &Model, unit: Unit) -> Option<u64> {
         let longest = model.max_output_tokens.map(Tokens);
         let output = if has_output(model) {
-            self.hold(route, model).of_one(None, longest).tokens
+            self.hold(route, model).of_one(None, longest, || None).tokens
         } else {
             Tokens::ZERO
         };

@@ -18,7 +18,16 @@ pub enum ReserveOutput {
     /// The bound that the call names; else this one, which is written into it.
     Cap(Tokens),
     /// This much, as far as it may write so much; the rest becomes debt.
-    Expect(Tokens),
+    Expect(Expected),
+}
+
+/// How much output is expected of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// So much.
+    Tokens(Tokens),
+    /// As much as nine of ten earlier answers of the model had at most; all that it may write before ten were seen.
+    Learned,
 }
 
 /// What one place of a policy says of what is held; none where it says nothing.
@@ -65,17 +74,29 @@ impl Hold {
     }
 
     /// What is held of a call's output at a model whose answers are at most so long.
-    pub fn held(&self, api: Api, facts: &RequestFacts, longest: Option<Tokens>) -> HeldOutput {
+    /// `learned` is what was learned of that model's answers, if anything was.
+    pub fn held(
+        &self,
+        api: Api,
+        facts: &RequestFacts,
+        longest: Option<Tokens>,
+        learned: impl FnOnce() -> Option<Tokens>,
+    ) -> HeldOutput {
         if !api.has_output() {
             return HeldOutput { tokens: Tokens::ZERO, cap: None };
         }
-        let HeldOutput { tokens, cap } = self.of_one(facts.max_output, longest);
+        let HeldOutput { tokens, cap } = self.of_one(facts.max_output, longest, learned);
         HeldOutput { tokens: Tokens(tokens.0.saturating_mul(facts.choices)), cap }
     }
 
     /// What is held of one answer of a call that names this bound or none. Nothing where nobody knows one: the policy
     /// has no limit that counts it then.
-    pub fn of_one(&self, named: Option<Tokens>, longest: Option<Tokens>) -> HeldOutput {
+    pub fn of_one(
+        &self,
+        named: Option<Tokens>,
+        longest: Option<Tokens>,
+        learned: impl FnOnce() -> Option<Tokens>,
+    ) -> HeldOutput {
         let at_most = |tokens: Tokens| longest.map_or(tokens, |longest| tokens.min(longest));
         let may_write = named.map(at_most).or(longest);
         match self.output {
@@ -86,7 +107,15 @@ impl Hold {
                 None => HeldOutput { tokens: at_most(cap), cap: Some(at_most(cap)) },
             },
             ReserveOutput::Expect(expected) => {
-                HeldOutput { tokens: may_write.map_or(expected, |most| expected.min(most)), cap: None }
+                let expected = match expected {
+                    Expected::Tokens(tokens) => Some(tokens),
+                    Expected::Learned => learned(),
+                };
+                let tokens = match (expected, may_write) {
+                    (Some(expected), Some(most)) => expected.min(most),
+                    (one, other) => one.or(other).unwrap_or_default(),
+                };
+                HeldOutput { tokens, cap: None }
             }
         }
     }

@@ -13,8 +13,10 @@ pub enum ReserveOutput {
     /// The bound that the call names; else this one, which is written into the request: `{ cap: 4096 }`. At most the
     /// model's `maxOutputTokens`.
     Cap(At<u64>),
-    /// This much, as far as the call may write so much: `{ expect: 1000 }`. What it writes beyond is charged all the
-    /// same: it may take a limit below zero by up to `maxOutputTokens` for each answer under way.
+    /// This much, as far as the call may write so much: `{ expect: 1000 }`; or `{ expect: learned }`, as much as nine
+    /// of ten earlier answers of the model had at most, and all that it may write as long as fewer than ten were seen
+    /// since the start. What it writes beyond is charged all the same: it may take a limit below zero by up to
+    /// `maxOutputTokens` for each answer under way; of a model without `maxOutputTokens` nothing bounds that.
     Expect(At<Expected>),
 }
 

@@ -39,7 +39,6 @@ const FIELDS: &[(&str, &[Field])] = &[
 const CHOICES: &[(&str, &[&str])] = &[
     ("Dialect", &["anthropic", "gemini"]),
     ("Strategy", &["weighted", "fastest", "cheapest"]),
-    ("Expected", &["learned"]),
     ("Mode", &["shadow"]),
     ("OnExceed", &["clamp", "queue", "downgrade"]),
     ("Preset", &provider::PLANNED),
@@ -77,7 +76,9 @@ pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
         "Limit" => {
             Some("write `{ requests: 100, per: 1m }`, `{ tokens: 100000, per: 1m }` or `{ concurrent: 10 }`")
         }
-        "ReserveOutput" => Some("write `bound`, `{ cap: 4096 }` or `{ expect: 1000 }`"),
+        "ReserveOutput" => {
+            Some("write `bound`, `{ cap: 4096 }`, `{ expect: 1000 }` or `{ expect: learned }`")
+        }
         "OnUnpriced" => {
             Some("write `reject` or `{ assume: { inputPerMTok: \"5.00\", outputPerMTok: \"20.00\" } }`")
         }

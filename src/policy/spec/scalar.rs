@@ -108,9 +108,14 @@ impl FromStr for Dollars {
 
 const DOLLARS_HINT: &str = "write US dollars: \"500.00\", at most nine digits after the point";
 
-/// How much output is expected of an answer, in tokens.
+/// How much output is expected of an answer: a number of tokens, or `learned`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected(pub u64);
+pub enum Expected {
+    /// So many tokens.
+    Tokens(u64),
+    /// As the model's earlier answers tell.
+    Learned,
+}
 
 impl<'de> Deserialize<'de> for Expected {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -119,18 +124,18 @@ impl<'de> Deserialize<'de> for Expected {
             type Value = Expected;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a whole number of tokens")
+                f.write_str("a whole number of tokens, or learned")
             }
 
             fn visit_u64<E: de::Error>(self, tokens: u64) -> Result<Expected, E> {
-                Ok(Expected(tokens))
+                Ok(Expected::Tokens(tokens))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Expected, E> {
-                if planned::choice("Expected", text) {
-                    return Err(E::custom(planned::not_built(text)));
+                match text {
+                    "learned" => Ok(Expected::Learned),
+                    _ => Err(E::invalid_type(de::Unexpected::Str(text), &self)),
                 }
-                Err(E::invalid_type(de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(ExpectedVisitor)

@@ -48,22 +48,6 @@ fn a_report_of_nothing_says_nothing() {
 }
 
 #[test]
-fn a_reload_keeps_what_is_known_of_the_models_that_stay() {
-    let (stays, goes, comes) = (ModelId::from("stays"), ModelId::from("goes"), ModelId::from("comes"));
-    let calibration = Calibration::default();
-    calibration.renew([&stays, &goes]);
-    for model in [&stays, &goes, &comes] {
-        (0..500).for_each(|_| calibration.learn(model, 10_000, Tokens(1_000)));
-    }
-    calibration.renew([&stays, &comes]);
-    let of = |model| calibration.tokens(model, Estimate::Calibrated, 10_000, None).0;
-    assert!(of(&stays).abs_diff(1_125) <= 2, "{}", of(&stays));
-    assert_eq!((of(&goes), of(&comes)), (3_334, 3_334));
-    calibration.renew([&goes]);
-    assert_eq!(of(&goes), 3_334, "what was removed is forgotten");
-}
-
-#[test]
 fn reports_from_many_threads_are_all_taken_in() {
     let (many, one) = (Estimator::default(), Estimator::default());
     std::thread::scope(|scope| {

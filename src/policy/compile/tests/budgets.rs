@@ -7,7 +7,9 @@ use crate::clock::TimeZone;
 use crate::dialect::edit;
 use crate::dialect::provider::MaxTokensField;
 use crate::limits::{Calendar, Quota, Turn, Unit, Window};
-use crate::policy::snapshot::{Abandoned, HeldOutput, Hold, MissingUsage, Reserve, ReserveOutput, Unpriced};
+use crate::policy::snapshot::{
+    Abandoned, Expected, HeldOutput, Hold, MissingUsage, Reserve, ReserveOutput, Unpriced,
+};
 use crate::pricing::estimate::Estimate;
 use crate::units::{NanoUsd, Tokens};
 
@@ -150,7 +152,7 @@ fn what_tenant_route_model_and_defaults_say_holds_in_this_order() {
     };
     let expect = |n: u64| format!("reserveOutput: {{ expect: {n} }},");
     let (one, two, three, four) = (expect(1), expect(2), expect(3), expect(4));
-    let n = |n| ReserveOutput::Expect(Tokens(n));
+    let n = |n| ReserveOutput::Expect(Expected::Tokens(Tokens(n)));
     assert_eq!(of(&one, &two, &three, &four).0, n(1));
     assert_eq!(of("", &two, &three, &four).0, n(2));
     assert_eq!(of("", "", &three, &four).0, n(3));
@@ -161,6 +163,8 @@ fn what_tenant_route_model_and_defaults_say_holds_in_this_order() {
     assert_eq!(of(calibrated, "", upper, upper).1, Estimate::Calibrated);
     let cap = "reserveOutput: { cap: 7 },";
     assert_eq!(of("reserveOutput: bound,", cap, cap, cap).0, ReserveOutput::Bound);
+    let learned = "reserveOutput: { expect: learned },";
+    assert_eq!(of(learned, cap, cap, cap).0, ReserveOutput::Expect(Expected::Learned));
 }
 
 #[test]
@@ -170,8 +174,8 @@ fn what_cannot_be_held_is_an_error() {
     assert_eq!(of("{ cap: 0 }"), ["zero makes no sense here"]);
     assert_eq!(of("{ expect: 0 }"), ["zero makes no sense here"]);
     assert_eq!(of("{ cap: many }"), ["expected a whole number, found text"]);
-    assert_eq!(of("{ expect: -1 }"), ["expected a whole number of tokens, found the number -1"]);
-    assert_eq!(of("{ expect: much }"), ["expected a whole number of tokens, found text"]);
+    assert_eq!(of("{ expect: -1 }"), ["expected a whole number of tokens, or learned, found the number -1"]);
+    assert_eq!(of("{ expect: much }"), ["expected a whole number of tokens, or learned, found text"]);
     assert_eq!(of("{ hold: 5 }"), ["unknown choice `hold`"]);
     assert_eq!(of("5"), ["expected one of bound, cap, expect, found a number"]);
     assert_eq!(of("{ cap: 5, expect: 5 }").len(), 1);
@@ -182,7 +186,7 @@ fn what_cannot_be_held_is_an_error() {
 fn what_is_held_of_an_answer_is_what_it_may_write() {
     let held = |output, named: Option<u64>, longest: Option<u64>| {
         let hold = Hold { output, estimate: Estimate::Calibrated };
-        let HeldOutput { tokens, cap } = hold.of_one(named.map(Tokens), longest.map(Tokens));
+        let HeldOutput { tokens, cap } = hold.of_one(named.map(Tokens), longest.map(Tokens), || None);
         (tokens.0, cap.map(|cap| cap.0))
     };
     use ReserveOutput::{Bound, Cap, Expect};
@@ -195,11 +199,17 @@ fn what_is_held_of_an_answer_is_what_it_may_write() {
     assert_eq!(held(cap, None, Some(20)), (20, Some(20)), "the provider would refuse a larger one");
     assert_eq!(held(cap, None, None), (50, Some(50)));
     assert_eq!(held(cap, Some(70), Some(100)), (70, None), "the caller's own bound stands");
-    let expect = Expect(Tokens(50));
+    let expect = Expect(Expected::Tokens(Tokens(50)));
     assert_eq!(held(expect, None, Some(100)), (50, None));
     assert_eq!(held(expect, Some(5), Some(100)), (5, None));
     assert_eq!(held(expect, Some(70), None), (50, None));
     assert_eq!(held(expect, None, Some(20)), (20, None));
+    let learned = Expect(Expected::Learned);
+    assert_eq!(held(learned, None, Some(100)), (100, None), "nothing is known yet");
+    let hold = Hold { output: learned, estimate: Estimate::Calibrated };
+    let known =
+        |named: Option<u64>| hold.of_one(named.map(Tokens), Some(Tokens(100)), || Some(Tokens(30))).tokens.0;
+    assert_eq!([known(None), known(Some(70)), known(Some(5))], [30, 30, 5]);
 }
 
 #[test]
@@ -207,7 +217,7 @@ fn each_answer_of_a_call_is_held_and_an_embedding_has_none() {
     let hold = Hold { output: ReserveOutput::Cap(Tokens(50)), estimate: Estimate::Calibrated };
     let held = |api, body: &str| {
         let facts = edit::read(api, body.as_bytes()).unwrap();
-        let HeldOutput { tokens, cap } = hold.held(api, &facts, Some(Tokens(1_000)));
+        let HeldOutput { tokens, cap } = hold.held(api, &facts, Some(Tokens(1_000)), || None);
         (tokens.0, cap.map(|cap| cap.0))
     };
     assert_eq!(held(Api::Chat, r#"{"model":"a","n":3}"#), (150, Some(50)));
@@ -307,6 +317,8 @@ fn under_a_limit_that_counts_output_every_answer_has_a_bound() {
         );
         snapshot(&endless(limit, "reserveOutput: { cap: 100 },"));
         snapshot(&endless(limit, "reserveOutput: { expect: 100 },"));
+        let errors = self::errors(&endless(limit, "reserveOutput: { expect: learned },"));
+        assert_eq!(errors.len(), 1, "before anything is learned, the bound is held: {errors:?}");
     }
     snapshot(&endless("{ inputTokens: 50000, per: 1m }", ""));
     let tokens = "{ tokens: 50000, per: 1m }";

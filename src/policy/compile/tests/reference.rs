@@ -24,7 +24,6 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
             "onExhausted",
             "onAllOpen",
             "onLoss",
-            "learned",
             "weighted",
             "weight",
             "weight",
