@@ -239,6 +239,8 @@ pub struct Tenant {
     pub reserve: Reserve,
     /// What calls cost of which nothing is known.
     pub unknowns: Unknowns,
+    /// Whether its plain answers tell in their bodies what they cost.
+    pub annotate: bool,
     /// Its plan.
     pub plan: Option<PlanId>,
 }

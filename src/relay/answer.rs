@@ -1,6 +1,7 @@
 //! What the caller gets: an answer or a refusal, under the headers that say what egret did.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use super::annotation::annotated;
 use super::call::{Call, End};
 use super::dispatch::Dispatched;
 use super::refusal::{Refusal, SHOULD_RETRY};
@@ -110,7 +112,8 @@ impl Relayed {
             headers.insert(UPSTREAM_REQUEST_ID, id.clone());
         }
         call.note(|record| record.status = status.as_u16());
-        call.served(target);
+        let annotates = status.is_success() && call.is_annotated();
+        call.served(Arc::clone(&target));
         let body = match body {
             attempt::AnswerBody::Whole { bytes, usage } => {
                 let now = call.relay.clock.now();
@@ -119,6 +122,7 @@ impl Relayed {
                 if let Some(Ok(cost)) = cost {
                     headers.insert(COST_USD, cost);
                 }
+                let bytes = if annotates { annotated(bytes, &mut call, &target, attempts) } else { bytes };
                 call.sends(bytes.len(), now);
                 call.settle(if status.is_success() { End::Answered } else { End::Returned }, now);
                 // Thereafter: what was held and not used remains.

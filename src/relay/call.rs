@@ -262,6 +262,11 @@ impl Call {
         record.cost
     }
 
+    /// Whether its answer is to tell what it cost.
+    pub(super) fn is_annotated(&self) -> bool {
+        self.principal.as_ref().is_some_and(|principal| principal.tenant.annotate)
+    }
+
     /// Whether the call's spans are to tell of its answer.
     pub(super) fn is_traced(&self) -> bool {
         self.record.as_ref().is_some_and(|record| record.trace.is_some())

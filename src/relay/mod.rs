@@ -1,6 +1,7 @@
 //! One call, from its request to its settlement. The stages are told in the order in which they happen.
 
 mod admit;
+mod annotation;
 mod answer;
 mod attempt;
 mod authenticate;

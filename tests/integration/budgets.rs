@@ -264,3 +264,23 @@ async fn what_is_held_of_an_answer_follows_what_earlier_ones_had() {
     let learned = held().await;
     assert!(learned < 60, "three words are what it writes: {learned}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_tells_what_it_cost_in_its_body_only_where_the_policy_asks() {
+    let asking = proxy(&policy("faults: [ok]", TOKENS, "annotate: true"));
+    let answer = asking.chat("m").await;
+    let (body, record) = (answer.json(), asking.record());
+    let note = &body["egret"];
+    assert_eq!(note["model"], "m");
+    assert_eq!(note["provider"], "p");
+    assert_eq!(note["attempts"], 1);
+    assert_eq!(note["request_id"].as_str(), answer.header("x-request-id"));
+    assert_eq!(note["cost_usd"].as_str(), answer.header("x-egret-cost-usd"));
+    assert_eq!(note["input_tokens"], body["usage"]["prompt_tokens"]);
+    assert_eq!(note["output_tokens"], body["usage"]["completion_tokens"]);
+    assert_eq!(record["bytes_out"], answer.body.len());
+    assert!(!asking.stream("m").await.raw().contains("\"egret\""));
+
+    let proxy = proxy(&policy("faults: [ok]", TOKENS, ""));
+    assert_eq!(proxy.chat("m").await.json().get("egret"), None);
+}

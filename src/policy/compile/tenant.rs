@@ -99,6 +99,7 @@ impl Compiler<'_, '_> {
                 abandoned: said.abandoned.unwrap_or_default(),
                 unpriced: said.unpriced.unwrap_or_default(),
             },
+            annotate: spec.annotate.is_some_and(|annotate| annotate.value == Some(true)),
             plan,
         };
         if self.sound && self.found.errors() == faults {

@@ -39,6 +39,9 @@ pub struct Tenant {
     /// `onUnpriced: { assume: { inputPerMTok: "5.00", outputPerMTok: "20.00" } }`. Default: as `defaults`
     /// say.
     pub on_unpriced: Option<At<OnUnpriced>>,
+    /// Whether plain JSON answers tell what they used and cost, in a last member `egret`: `annotate: true`. Streams stay
+    /// as they are. Default: false, so that bodies are the provider's own.
+    pub annotate: Option<At<bool>>,
 }
 
 /// One way to know a caller. What stands in one entry must all hold.
