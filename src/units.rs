@@ -77,6 +77,14 @@ impl NanoUsd {
 /// A billionth has so many digits after the point.
 const DECIMALS: usize = 9;
 
+impl NanoUsd {
+    /// The difference, or nothing where `other` is more.
+    #[must_use]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
 impl Add for NanoUsd {
     type Output = Self;
     fn add(self, other: Self) -> Self {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::State;
 use crate::admin::Sight;
 use crate::limits::ledger::CellUse;
-use crate::limits::{Each, Turn, Unit};
+use crate::limits::{Calendar, Each, Quota, Rule, Turn, Unit, Window};
+use crate::policy::Snapshot;
 use crate::policy::store::{Reload, Status};
 use crate::units::NanoUsd;
 
@@ -49,12 +50,16 @@ impl Sight for ProcessSight {
             "fault": fault,
             "warnings": warnings,
             "reloads": { "accepted": counts.accepted, "unchanged": counts.unchanged, "rejected": counts.rejected },
+            "limits": self.0.shared.store.load().map(|snapshot| limits(&snapshot)),
         })
     }
 
     fn usage(&self) -> Value {
         let cells = self.0.shared.ledger.usage(self.0.clock.moment());
-        json!({ "limits": cells.iter().map(cell).collect::<Vec<_>>() })
+        let snapshot = self.0.shared.store.load();
+        let rules: Vec<&Rule> = snapshot.iter().flat_map(|snapshot| rules(snapshot)).collect();
+        let place = |cell: &CellUse| rules.iter().find(|rule| cell.is_of(rule)).map(|rule| &*rule.place);
+        json!({ "limits": cells.iter().map(|cell| shown(cell, place(cell))).collect::<Vec<_>>() })
     }
 
     fn metrics(&self) -> String {
@@ -62,14 +67,58 @@ impl Sight for ProcessSight {
     }
 }
 
-fn cell(cell: &CellUse) -> Value {
-    // Money as policies write it.
-    let amount = |count: u64| match cell.unit {
+/// Every limit of a policy.
+fn rules(snapshot: &Snapshot) -> impl Iterator<Item = &Rule> {
+    snapshot.tenants.values().flat_map(|tenant| tenant.limits.iter())
+}
+
+/// The limits of a policy as it was compiled.
+fn limits(snapshot: &Snapshot) -> Vec<Value> {
+    let of_tenants = snapshot.tenants.values().flat_map(|tenant| {
+        let limit = |rule| (rule, snapshot.overrun(tenant, rule));
+        tenant.limits.iter().map(limit)
+    });
+    of_tenants.map(|(rule, overrun)| limit(rule, overrun)).collect()
+}
+
+fn limit(rule: &Rule, overrun: Option<u64>) -> Value {
+    let unit = rule.quota.unit();
+    let (amount, window, per, zone) = match &rule.quota {
+        Quota::Windowed { amount, window: Window::Rolling(per), .. } => {
+            (amount.get(), None, Some(per.as_secs_f64()), None)
+        }
+        Quota::Windowed { amount, window: Window::Calendar(Calendar { turn, zone }), .. } => {
+            (amount.get(), Some(turn.as_str()), None, zone.iana_name())
+        }
+        Quota::Concurrent { amount } => (amount.get().into(), None, None, None),
+    };
+    json!({
+        (rule.owner.kind()): &*rule.owner.name(),
+        "limit": rule.key.as_str(),
+        "unit": unit.as_str(),
+        "amount": counted(unit, amount),
+        "window": window,
+        "perSeconds": per,
+        "timeZone": zone,
+        "each": rule.each.map(Each::as_str),
+        "place": &*rule.place,
+        // What one answer may use beyond what was held for it, and leave as debt; null where nothing bounds it.
+        "overrun": overrun.map(|most| counted(unit, most)),
+    })
+}
+
+/// An amount; money as policies write it.
+fn counted(unit: Unit, count: u64) -> Value {
+    match unit {
         Unit::Usd => json!(NanoUsd(count).to_string()),
         Unit::Requests | Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::Concurrent => {
             json!(count)
         }
-    };
+    }
+}
+
+fn shown(cell: &CellUse, place: Option<&str>) -> Value {
+    let amount = |count| counted(cell.unit, count);
     json!({
         (cell.owner.kind()): &*cell.owner.name(),
         "limit": cell.key.as_str(),
@@ -84,6 +133,7 @@ fn cell(cell: &CellUse) -> Value {
         "perSeconds": cell.per.map(|per| per.as_secs_f64()),
         "resetsAt": cell.reset.map(|reset| reset.to_string()),
         "waitMs": cell.wait.map(|wait| wait.as_millis() as u64),
+        "place": place,
         "scope": "pod",
         "durable": false,
     })

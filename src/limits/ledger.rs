@@ -242,6 +242,16 @@ impl LimitUse {
 }
 
 impl CellUse {
+    /// Whether it is a cell of this rule.
+    pub fn is_of(&self, rule: &Rule) -> bool {
+        let Self { owner, key, unit, turn, each, .. } = self;
+        *unit == rule.quota.unit()
+            && *turn == rule.quota.turn()
+            && *each == rule.each
+            && *key == rule.key
+            && *owner == rule.owner
+    }
+
     fn of(name: &Name, cell: &Cell, now: Now) -> Self {
         let mut count = cell.lock();
         count.advance(now);

@@ -1,6 +1,7 @@
 //! A compiled policy: immutable, with every reference resolved. Only `compile` makes one.
 
 mod accounting;
+mod overrun;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;

@@ -68,6 +68,23 @@ impl Price {
         }
     }
 
+    /// The most that so much text can cost: its input may be written to a cache, its output be reasoning.
+    pub fn most(&self, input: Tokens, output: Tokens) -> NanoUsd {
+        let dearest_input = self.input.max(self.cache_read).max(self.cache_write);
+        let dearest_output = self.output.max(self.reasoning);
+        Self::new(dearest_input, dearest_output).of(&Usage { input, output, ..Usage::default() })
+    }
+
+    /// The most that so many tokens of whatever kind can cost.
+    pub fn dearest(&self, input: Tokens, output: Tokens) -> NanoUsd {
+        let spoken = Self {
+            input: self.input.max(self.input_audio),
+            output: self.output.max(self.output_audio),
+            ..*self
+        };
+        spoken.most(input, output)
+    }
+
     /// What the tokens cost. The sum is exact and rounded up once: what costs anything costs something. It
     /// stops at the largest amount.
     pub fn of(&self, usage: &Usage) -> NanoUsd {

@@ -66,7 +66,10 @@ impl Sized {
         let output = hold.held(asked.api, &asked.facts, longest, || calibration.output(&target.id));
         let cap = output.cap.map(|tokens| Cap { tokens, chat_field: target.max_tokens_field });
         let choices = asked.facts.choices;
-        Some(Self { amounts: amounts(price.as_ref(), input, output.tokens), cap, choices, price })
+        // Of the parts that it will have nothing is known: the dearest is held.
+        let usd = price.map_or(NanoUsd::ZERO, |price| price.most(input, output.tokens));
+        let amounts = Amounts { input, output: output.tokens, usd };
+        Some(Self { amounts, cap, choices, price })
     }
 
     /// What an attempt costs that came to this, as the tenant's policy says.

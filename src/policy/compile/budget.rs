@@ -11,7 +11,6 @@ use crate::limits::{Quota, Unit};
 use crate::policy::diagnostic::{Findings, Span, quoted};
 use crate::policy::snapshot::{Expected, Hold, Model, ReserveOutput, Route, Tenant, Unpriced};
 use crate::units::{NanoUsd, Tokens};
-use crate::usage::Usage;
 
 /// A tenant whose limits are checked.
 pub(super) struct Budgets<'a> {
@@ -128,12 +127,11 @@ impl Budgets<'_> {
             Unit::Tokens => Some((output + Tokens(1)).0),
             Unit::OutputTokens => Some(output.0),
             Unit::Usd => {
-                let usage = Usage { input: Tokens(1), output, ..Usage::default() };
                 // Which price holds when it serves is not known here: one that has ended must be no error.
-                let listed = model.prices.all().map(|listed| listed.price.of(&usage)).min();
+                let listed = model.prices.all().map(|listed| listed.price.most(Tokens(1), output)).min();
                 let cost = listed.or_else(|| match &self.tenant.unknowns.unpriced {
                     Unpriced::Reject => None,
-                    Unpriced::Assume(price) => Some(price.of(&usage)),
+                    Unpriced::Assume(price) => Some(price.most(Tokens(1), output)),
                 });
                 cost.map(|cost| cost.0)
             }

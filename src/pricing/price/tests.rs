@@ -48,6 +48,19 @@ fn nothing_used_costs_nothing_and_the_least_use_costs_something() {
 }
 
 #[test]
+fn the_most_that_text_can_cost_is_that_all_of_it_is_cached_or_reasoning() {
+    let million = Tokens(1_000_000);
+    let most = |price: Price| {
+        (price.most(million, million).to_string(), price.dearest(million, million).to_string())
+    };
+    assert_eq!(most(listed()), ("10".into(), "10".into()), "what is cheaper is not counted on");
+    let cached = Price { cache_write: per_million("2.5"), reasoning: per_million("9"), ..listed() };
+    assert_eq!(most(cached), ("11.5".into(), "11.5".into()));
+    let spoken = Price { input_audio: per_million("30"), output_audio: per_million("60"), ..listed() };
+    assert_eq!(most(spoken), ("10".into(), "90".into()));
+}
+
+#[test]
 fn all_parts_are_rounded_as_one() {
     let least = Price::new(per_million("0.000000001"), per_million("0.000000001"));
     assert_eq!(least.of(&usage_of([1; 7])), NanoUsd(1));
@@ -103,6 +116,16 @@ fn exact(rates: &[PerMillion; 7], parts: &[u64; 7]) -> u128 {
 }
 
 proptest! {
+    #[test]
+    fn no_usage_costs_more_than_the_dearest(parts in prop::array::uniform7(0..10_000_000_u64), prices in prop::array::uniform7(0..99_000_000_000_u64)) {
+        let price = price_of(prices.map(|nanos| PerMillion::new(NanoUsd(nanos)).unwrap()));
+        let usage = usage_of(parts);
+        let (input, output) = (usage.total_input(), usage.total_output());
+        prop_assert!(price.of(&usage) <= price.dearest(input, output));
+        let text = Usage { input_audio: Tokens::ZERO, output_audio: Tokens::ZERO, ..usage };
+        prop_assert!(price.of(&text) <= price.most(text.total_input(), text.total_output()));
+    }
+
     #[test]
     fn a_cost_is_the_exact_sum_rounded_up_by_less_than_a_nano_dollar(rates in rates(), parts in parts()) {
         let cost = u128::from(price_of(rates).of(&usage_of(parts)).0);
