@@ -74,7 +74,8 @@ pub struct Edits<'a> {
     /// Whether the provider has to report the usage of the stream. Without effect on calls that are none, and on
     /// operations that always report it.
     pub ask_usage: bool,
-    /// The bound on output, where the caller names none ([`RequestFacts::max_output`]). One that it names stays.
+    /// The bound on output, where the caller names none ([`RequestFacts::max_output`]). One that it names stays, unless
+    /// the cap lowers it.
     pub cap: Option<Cap>,
 }
 

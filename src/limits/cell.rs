@@ -131,6 +131,12 @@ impl Count {
         }
     }
 
+    /// The most that fits in place of what `share` holds, as of the last time that it advanced.
+    pub(super) fn room(&self, share: &Share) -> u64 {
+        let others = self.reserved().saturating_sub(share.held);
+        self.limit().saturating_sub(self.settled().saturating_add(others))
+    }
+
     /// Holds `ask` in place of what the share held; the caller has seen that it fits.
     pub(super) fn grant(&mut self, ask: u64, share: &mut Share) {
         match self {

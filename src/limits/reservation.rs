@@ -226,6 +226,7 @@ struct Refused {
     short: Short,
     /// Of several with the same wait, the one written first.
     at: Reverse<usize>,
+    room: u64,
 }
 
 impl Refused {
@@ -234,6 +235,7 @@ impl Refused {
         let rule = Box::new(rules[at].clone());
         Exceeded {
             asked: amounts.of(rule.quota.unit()),
+            room: self.room,
             rule,
             each: holds[at].cell.value().map(str::to_owned),
             wait: match self.short {
@@ -288,7 +290,8 @@ fn take_locked(
             Held::Resized | Held::Reserved | Held::Nothing | Held::Used => count.advance(now),
         }
         let short = count.short(amounts.of(quota.unit()), &hold.share, now);
-        refused = refused.max(short.map(|short| Refused { short, at: Reverse(at) }));
+        let refuse = |short| Refused { short, at: Reverse(at), room: count.room(&hold.share) };
+        refused = refused.max(short.map(refuse));
     }
     if let Some(refused) = refused {
         return Err(refused);

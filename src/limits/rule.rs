@@ -270,6 +270,8 @@ pub struct Exceeded {
     pub each: Option<String>,
     /// What was asked for: calls, tokens or nano-dollars.
     pub asked: u64,
+    /// What would have fitted at that moment.
+    pub room: u64,
     /// How long until there is room for it, if nobody else comes; what is held by calls that are admitted and not
     /// yet written, or still running, counts as if used now. None where no time tells (concurrency), or never.
     pub wait: Option<Duration>,

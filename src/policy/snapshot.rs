@@ -1,6 +1,7 @@
 //! A compiled policy: immutable, with every reference resolved. Only `compile` makes one.
 
 mod accounting;
+mod exceed;
 mod overrun;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -24,6 +25,7 @@ use crate::telemetry::record::Destination;
 pub use accounting::{
     Abandoned, Expected, HeldOutput, Hold, MissingUsage, Reserve, ReserveOutput, Unknowns, Unpriced,
 };
+pub use exceed::OnExceed;
 
 /// A policy that serves: what its text said, with nothing left to doubt.
 #[derive(Debug)]
@@ -236,6 +238,8 @@ pub struct Tenant {
     pub counts_money: bool,
     /// Those whose refusal is a 402.
     pub payment_required: HashSet<LimitKey>,
+    /// What happens beyond those that do not just refuse.
+    pub on_exceed: HashMap<LimitKey, OnExceed>,
     /// What it says of what is held for a call.
     pub reserve: Reserve,
     /// What calls cost of which nothing is known.

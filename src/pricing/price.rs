@@ -70,9 +70,8 @@ impl Price {
 
     /// The most that so much text can cost: its input may be written to a cache, its output be reasoning.
     pub fn most(&self, input: Tokens, output: Tokens) -> NanoUsd {
-        let dearest_input = self.input.max(self.cache_read).max(self.cache_write);
-        let dearest_output = self.output.max(self.reasoning);
-        Self::new(dearest_input, dearest_output).of(&Usage { input, output, ..Usage::default() })
+        let (of_input, of_output) = self.of_text();
+        Self::new(of_input, of_output).of(&Usage { input, output, ..Usage::default() })
     }
 
     /// The most that so many tokens of whatever kind can cost.
@@ -83,6 +82,11 @@ impl Price {
             ..*self
         };
         spoken.most(input, output)
+    }
+
+    /// The dearest price of text: of its input, of its output.
+    fn of_text(&self) -> (PerMillion, PerMillion) {
+        (self.input.max(self.cache_read).max(self.cache_write), self.output.max(self.reasoning))
     }
 
     /// What the tokens cost. The sum is exact and rounded up once: what costs anything costs something. It
@@ -102,6 +106,18 @@ impl Price {
             Err(_) => u64::try_from(millionths.div_ceil(MILLION.into())).unwrap_or(u64::MAX),
         };
         NanoUsd(nanos)
+    }
+
+    /// The most output that costs no more than `room`, beside so much input; none where the input alone costs more.
+    /// The inverse of [`Price::most`]: exact, so that one token more would not fit.
+    pub fn output_within(&self, input: Tokens, room: NanoUsd) -> Option<Tokens> {
+        let (of_input, of_output) = self.of_text();
+        let left = (u128::from(room.0) * u128::from(MILLION)).checked_sub(of_input.times(input))?;
+        let most = match u128::from(of_output.0.0) {
+            0 => u64::MAX,
+            price => u64::try_from(left / price).unwrap_or(u64::MAX),
+        };
+        Some(Tokens(most))
     }
 }
 

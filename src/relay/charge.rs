@@ -4,7 +4,8 @@ use super::call::End;
 use super::receive::Asked;
 use crate::clock::Timestamp;
 use crate::dialect::edit::Cap;
-use crate::limits::Amounts;
+use crate::dialect::provider::MaxTokensField;
+use crate::limits::{Amounts, Unit};
 use crate::policy::snapshot::{Abandoned, Hold, MissingUsage, Model, Principal, Route, Tenant};
 use crate::pricing::{Calibration, Price};
 use crate::units::{NanoUsd, Tokens};
@@ -64,12 +65,28 @@ impl Sized {
         let input = calibration.input(&target.id, hold.estimate, bytes, window);
         let longest = target.max_output_tokens.map(Tokens);
         let output = hold.held(asked.api, &asked.facts, longest, || calibration.output(&target.id));
-        let cap = output.cap.map(|tokens| Cap { tokens, chat_field: target.max_tokens_field });
+        let cap = output.cap.map(|tokens| Cap { tokens, chat_field: target.max_tokens_field, lowers: false });
         let choices = asked.facts.choices;
-        // Of the parts that it will have nothing is known: the dearest is held.
-        let usd = price.map_or(NanoUsd::ZERO, |price| price.most(input, output.tokens));
-        let amounts = Amounts { input, output: output.tokens, usd };
-        Some(Self { amounts, cap, choices, price })
+        Some(Self { amounts: held(price.as_ref(), input, output.tokens), cap, choices, price })
+    }
+
+    /// The longest answers that fit into so much of a unit; none where it does not count output.
+    pub(super) fn longest_within(&self, unit: Unit, room: u64) -> Option<Tokens> {
+        let input = self.amounts.input;
+        let all = match unit {
+            Unit::Tokens => Tokens(room).saturating_sub(input),
+            Unit::OutputTokens => Tokens(room),
+            Unit::Usd => self.price?.output_within(input, NanoUsd(room)).unwrap_or_default(),
+            Unit::Requests | Unit::InputTokens | Unit::Concurrent => return None,
+        };
+        Some(Tokens(all.0 / self.choices.max(1)))
+    }
+
+    /// The same attempt with answers of at most so many tokens, whatever the caller names.
+    pub(super) fn bounded(&self, longest: Tokens, chat_field: MaxTokensField) -> Self {
+        let output = Tokens(longest.0.saturating_mul(self.choices));
+        let cap = Some(Cap { tokens: longest, chat_field, lowers: true });
+        Self { amounts: held(self.price.as_ref(), self.amounts.input, output), cap, ..*self }
     }
 
     /// What an attempt costs that came to this, as the tenant's policy says.
@@ -116,7 +133,50 @@ impl Came {
     }
 }
 
+/// What is held for so much. Which parts it will have is not known yet: at the dearest price of text.
+fn held(price: Option<&Price>, input: Tokens, output: Tokens) -> Amounts {
+    Amounts { input, output, usd: price.map_or(NanoUsd::ZERO, |price| price.most(input, output)) }
+}
+
+/// What so much costs of which the provider has not said the parts.
 fn amounts(price: Option<&Price>, input: Tokens, output: Tokens) -> Amounts {
     let usage = Usage { input, output, ..Usage::default() };
     Amounts { input, output, usd: price.map_or(NanoUsd::ZERO, |price| price.of(&usage)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn answers_as_long_as_there_is_room_for_fit_and_a_token_more_does_not(
+            input in 0..100_000_u64, room in 0..u64::MAX, shift in 0..64_u32, choices in 1..6_u64,
+            (cents_in, cents_cached, cents_out) in (0..10_000_u32, 0..10_000_u32, 1..10_000_u32),
+        ) {
+            let price = |cents| format!("{}.{:02}", cents / 100, cents % 100).parse().unwrap();
+            let (price_in, price_out) = (price(cents_in), price(cents_out));
+            let price = Some(Price { cache_write: price(cents_cached), ..Price::new(price_in, price_out) });
+            let sized = Sized { amounts: held(price.as_ref(), Tokens(input), Tokens(0)), cap: None, choices, price };
+            let room = room >> shift;
+            for unit in [Unit::Tokens, Unit::OutputTokens, Unit::Usd] {
+                let longest = sized.longest_within(unit, room).unwrap();
+                let asked = |longest: u64| {
+                    sized.bounded(Tokens(longest), MaxTokensField::MaxTokens).amounts.of(unit)
+                };
+                // Where the input alone is too much, no output makes it fit.
+                prop_assert!(asked(longest.0) <= room || asked(0) > room, "{unit:?}");
+                prop_assert!(asked(longest.0.saturating_add(1)) > room || longest.0 > u64::MAX / choices - 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_unit_that_counts_no_output_is_not_kept_by_less_of_it() {
+        for unit in [Unit::Requests, Unit::InputTokens, Unit::Concurrent] {
+            assert_eq!(Sized::FREE.longest_within(unit, 100), None);
+        }
+    }
 }

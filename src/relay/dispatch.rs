@@ -12,7 +12,7 @@ use super::outcome::Failure;
 use super::receive::Asked;
 use super::refusal::Refusal;
 use super::route::Candidates;
-use super::{Relay, admit, shape};
+use super::{Relay, admit, clamp, shape};
 use crate::clock::Instant;
 use crate::dialect::error::Cause;
 use crate::limits::Exceeded;
@@ -53,13 +53,15 @@ pub(super) async fn dispatch(
             continue;
         };
         let ledger = &relay.shared.ledger;
-        if let Err(exceeded) =
-            admit::admit(ledger, &mut call.held, principal, &target.id, sized.amounts, moment)
-        {
-            call.passes_over(target, "limit", now);
-            walk.exceeded = Some(exceeded);
-            continue;
-        }
+        let admitted = clamp::admit(ledger, &mut call.held, principal, (target, asked), sized, moment);
+        let sized = match admitted {
+            Ok(sized) => sized,
+            Err(exceeded) => {
+                call.passes_over(target, "limit", now);
+                walk.exceeded = Some(exceeded);
+                continue;
+            }
+        };
         let attempt = Attempt {
             relay,
             asked,

@@ -7,6 +7,7 @@ mod attempt;
 mod authenticate;
 mod call;
 mod charge;
+mod clamp;
 mod dispatch;
 mod models;
 mod operation;

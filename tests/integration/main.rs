@@ -33,6 +33,7 @@ mod bodies;
 mod budgets;
 mod canary;
 mod cost;
+mod exceed;
 mod failover;
 mod layering;
 mod leaving;

@@ -11,13 +11,15 @@ use crate::dialect::json::{Kind, Value};
 use crate::dialect::provider::MaxTokensField;
 use crate::units::Tokens;
 
-/// The bound that policy writes where the caller names none.
+/// The bound that policy writes where the caller names none, or none so low.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cap {
     /// The longest answer, of each choice.
     pub tokens: Tokens,
     /// Where the provider reads it in a chat call.
     pub chat_field: MaxTokensField,
+    /// Whether it also takes the place of a larger bound that the caller names.
+    pub lowers: bool,
 }
 
 /// The fields present that bound the output, in order.
@@ -43,6 +45,17 @@ enum What {
     Unclear,
 }
 
+impl What {
+    /// Whether a reader may take it for more than so many tokens.
+    fn is_beyond(self, tokens: Tokens) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Tokens(named) => named > tokens.0,
+            Self::Unclear => true,
+        }
+    }
+}
+
 impl Bounds {
     pub(super) fn note(&mut self, field: &'static str, value: &Value<'_>) {
         let what = match value.kind {
@@ -66,13 +79,16 @@ impl Bounds {
         largest
     }
 
-    /// What writes the bound: nothing where the caller names one. What is unclear is replaced in the caller's own
-    /// field, else it goes where the provider reads it; as a new member at `first_member`.
+    /// What writes the bound: nothing where the caller names one, unless it lowers that. What is unclear is replaced in
+    /// the caller's own field, else it goes where the provider reads it; as a new member at `first_member`.
     pub(super) fn patches<'a>(&self, api: Api, cap: &Cap, first_member: usize) -> SmallVec<[Patch<'a>; 2]> {
+        let instead = |stated: &Stated| (stated.at.clone(), Cow::Owned(cap.tokens.to_string()));
+        if cap.lowers && self.0.iter().any(|stated| stated.what != What::Nothing) {
+            return self.0.iter().filter(|stated| stated.what.is_beyond(cap.tokens)).map(instead).collect();
+        }
         if self.named().is_some() {
             return SmallVec::new();
         }
-        let instead = |stated: &Stated| (stated.at.clone(), Cow::Owned(cap.tokens.to_string()));
         let unclear: SmallVec<_> =
             self.0.iter().filter(|stated| stated.what != What::Nothing).map(instead).collect();
         if !unclear.is_empty() {

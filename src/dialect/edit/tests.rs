@@ -240,7 +240,7 @@ fn edit(api: Api, body: &Bytes, model: Option<&str>, ask_usage: bool) -> Bytes {
 }
 
 fn cap_of(tokens: u64, chat_field: MaxTokensField) -> Cap {
-    Cap { tokens: Tokens(tokens), chat_field }
+    Cap { tokens: Tokens(tokens), chat_field, lowers: false }
 }
 
 /// A chat body with its members in any order, any space between tokens and some keys escaped.

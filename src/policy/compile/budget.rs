@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::exceed::Exceed;
 use super::limit::Limits;
 use super::names::Known;
 use crate::dialect::Api;
@@ -34,7 +35,11 @@ impl Budgets<'_> {
                 Unit::Usd => self.priced(&name, limit.at, found),
             }
             self.bounded(&name, limit.at, found);
-            self.fits(&name, limit.at, unit, amount.get(), found);
+            let clamps = match &limit.exceed {
+                Exceed::Clamp { at_least } => Some(*at_least),
+                Exceed::Reject => None,
+            };
+            self.fits(&name, limit.at, (unit, amount.get()), clamps, found);
         }
     }
 
@@ -89,11 +94,19 @@ impl Budgets<'_> {
         needs_bound && model.max_output_tokens.is_none() && has_output(model)
     }
 
-    /// The smallest call that names no bound: one token of input, and all that is held of the output.
-    fn fits(&self, name: &str, at: Span, unit: Unit, amount: u64, found: &mut Findings<'_>) {
+    /// The smallest call that names no bound: one token of input, and all that is held of the output, or as little as it
+    /// `clamps` an answer to.
+    fn fits(
+        &self,
+        name: &str,
+        at: Span,
+        (unit, amount): (Unit, u64),
+        clamps: Option<Tokens>,
+        found: &mut Findings<'_>,
+    ) {
         let mut beyond = BTreeMap::new();
         for (route, model) in self.candidates().filter(|(route, model)| !self.is_endless(route, model)) {
-            let held = self.least(route, model, unit).filter(|held| *held > amount);
+            let held = self.least(route, model, unit, clamps).filter(|held| *held > amount);
             if let Some(held) = held {
                 beyond.insert(&model.id, held);
             }
@@ -111,14 +124,18 @@ impl Budgets<'_> {
                 at,
                 format!("{name} has no room for a single call of {}, for which {shown} are held", listed(&models)),
             )
-            .hint("raise the limit, or hold less: `reserveOutput: { cap: 4096 }` for tenant, route, model or `defaults`");
+            .hint(
+                "raise the limit, or hold less: `reserveOutput: { cap: 4096 }` for tenant, route, model or `defaults`, or \
+                 `onExceed: { clamp: { atLeast: 256 } }` for the limit",
+            );
     }
 
     /// What is held at least for a call that names no bound; none where its cost is not known.
-    fn least(&self, route: &Route, model: &Model, unit: Unit) -> Option<u64> {
+    fn least(&self, route: &Route, model: &Model, unit: Unit, clamps: Option<Tokens>) -> Option<u64> {
         let longest = model.max_output_tokens.map(Tokens);
         let output = if has_output(model) {
-            self.hold(route, model).of_one(None, longest, || None).tokens
+            let held = self.hold(route, model).of_one(None, longest, || None).tokens;
+            clamps.map_or(held, |least| held.min(least))
         } else {
             Tokens::ZERO
         };

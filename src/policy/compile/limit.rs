@@ -1,16 +1,18 @@
 //! `limits:` of plans and tenants: units with their windows, joined by name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::exceed::{self, Exceed};
 use super::{DAY, names, not_zero, span_between};
 use crate::clock::TimeZone;
 use crate::ids::LimitKey;
 use crate::limits::{self, Calendar, Each, Owner, Quota, Rule, Slot, Unit, Window};
 use crate::policy::diagnostic::{Findings, Span, quoted};
-use crate::policy::spec::{self, At, Entries, Mode, OnExceed};
+use crate::policy::snapshot::OnExceed;
+use crate::policy::spec::{self, At, Entries, Mode};
 
 /// Limits by name. Where a part was faulty, that was told.
 pub(super) type Limits = BTreeMap<LimitKey, Limit>;
@@ -27,6 +29,8 @@ pub(super) struct Limit {
     place: Arc<str>,
     /// Whether its refusal is a 402.
     payment_required: bool,
+    /// What happens beyond it.
+    pub(super) exceed: Exceed,
 }
 
 impl Limit {
@@ -85,6 +89,11 @@ pub(super) fn payment_required(limits: &Limits) -> HashSet<LimitKey> {
     limits.iter().filter(|(_, limit)| limit.payment_required).map(|(key, _)| key.clone()).collect()
 }
 
+/// What happens beyond those that do not just refuse.
+pub(super) fn on_exceed(limits: &Limits) -> HashMap<LimitKey, OnExceed> {
+    limits.iter().filter_map(|(key, limit)| Some((key.clone(), limit.exceed.compiled()?))).collect()
+}
+
 fn limit(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> Option<Limit> {
     let quota = quota(name, at, spec, found);
     let status = spec.budget_status.as_ref().map(|status| budget_status(status, quota.as_ref(), found));
@@ -95,12 +104,10 @@ fn limit(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> 
     let mode = match spec.mode.as_ref().map_or(Some(Mode::Enforce), |mode| mode.value)? {
         Mode::Enforce => limits::Mode::Enforce,
     };
-    match spec.on_exceed.as_ref().map_or(Some(OnExceed::Reject), |event| event.value)? {
-        OnExceed::Reject => {}
-    }
+    let exceed = exceed::compile(spec.on_exceed.as_ref(), quota.as_ref(), found)?;
     let payment_required = status.unwrap_or(false);
     let place = found.file_and_line(at);
-    Some(Limit { at, quota: quota?, each, mode, was: None, place, payment_required })
+    Some(Limit { at, quota: quota?, each, mode, was: None, place, payment_required, exceed })
 }
 
 /// How much a limit says, and of what.

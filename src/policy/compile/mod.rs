@@ -4,6 +4,7 @@ mod access;
 mod accounting;
 mod budget;
 mod documents;
+mod exceed;
 mod limit;
 mod mock;
 mod model;

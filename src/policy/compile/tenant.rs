@@ -92,6 +92,7 @@ impl Compiler<'_, '_> {
             counts_amounts: limits.values().any(Limit::counts_amounts),
             counts_money: limits.values().any(Limit::counts_money),
             payment_required: limit::payment_required(&limits),
+            on_exceed: limit::on_exceed(&limits),
             limits: limit::rules(&Owner::Tenant(id.clone()), &limits),
             reserve: accounting::reserve(spec.reserve_output.as_ref(), spec.estimate.as_ref(), self.found),
             unknowns: Unknowns {

@@ -1,6 +1,7 @@
 //! Rules of the policy language, one test each; what whole findings look like is in `golden`.
 
 mod budgets;
+mod exceed;
 mod golden;
 mod reference;
 mod tenants;

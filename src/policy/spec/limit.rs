@@ -31,7 +31,7 @@ pub struct Limit {
     pub each: Option<At<Each>>,
     /// Whether it holds: `mode: enforce`. Default: enforce.
     pub mode: Option<At<Mode>>,
-    /// What happens beyond it: `onExceed: reject`. Default: reject.
+    /// What happens beyond it: `onExceed: { clamp: { atLeast: 256 } }`. Default: reject.
     pub on_exceed: Option<At<OnExceed>>,
     /// The status of its refusals, for limits of `usd` and those `per: day`, `week` or `month`: `budgetStatus: 402`.
     /// Default: 429.
@@ -61,9 +61,17 @@ pub enum Mode {
 }
 
 /// What happens to a call beyond a limit.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum OnExceed {
     /// It is refused.
     Reject,
+    /// It may write as much as there is room for, if that is worth while: `{ clamp: { atLeast: 256 } }`. For limits of
+    /// `tokens`, `outputTokens` and `usd`. The bound is written into the request, also in the place of a larger one that the
+    /// caller names, and told in the header `x-egret-clamped`.
+    Clamp {
+        /// Tokens that each answer may have at least; below it the call is refused. Of several such limits of a tenant the
+        /// largest number holds.
+        at_least: At<u64>,
+    },
 }

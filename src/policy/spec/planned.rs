@@ -40,7 +40,7 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("Dialect", &["anthropic", "gemini"]),
     ("Strategy", &["weighted", "fastest", "cheapest"]),
     ("Mode", &["shadow"]),
-    ("OnExceed", &["clamp", "queue", "downgrade"]),
+    ("OnExceed", &["queue", "downgrade"]),
     ("Preset", &provider::PLANNED),
 ];
 
@@ -79,6 +79,7 @@ pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
         "ReserveOutput" => {
             Some("write `bound`, `{ cap: 4096 }`, `{ expect: 1000 }` or `{ expect: learned }`")
         }
+        "OnExceed" => Some("write `reject` or `{ clamp: { atLeast: 256 } }`"),
         "OnUnpriced" => {
             Some("write `reject` or `{ assume: { inputPerMTok: \"5.00\", outputPerMTok: \"20.00\" } }`")
         }

@@ -173,6 +173,21 @@ proptest! {
     }
 
     #[test]
+    fn the_output_within_an_amount_fits_and_a_token_more_does_not(
+        rates in rates(), input in 0..10_000_000_u64, room in 0..u64::MAX, shift in 0..64_u32,
+    ) {
+        let (price, room) = (price_of(rates), NanoUsd(room >> shift));
+        let cost = |output| price.most(Tokens(input), Tokens(output));
+        match price.output_within(Tokens(input), room) {
+            None => prop_assert!(cost(0) > room),
+            Some(most) => {
+                prop_assert!(cost(most.0) <= room);
+                prop_assert!(most.0 == u64::MAX || cost(most.0 + 1) > room);
+            }
+        }
+    }
+
+    #[test]
     fn a_price_reads_as_it_is_written(dollars in 0..PerMillion::BELOW, nanos in 0..1_000_000_000_u64) {
         let read: PerMillion = format!("{dollars}.{nanos:09}").parse().unwrap();
         prop_assert_eq!(read.0, NanoUsd(dollars * 1_000_000_000 + nanos));

@@ -145,6 +145,36 @@ fn what_is_unclear_gives_way_to_the_cap_in_its_own_field() {
     );
 }
 
+fn clamped(api: Api, body: &str, tokens: u64) -> String {
+    let cap = Cap { lowers: true, ..cap_of(tokens, MaxTokensField::MaxCompletionTokens) };
+    let edits = Edits { cap: Some(cap), ..Edits::default() };
+    let edited = apply(api, &Bytes::from(body.to_owned()), &facts(api, body), &edits);
+    String::from_utf8(edited.to_vec()).unwrap()
+}
+
+#[test]
+fn a_cap_that_lowers_takes_the_place_of_what_is_larger_in_the_callers_own_field() {
+    let chat = |body: &str| clamped(Api::Chat, body, 100);
+    assert_eq!(chat(r#"{"model":"a","max_tokens":101}"#), r#"{"model":"a","max_tokens":100}"#);
+    assert_eq!(chat(r#"{"model":"a","max_tokens":100}"#), r#"{"model":"a","max_tokens":100}"#);
+    assert_eq!(chat(r#"{"model":"a","max_tokens":7}"#), r#"{"model":"a","max_tokens":7}"#, "it raises none");
+    assert_eq!(chat(r#"{"model":"a"}"#), r#"{"max_completion_tokens":100,"model":"a"}"#);
+    assert_eq!(
+        chat(r#"{"max_completion_tokens":7,"max_tokens":9000,"model":"a"}"#),
+        r#"{"max_completion_tokens":7,"max_tokens":100,"model":"a"}"#
+    );
+    assert_eq!(
+        chat(r#"{"max_completion_tokens":null,"max_tokens":-1,"model":"a"}"#),
+        r#"{"max_completion_tokens":null,"max_tokens":100,"model":"a"}"#
+    );
+    assert_eq!(
+        clamped(Api::Responses, r#"{"model":"a","max_output_tokens":5000}"#, 64),
+        r#"{"model":"a","max_output_tokens":64}"#
+    );
+    let embedding = r#"{"model":"a","max_tokens":5000}"#;
+    assert_eq!(clamped(Api::Embeddings, embedding, 64), embedding);
+}
+
 #[test]
 fn all_edits_of_a_body_stand_side_by_side() {
     let body = Bytes::from_static(br#"{"model":"a","stream":true,"messages":[]}"#);
@@ -171,7 +201,8 @@ proptest! {
     #[test]
     fn a_capped_body_has_the_cap_or_the_callers_own_bound_and_all_else_is_kept(
         body in any_body(), newer in prop::option::of(any_bound()), older in prop::option::of(any_bound()),
-        output in prop::option::of(any_bound()), tokens in 1..u64::MAX, completion: bool, model in prop::option::of("[a-z]{1,9}"),
+        output in prop::option::of(any_bound()), tokens in 1..u64::MAX, small in 1..10_000_u64,
+        completion: bool, lowers: bool, model in prop::option::of("[a-z]{1,9}"),
     ) {
         let mut members: serde_json::Value = serde_json::from_str(&body).unwrap();
         for (name, bound) in [("max_completion_tokens", &newer), ("max_tokens", &older), ("max_output_tokens", &output)] {
@@ -183,10 +214,13 @@ proptest! {
         let chat_field = if completion { MaxTokensField::MaxCompletionTokens } else { MaxTokensField::MaxTokens };
         for api in APIS {
             let facts = read(api, &body).unwrap();
-            let edits = Edits { model: model.as_deref(), ask_usage: false, cap: Some(cap_of(tokens, chat_field)) };
+            let tokens = if lowers { small } else { tokens };
+            let cap = Cap { lowers, ..cap_of(tokens, chat_field) };
+            let edits = Edits { model: model.as_deref(), ask_usage: false, cap: Some(cap) };
             let edited = apply(api, &body, &facts, &edits);
             let after = read(api, &edited).unwrap();
-            let expected = facts.max_output.unwrap_or(Tokens(tokens));
+            let named = facts.max_output.unwrap_or(Tokens(tokens));
+            let expected = if lowers { named.min(Tokens(tokens)) } else { named };
             prop_assert_eq!(after.max_output, Some(expected), "{}", String::from_utf8_lossy(&edited));
             let (mut kept, mut edited): (serde_json::Value, serde_json::Value) =
                 (members.clone(), serde_json::from_slice(&edited).unwrap());
