@@ -59,12 +59,12 @@ pub(super) fn refusal(exceeded: &Exceeded, tenant: &Tenant) -> Refusal {
     let refusal = Refusal::new(cause, message);
     // Of a budget nobody should wait for more by trying again.
     let refusal = if cause == Cause::RateLimited { refusal.retry_after(wait) } else { refusal.never_retry() };
-    match &rule.quota {
-        Quota::Windowed { unit: Unit::Requests, amount, window: Window::Rolling(per) } => {
-            let standing = Standing { limit: amount.get(), remaining: 0, reset: wait, per: *per };
-            refusal.standing(Family::Requests, rule.key.clone(), standing)
+    match (Family::of(rule.quota.unit()), &rule.quota) {
+        (Some(family), Quota::Windowed { amount, window: Window::Rolling(per), .. }) => {
+            let (limit, remaining) = (amount.get(), exceeded.room);
+            refusal.standing(family, rule.key.clone(), Standing { limit, remaining, reset: wait, per: *per })
         }
-        Quota::Windowed { .. } | Quota::Concurrent { .. } => refusal,
+        (_, Quota::Windowed { .. } | Quota::Concurrent { .. }) => refusal,
     }
 }
 

@@ -109,6 +109,8 @@ async fn a_rate_of_tokens_names_the_wait_and_keeps_it() {
     };
     assert_eq!(answer.refused(), (429, "rate_limit_exceeded".to_owned()));
     let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    let left: u64 = answer.header("x-ratelimit-remaining-tokens").unwrap().parse().unwrap();
+    assert!((1..150).contains(&left), "there is room, but not enough: {left}");
     tokio::time::sleep(secs(wait)).await;
     assert_eq!(proxy.chat("m").await.status, 200, "who waits so long finds room");
 }
