@@ -31,6 +31,7 @@ pub mod ids;
 pub mod meters;
 pub mod random;
 pub mod secret;
+mod sync;
 pub mod tasks;
 pub mod units;
 pub mod usage;

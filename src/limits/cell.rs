@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
-
 use super::budget::Budget;
 use super::concurrency::Concurrency;
 use super::rate::Rate;
 use super::rule::{Quota, Standing, Window};
 use crate::clock::{Now, Timestamp};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A count under a short lock; whoever holds an `Arc` of it keeps it in its table.
 #[derive(Debug)]

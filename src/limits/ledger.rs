@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::calendar::Turn;
@@ -12,6 +11,7 @@ use super::reservation::Reservation;
 use super::rule::{Ask, Each, Exceeded, Owner, Rule, Unit};
 use crate::clock::{Now, Timestamp};
 use crate::ids::LimitKey;
+use crate::sync::{AtomicI64, AtomicUsize, Ordering};
 
 /// The counts of every limit, shared by all workers.
 ///

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::calendar::Turn;
 use super::cell::{Cell, Value};
 use super::rule::{Each, Owner, Quota, Rule, Unit};
 use super::table::Table;
 use crate::clock::Now;
 use crate::ids::LimitKey;
+use crate::sync::Mutex;
 
 /// The cells of one limit. Amount and window come with every ask, so a reload finds the same cells.
 #[derive(Debug)]

@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 use std::mem;
 use std::sync::Arc;
 
-use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 use super::cell::{Cell, Count, Share, Short};
@@ -12,6 +11,7 @@ use super::ledger::Ledger;
 use super::rule::{Amounts, Ask, Each, Exceeded, Rule, Standing, Unit};
 use crate::clock::Now;
 use crate::ids::ModelId;
+use crate::sync::MutexGuard;
 
 /// One call's share of each of its limits.
 ///

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The rows, lowest first; a top-level module or file of `src` that is in none is a fault.
 const ROWS: [&[&str]; 9] = [
-    &["ids", "units", "usage", "clock", "environment", "random", "secret", "tasks", "meters"],
+    &["ids", "units", "usage", "clock", "environment", "random", "secret", "sync", "tasks", "meters"],
     &["dialect", "limits", "resilience", "pricing", "net"],
     &["auth", "telemetry", "mock"],
     &["policy"],
