@@ -1,5 +1,6 @@
 //! The ledger as a whole: what its callers are promised.
 
+mod books;
 mod budgets;
 mod churn;
 mod concurrent;

@@ -1,0 +1,477 @@
+//! Random schedules of calls that spend tokens and money, and the simplest bookkeeping that could be right: nothing of
+//! the ledger's own arithmetic. Here for the unit tests and for the soak (`tests/soak`), which is the longer run.
+
+use std::collections::HashMap;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::clock::{Date, Instant, Now, TimeZone};
+use crate::ids::{ModelId, UserId};
+use crate::limits::{
+    Amounts, Ask, Calendar, CellUse, Each, Exceeded, Ledger, Mode, Owner, Quota, Reservation, Rule, Slot,
+    Turn, Unit, Window,
+};
+use crate::units::{NanoUsd, Tokens};
+
+/// What happens.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Reserve { user: u8, model: u8, amounts: Amounts },
+    Written { call: usize },
+    Charge { call: usize, amounts: Amounts },
+    Resize { call: usize, model: u8, amounts: Amounts },
+    Settle { call: usize, amounts: Amounts },
+    Drop { call: usize },
+    Pass { millis: u64 },
+    Back { secs: u64 },
+    Reload(Policy),
+}
+
+/// What a reload may change.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    amounts: [u64; 5],
+    secs: u64,
+    zone: &'static str,
+    turn: Turn,
+    unit: Unit,
+    /// What the budget is called.
+    name: &'static str,
+    /// Whether the first limit turns with the calendar instead of rolling.
+    turns: bool,
+    /// Which of the limits it has at all.
+    written: [bool; 6],
+}
+
+fn amounts() -> impl Strategy<Value = Amounts> {
+    (0..30_u64, 0..30_u64, 0..60_u64).prop_map(|(input, output, usd)| Amounts {
+        input: Tokens(input),
+        output: Tokens(output),
+        usd: NanoUsd(usd),
+    })
+}
+
+fn policies() -> impl Strategy<Value = Policy> {
+    let zones = ["UTC", "Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Australia/Lord_Howe"];
+    (
+        prop::array::uniform5(20..200_u64),
+        1..90_u64,
+        prop::sample::select(zones.to_vec()),
+        prop::sample::select(vec![Turn::Day, Turn::Week, Turn::Month]),
+        prop::sample::select(vec![Unit::Tokens, Unit::InputTokens, Unit::OutputTokens]),
+        prop::sample::select(vec!["budget", "budget", "purse"]),
+        prop::bool::weighted(0.2),
+        prop::array::uniform6(prop::bool::weighted(0.9)),
+    )
+        .prop_map(|(amounts, secs, zone, turn, unit, name, turns, written)| Policy {
+            amounts,
+            secs,
+            zone,
+            turn,
+            unit,
+            name,
+            turns,
+            written,
+        })
+}
+
+/// Schedules.
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let call = 0..12_usize;
+    let step = prop_oneof![
+        6 => (0..3_u8, 0..3_u8, amounts())
+            .prop_map(|(user, model, amounts)| Step::Reserve { user, model, amounts }),
+        2 => call.clone().prop_map(|call| Step::Written { call }),
+        3 => (call.clone(), amounts()).prop_map(|(call, amounts)| Step::Charge { call, amounts }),
+        4 => (call.clone(), 0..3_u8, amounts())
+            .prop_map(|(call, model, amounts)| Step::Resize { call, model, amounts }),
+        4 => (call.clone(), amounts()).prop_map(|(call, amounts)| Step::Settle { call, amounts }),
+        2 => call.prop_map(|call| Step::Drop { call }),
+        // Seconds for what rolls, days for what turns.
+        2 => prop_oneof![0..20_000_u64, 0..40 * 3_600_000_u64].prop_map(|millis| Step::Pass { millis }),
+        1 => (0..200_000_u64).prop_map(|secs| Step::Back { secs }),
+        1 => policies().prop_map(Step::Reload),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+impl Policy {
+    fn rules(&self) -> Arc<[Rule]> {
+        let per = Window::Rolling(Duration::from_secs(self.secs));
+        let zone = Arc::new(TimeZone::get(self.zone).unwrap());
+        let calendar = |turn| Window::Calendar(Calendar { turn, zone: Arc::clone(&zone) });
+        let [tpm, model, budget, user, calls] = self.amounts;
+        let first = if self.turns { calendar(Turn::Day) } else { per.clone() };
+        let open = Quota::Concurrent { amount: NonZeroU32::new(9).unwrap() };
+        let rules = [
+            rule("tpm", windowed(Unit::Tokens, tpm, first), None),
+            rule("model", windowed(self.unit, model, per), Some(Each::Model)),
+            rule(self.name, windowed(Unit::Usd, budget, calendar(self.turn)), None),
+            rule("user", windowed(self.unit, user, calendar(Turn::Day)), Some(Each::User)),
+            rule("calls", windowed(Unit::Requests, calls / 8, calendar(Turn::Day)), Some(Each::Model)),
+            rule("open", open, None),
+        ];
+        rules.into_iter().zip(self.written).filter_map(|(rule, written)| written.then_some(rule)).collect()
+    }
+}
+
+fn windowed(unit: Unit, amount: u64, window: Window) -> Quota {
+    Quota::Windowed { unit, amount: NonZeroU64::new(amount).unwrap(), window }
+}
+
+fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
+    Rule {
+        owner: Owner::Tenant("checkout".into()),
+        key: key.into(),
+        quota,
+        each,
+        mode: Mode::Enforce,
+        was: None,
+        place: "policy.yaml:1".into(),
+        slot: Slot::default(),
+    }
+}
+
+/// Later on both clocks.
+fn later(now: Now, span: Duration) -> Now {
+    Now { instant: now.instant + span, wall: now.wall + span }
+}
+
+/// A cell: key, unit, turn and value.
+type Id = (String, Unit, Option<Turn>, Option<String>);
+
+fn id(rule: &Rule, user: Option<&str>, model: &str) -> Id {
+    let value = match rule.each {
+        None => None,
+        Some(Each::Model) => Some(model.to_owned()),
+        Some(Each::User | Each::App | Each::Key) => Some(user.unwrap_or("(none)").to_owned()),
+    };
+    (rule.key.as_str().to_owned(), rule.quota.unit(), rule.quota.turn(), value)
+}
+
+/// One cell. What is reserved is not here: it is the sum over all calls.
+struct Book {
+    settled: f64,
+    quota: Quota,
+    /// Of a calendar: the first day of the running window, and how often it turned.
+    window: Option<Date>,
+    turns: u32,
+    at: Now,
+}
+
+/// Floating point may be wrong by so much of a token.
+const BLUR: f64 = 1e-6;
+
+impl Book {
+    fn new(quota: &Quota, now: Now) -> Self {
+        let mut book = Self { settled: 0.0, quota: quota.clone(), window: None, turns: 0, at: now };
+        book.window = book.first_day();
+        book
+    }
+
+    fn limit(&self) -> f64 {
+        match &self.quota {
+            Quota::Windowed { amount, .. } => amount.get() as f64,
+            Quota::Concurrent { amount } => amount.get().into(),
+        }
+    }
+
+    /// The running window, by the calendar on the wall.
+    fn first_day(&self) -> Option<Date> {
+        let Quota::Windowed { window: Window::Calendar(calendar), .. } = &self.quota else { return None };
+        let today = calendar.zone.to_datetime(self.at.wall).date();
+        Some(match calendar.turn {
+            Turn::Day => today,
+            Turn::Week => {
+                let monday = |day: &Date| day.weekday() == jiff::civil::Weekday::Monday;
+                std::iter::successors(Some(today), |day| day.yesterday().ok()).find(monday).unwrap()
+            }
+            Turn::Month => Date::new(today.year(), today.month(), 1).unwrap(),
+        })
+    }
+
+    fn advance(&mut self, now: Now) {
+        if let Quota::Windowed { amount, window: Window::Rolling(per), .. } = &self.quota {
+            let passed = now.instant.duration_since(self.at.instant).as_secs_f64();
+            self.settled = (self.settled - amount.get() as f64 * passed / per.as_secs_f64()).max(0.0);
+        }
+        self.at = Now { instant: now.instant, wall: self.at.wall.max(now.wall) };
+        let today = self.first_day();
+        if today > self.window {
+            (self.window, self.settled) = (today, 0.0);
+            self.turns += 1;
+        }
+    }
+
+    fn adopt(&mut self, quota: &Quota, now: Now) {
+        self.advance(now);
+        self.quota = quota.clone();
+        self.window = self.first_day();
+    }
+}
+
+/// What a call holds of a cell.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    amount: u64,
+    turns: u32,
+    /// What of it the window that granted it may yet take.
+    covered: u64,
+}
+
+struct Call {
+    reservation: Reservation,
+    rules: Arc<[Rule]>,
+    user: Option<String>,
+    held: HashMap<Id, Held>,
+    /// Where it counts as a call already.
+    used: Vec<Id>,
+    over: bool,
+}
+
+/// A ledger, and books of what it should hold; whatever differs panics.
+pub(crate) struct World {
+    ledger: Arc<Ledger>,
+    rules: Arc<[Rule]>,
+    calls: Vec<Call>,
+    books: HashMap<Id, Book>,
+    now: Now,
+    /// As `now`, on clocks that never step back.
+    latest: Now,
+    /// Calls and attempts that were granted, and those that were not.
+    pub(crate) grants: u64,
+    pub(crate) refusals: u64,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let policy = Policy {
+            amounts: [100; 5],
+            secs: 60,
+            zone: "Europe/Berlin",
+            turn: Turn::Month,
+            unit: Unit::Tokens,
+            name: "budget",
+            turns: false,
+            written: [true; 6],
+        };
+        let now = Now { instant: Instant::now(), wall: "2026-03-15T12:00:00Z".parse().unwrap() };
+        let mut world = Self {
+            ledger: Arc::new(Ledger::with_cells(4)),
+            rules: policy.rules(),
+            calls: Vec::new(),
+            books: HashMap::new(),
+            now,
+            latest: now,
+            grants: 0,
+            refusals: 0,
+        };
+        // Asked once before anything steps back: a time that nobody told is none.
+        world.compare();
+        world
+    }
+
+    /// Takes a step, and compares everything thereafter.
+    pub(crate) fn step(&mut self, step: &Step) {
+        match step {
+            Step::Reserve { user, model, amounts } => self.reserve(*user, *model, amounts),
+            Step::Written { call } => self.written(*call),
+            Step::Charge { call, amounts } => self.charge(*call, amounts, false),
+            Step::Resize { call, model, amounts } => self.resize(*call, *model, amounts),
+            Step::Settle { call, amounts } => self.charge(*call, amounts, true),
+            Step::Drop { call } => {
+                if *call < self.calls.len() {
+                    drop(self.calls.swap_remove(*call));
+                }
+            }
+            Step::Pass { millis } => self.now = later(self.now, Duration::from_millis(*millis)),
+            Step::Back { secs } => self.now.wall -= Duration::from_secs(*secs),
+            Step::Reload(policy) => self.rules = policy.rules(),
+        }
+        self.latest = Now { instant: self.now.instant, wall: self.latest.wall.max(self.now.wall) };
+        self.compare();
+    }
+
+    fn reserve(&mut self, user: u8, model: u8, amounts: &Amounts) {
+        // User 0 has no name.
+        let user = (user > 0).then(|| format!("user-{user}"));
+        let model = format!("model-{model}");
+        let (name, id_of_model) = (user.as_deref().map(UserId::from), ModelId::from(model.as_str()));
+        let rules = Arc::clone(&self.rules);
+        let ask = Ask { user: name.as_ref(), app: None, key: None, model: &id_of_model, amounts: *amounts };
+        let answer = self.ledger.reserve(&rules, &ask, self.now);
+        self.count(answer.is_ok());
+        let asked: Vec<Id> = rules.iter().map(|rule| id(rule, user.as_deref(), &model)).collect();
+        for (rule, id) in rules.iter().zip(&asked) {
+            self.adopt(rule, id);
+        }
+        self.judge(&asked, amounts, None, answer.as_ref().err());
+        if let Ok(reservation) = answer {
+            let held = asked.iter().map(|id| (id.clone(), self.hold(id, amounts))).collect();
+            self.calls.push(Call { reservation, rules, user, held, used: Vec::new(), over: false });
+            self.within_limits(&asked);
+        }
+    }
+
+    fn resize(&mut self, at: usize, model: u8, amounts: &Amounts) {
+        let Some(call) = self.calls.get_mut(at) else { return };
+        let model = format!("model-{model}");
+        let answer = call.reservation.resize(&model.as_str().into(), amounts, self.now);
+        if call.over {
+            assert!(answer.is_ok());
+            return;
+        }
+        let (rules, user) = (Arc::clone(&call.rules), call.user.clone());
+        let (held, used) = (call.held.clone(), call.used.clone());
+        let next: Vec<Id> = rules.iter().map(|rule| id(rule, user.as_deref(), &model)).collect();
+        let sized = |id: &Id| !matches!(id.1, Unit::Requests | Unit::Concurrent);
+        let asked: Vec<Id> = next
+            .iter()
+            .filter(|id| sized(id) || !(held.contains_key(*id) || used.contains(id)))
+            .cloned()
+            .collect();
+        for (rule, id) in rules.iter().zip(&next) {
+            if asked.contains(id) && !held.contains_key(id) {
+                self.adopt(rule, id);
+            } else if asked.contains(id) {
+                let now = self.now;
+                self.books.get_mut(id).unwrap().advance(now);
+            }
+        }
+        self.count(answer.is_ok());
+        self.judge(&asked, amounts, Some(at), answer.as_ref().err());
+        if answer.is_ok() {
+            let granted: Vec<_> = asked.iter().map(|id| (id.clone(), self.hold(id, amounts))).collect();
+            let call = &mut self.calls[at];
+            call.held.retain(|id, _| next.contains(id));
+            call.held.extend(granted);
+            self.within_limits(&asked);
+        }
+    }
+
+    fn written(&mut self, at: usize) {
+        let Some(call) = self.calls.get_mut(at) else { return };
+        call.reservation.written(self.now);
+        let calls: Vec<Id> = call.held.keys().filter(|id| id.1 == Unit::Requests).cloned().collect();
+        for id in calls {
+            let held = call.held.remove(&id).unwrap();
+            spend(self.books.get_mut(&id).unwrap(), 1, held, self.now);
+            call.used.push(id);
+        }
+    }
+
+    /// An attempt is over, with `settles` the call too.
+    fn charge(&mut self, at: usize, amounts: &Amounts, settles: bool) {
+        let Some(call) = self.calls.get_mut(at) else { return };
+        if settles {
+            call.reservation.settle(amounts, self.now);
+        } else {
+            call.reservation.charge(amounts, self.now);
+        }
+        for (id, held) in &mut call.held {
+            if !matches!(id.1, Unit::Requests | Unit::Concurrent) && amounts.of(id.1) > 0 {
+                *held = spend(self.books.get_mut(id).unwrap(), amounts.of(id.1), *held, self.now);
+            }
+        }
+        if settles {
+            call.held.clear();
+            call.over = true;
+        }
+    }
+
+    fn count(&mut self, granted: bool) {
+        *(if granted { &mut self.grants } else { &mut self.refusals }) += 1;
+    }
+
+    fn adopt(&mut self, rule: &Rule, id: &Id) {
+        let now = self.latest;
+        self.books.entry(id.clone()).or_insert_with(|| Book::new(&rule.quota, now)).adopt(&rule.quota, now);
+    }
+
+    fn hold(&self, id: &Id, amounts: &Amounts) -> Held {
+        let (amount, turns) = (amounts.of(id.1), self.books[id].turns);
+        Held { amount, turns, covered: amount }
+    }
+
+    fn reserved(&self, id: &Id, without: Option<usize>) -> u64 {
+        let others = self.calls.iter().enumerate().filter(|(at, _)| Some(*at) != without);
+        others.filter_map(|(_, call)| Some(call.held.get(id)?.amount)).sum()
+    }
+
+    /// Whether the books would have decided the same.
+    fn judge(&self, asked: &[Id], amounts: &Amounts, of: Option<usize>, exceeded: Option<&Exceeded>) {
+        let over = |id: &Id| {
+            let all = self.books[id].settled + (self.reserved(id, of) + amounts.of(id.1)) as f64;
+            all - self.books[id].limit()
+        };
+        let Some(exceeded) = exceeded else {
+            for id in asked {
+                assert!(over(id) < BLUR, "{id:?} is granted beyond its limit by {}", over(id));
+            }
+            return;
+        };
+        let quota = &exceeded.rule.quota;
+        let id = (exceeded.rule.key.as_str().to_owned(), quota.unit(), quota.turn(), exceeded.each.clone());
+        assert!(asked.contains(&id));
+        assert!(over(&id) > -BLUR, "{id:?} had room");
+        let never = id.1 != Unit::Concurrent && amounts.of(id.1) as f64 > self.books[&id].limit();
+        assert_eq!((exceeded.never, exceeded.asked), (never, amounts.of(id.1)));
+        assert_eq!(exceeded.wait.is_none(), never || id.1 == Unit::Concurrent);
+    }
+
+    /// The promise itself, in whole numbers, as the ledger shows them right after a grant.
+    fn within_limits(&self, granted: &[Id]) {
+        for cell in self.ledger.usage(self.now) {
+            let id = (cell.key.as_str().to_owned(), cell.unit, cell.turn, cell.value.clone());
+            if granted.contains(&id) {
+                assert_eq!(cell.limit as f64, self.books[&id].limit(), "{cell:?}");
+                assert!(cell.settled + cell.reserved <= cell.limit, "{cell:?}");
+            }
+        }
+    }
+
+    /// Everything the books know against everything the ledger shows.
+    fn compare(&mut self) {
+        let mut shown: HashMap<Id, CellUse> = HashMap::new();
+        for cell in self.ledger.usage(self.now) {
+            let id = (cell.key.as_str().to_owned(), cell.unit, cell.turn, cell.value.clone());
+            assert!(shown.insert(id, cell).is_none());
+        }
+        for book in self.books.values_mut() {
+            book.advance(self.latest);
+        }
+        for (id, book) in &self.books {
+            let cell = shown.remove(id);
+            let (settled, reserved) = cell.as_ref().map_or((0, 0), |cell| (cell.settled, cell.reserved));
+            assert_eq!(reserved, self.reserved(id, None), "{id:?}");
+            let gap = settled as f64 - book.settled;
+            assert!((-BLUR..1.0 + BLUR).contains(&gap), "{id:?} shows {settled} for {}", book.settled);
+            if id.2.is_some() {
+                assert_eq!(settled as f64, book.settled, "a budget is exact: {id:?}");
+            }
+            assert!(cell.is_none_or(|cell| cell.debt == cell.settled.saturating_sub(cell.limit)));
+        }
+        assert!(shown.values().all(|cell| cell.settled == 0 && cell.reserved == 0), "{shown:?}");
+    }
+
+    /// All leave who are left, and time passes until nothing counts any more.
+    pub(crate) fn end(&mut self) {
+        self.calls.clear();
+        self.compare();
+        // Longer than any debt of these schedules takes to leak, and than any window of a calendar.
+        for cell in self.ledger.usage(later(self.now, Duration::from_secs(90 * 100 * 120 * 60))) {
+            assert_eq!((cell.settled, cell.reserved, cell.debt), (0, 0, 0), "{cell:?}");
+        }
+    }
+}
+
+/// Writes down what was used, and gives what is held thereafter.
+fn spend(book: &mut Book, used: u64, held: Held, now: Now) -> Held {
+    book.advance(now);
+    let covered = if held.turns == book.turns { 0 } else { used.min(held.covered) };
+    book.settled += (used - covered) as f64;
+    Held { covered: held.covered - covered, ..held }
+}
