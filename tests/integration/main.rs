@@ -6,6 +6,7 @@
 //! | complaint | where |
 //! |---|---|
 //! | 01 a limit passed under concurrency, 03 one that bites a call too late, 04 counts lost by a reload | `tests/integration/limits.rs`, `src/limits/tests/peers.rs` |
+//! | 01 a budget passed by clients at once, 09 tokens and money of mixed calls | `tests/integration/process/exact.rs` |
 //! | 01 a budget passed under concurrency, 03 one that is spent, 04 what was spent lost by a reload | `tests/integration/budgets.rs` |
 //! | 02 a path that is not counted | `tests/integration/limits.rs` |
 //! | 09 usage of streams, 10 its parts, 20 limits of size, 29 rewritten bodies | `tests/integration/bodies.rs` |

@@ -1,7 +1,9 @@
 //! The `egret` binary as a process: its signals, sockets, files, standard streams and exit codes.
 
+mod billing;
 mod client;
 mod drain;
+mod exact;
 mod http;
 mod policy;
 mod provider;
