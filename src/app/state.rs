@@ -188,7 +188,8 @@ impl State {
 
 /// A warning where a window outlives the process: its counts do not.
 fn forgotten_at_a_restart(snapshot: &Snapshot) -> Option<String> {
-    let rules = snapshot.tenants.values().flat_map(|tenant| tenant.limits.iter());
+    let providers = snapshot.providers.values().flat_map(|provider| provider.limits.iter());
+    let rules = snapshot.tenants.values().flat_map(|tenant| tenant.limits.iter()).chain(providers);
     let mut turning = rules.filter(|rule| rule.quota.turn().is_some());
     let first = turning.next()?;
     let others = match turning.count() {

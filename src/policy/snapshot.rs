@@ -107,6 +107,12 @@ pub struct Provider {
     pub propagate_trace: bool,
     /// Body fields let through to it that are refused otherwise, sorted.
     pub forward: Vec<Box<str>>,
+    /// What all tenants together may ask of it.
+    pub limits: Arc<[Rule]>,
+    /// Whether one of them counts tokens or money: only then a try there holds any.
+    pub counts_amounts: bool,
+    /// Whether one of them counts money: only then the price of its models has to be known.
+    pub counts_money: bool,
 }
 
 /// The request targets of a provider's operations: joined once, so that a call copies nothing.

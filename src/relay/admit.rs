@@ -1,4 +1,4 @@
-//! Whether there is room for a call under its tenant's limits.
+//! Whether there is room for a call under its tenant's limits, and for a try under its provider's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::clock::Now;
 use crate::dialect::error::Cause;
 use crate::ids::ModelId;
 use crate::limits::{Amounts, Ask, Exceeded, Ledger, Quota, Reservation, Rule, Standing, Unit, Window};
-use crate::policy::snapshot::{Principal, Tenant};
+use crate::policy::snapshot::{Model, Principal, Tenant};
 use crate::units::NanoUsd;
 
 /// Takes room for a call that is about to try `model`; all of its limits, or none.
@@ -39,6 +39,43 @@ pub(super) fn admit(
     }
 }
 
+/// Takes room for a try at its provider, where that has limits; all of them, or none.
+pub(super) fn at_provider(
+    ledger: &Arc<Ledger>,
+    target: &Model,
+    amounts: Amounts,
+    now: Now,
+) -> Result<Option<Box<Reservation>>, Exceeded> {
+    let limits = &target.provider.limits;
+    if limits.is_empty() {
+        return Ok(None);
+    }
+    let ask = Ask { user: None, app: None, key: None, model: &target.id, amounts };
+    ledger.reserve(limits, &ask, now).map(|held| Some(Box::new(held)))
+}
+
+/// What the caller hears when the providers of all candidates have reached their limits, of which the first has room
+/// after this wait. Their amounts are the operator's business.
+pub(super) fn crowded(wait: Duration) -> Refusal {
+    let message = format!(
+        "What may be asked of this model's provider is used up for now. Try again in {}.",
+        spoken_wait(wait)
+    );
+    Refusal::new(Cause::NoProviderAvailable, message).retry_after(wait)
+}
+
+/// What the caller hears of a call that alone is more than its provider may be asked for.
+pub(super) fn too_large() -> Refusal {
+    let message = "This call alone may need more than what may be asked of this model's provider.";
+    Refusal::new(Cause::NoProviderAvailable, message).never_retry()
+}
+
+/// How long until there is room; none where that will never be.
+pub(super) fn wait(exceeded: &Exceeded) -> Option<Duration> {
+    // No time tells when a call ends; a second is the least that an SDK waits for.
+    (!exceeded.never).then(|| exceeded.wait.unwrap_or(Duration::from_secs(1)))
+}
+
 /// What the caller hears when no candidate has room.
 pub(super) fn refusal(exceeded: &Exceeded, tenant: &Tenant) -> Refusal {
     let rule = &exceeded.rule;
@@ -48,13 +85,11 @@ pub(super) fn refusal(exceeded: &Exceeded, tenant: &Tenant) -> Refusal {
         None => format!("`{}` of {}", rule.key, rule.owner),
     };
     let allowed = allowed(&rule.quota);
-    if exceeded.never {
+    let Some(wait) = wait(exceeded) else {
         let asked = counted(rule.quota.unit(), exceeded.asked);
         let message = format!("Limit {whose} is {allowed}, and this call alone may need {asked}.");
         return Refusal::new(cause, message).never_retry();
-    }
-    // No time tells when a call ends; a second is the least that an SDK waits for.
-    let wait = exceeded.wait.unwrap_or(Duration::from_secs(1));
+    };
     let message = format!("Limit {whose} is reached: {allowed}. Try again in {}.", spoken_wait(wait));
     let refusal = Refusal::new(cause, message);
     // Of a budget nobody should wait for more by trying again.

@@ -48,6 +48,9 @@ pub(super) struct Call {
     served_by: Option<Arc<Model>>,
     /// What the call holds of its limits.
     pub(super) held: Option<Reservation>,
+    /// What the try under way, or the one whose answer the caller gets, holds of its provider's limits. Boxed: most
+    /// providers have none.
+    pub(super) held_there: Option<Box<Reservation>>,
     /// What the try under way may use, or the one whose answer the caller gets.
     sized: Sized,
     /// The output counted in an answer, for want of a report.
@@ -101,6 +104,7 @@ impl Call {
             principal: None,
             served_by: None,
             held: None,
+            held_there: None,
             sized: Sized::FREE,
             counted: Tokens::ZERO,
             trying: None,
@@ -177,11 +181,23 @@ impl Call {
         Sized::of(&self.relay.shared.calibration, principal, route, target, asked, self.began)
     }
 
-    /// Charges a try that gave no answer.
+    /// Notes that the request of the try under way was written: limits count it from here on.
+    pub(super) fn written(&mut self, now: Now) {
+        for held in self.held.iter_mut().chain(self.held_there.as_deref_mut()) {
+            held.written(now);
+        }
+    }
+
+    /// Charges a try that gave no answer; at its provider it is over.
     pub(super) fn charge(&mut self, came: Came, now: Now) {
         let sized = std::mem::replace(&mut self.sized, Sized::FREE);
-        if let (Some(held), Some(principal)) = (&mut self.held, &self.principal) {
-            held.charge(&sized.cost(&principal.tenant, came), now);
+        let Some(principal) = &self.principal else { return };
+        let cost = sized.cost(&principal.tenant, came);
+        if let Some(held) = &mut self.held {
+            held.charge(&cost, now);
+        }
+        if let Some(mut held) = self.held_there.take() {
+            held.settle(&cost, now);
         }
     }
 
@@ -323,24 +339,31 @@ impl Call {
 
     /// Charges what the call came to, and gives back what it holds.
     fn settle_limits(&mut self, end: End, now: Instant) {
+        if self.held.is_none() {
+            return;
+        }
+        let now = Now { instant: now, wall: self.relay.clock.wall() };
+        if self.trying.is_some() {
+            self.written(now);
+        }
         let (Some(held), Some(principal), Some(record)) =
             (self.held.as_mut(), self.principal.as_ref(), self.record.as_ref())
         else {
             return;
         };
-        let now = Now { instant: now, wall: self.relay.clock.wall() };
         let came = match &self.trying {
             None => Came::at(end, record.usage, self.counted),
             // Of a plain call left like this nobody will know what it used.
             Some(_) if !record.stream => Came::Unreported(Tokens::ZERO),
             Some(_) => Came::GivenUp,
         };
-        if self.trying.is_some() {
-            held.written(now);
+        let cost = self.sized.cost(&principal.tenant, came);
+        held.settle(&cost, now);
+        if let Some(mut held) = self.held_there.take() {
+            held.settle(&cost, now);
         }
-        held.settle(&self.sized.cost(&principal.tenant, came), now);
         if let (Came::Reported(usage), Some(model)) = (came, &self.served_by)
-            && principal.tenant.counts_amounts
+            && (principal.tenant.counts_amounts || model.provider.counts_amounts)
         {
             let calibration = &self.relay.shared.calibration;
             calibration.learn_input(&model.id, record.bytes_in, usage.total_input());

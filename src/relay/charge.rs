@@ -39,7 +39,7 @@ pub(super) enum Came {
 }
 
 impl Sized {
-    /// An attempt of a tenant whose limits count neither tokens nor money.
+    /// An attempt under limits that count neither tokens nor money.
     pub(super) const FREE: Self = Self { amounts: Amounts::NONE, cap: None, choices: 1, price: None };
 
     /// The size of a call at a target; none where money is limited and nobody knows its price.
@@ -51,12 +51,12 @@ impl Sized {
         asked: &Asked,
         began: Timestamp,
     ) -> Option<Self> {
-        let tenant = &*principal.tenant;
-        if !tenant.counts_amounts {
+        let (tenant, provider) = (&*principal.tenant, &*target.provider);
+        if !tenant.counts_amounts && !provider.counts_amounts {
             return Some(Self::FREE);
         }
         let price = tenant.unknowns.price(target, began).copied();
-        if price.is_none() && tenant.counts_money {
+        if price.is_none() && (tenant.counts_money || provider.counts_money) {
             return None;
         }
         let hold = Hold::of(tenant, route, target);

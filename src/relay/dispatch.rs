@@ -62,6 +62,14 @@ pub(super) async fn dispatch(
                 continue;
             }
         };
+        match admit::at_provider(ledger, target, sized.amounts, moment) {
+            Ok(held) => call.held_there = held,
+            Err(exceeded) => {
+                call.passes_over(target, "provider_limit", now);
+                walk.crowded(&exceeded);
+                continue;
+            }
+        }
         let attempt = Attempt {
             relay,
             asked,
@@ -80,10 +88,8 @@ pub(super) async fn dispatch(
         let after = relay.clock.moment();
         let ended = after.instant;
         let waited = attempt.waited.of(ended - now);
-        if outcome.as_ref().err().is_none_or(|lost| lost.failure.written())
-            && let Some(held) = &mut call.held
-        {
-            held.written(after);
+        if outcome.as_ref().err().is_none_or(|lost| lost.failure.written()) {
+            call.written(after);
         }
         walk.attempts += 1;
         match outcome {
@@ -115,6 +121,8 @@ struct Walk {
     /// The provider's own error, where there is no other candidate.
     error: Option<(Box<Answer>, Arc<Model>)>,
     exceeded: Option<Exceeded>,
+    /// The shortest wait for a provider that has reached a limit of its own.
+    crowded: Option<Duration>,
     unfit: Option<Refusal>,
 }
 
@@ -129,14 +137,26 @@ impl Walk {
         self.error = lost.error.map(|answer| (answer, Arc::clone(target)));
     }
 
+    /// A candidate's provider has reached a limit.
+    fn crowded(&mut self, exceeded: &Exceeded) {
+        match admit::wait(exceeded) {
+            Some(wait) => self.crowded = Some(self.crowded.map_or(wait, |other| other.min(wait))),
+            None => {
+                self.unfit.get_or_insert_with(admit::too_large);
+            }
+        }
+    }
+
     /// No candidate answered: why, in the caller's terms (DESIGN section 7).
     fn exhausted(self, principal: &Principal) -> Result<Dispatched, Refusal> {
         if let Some((answer, target)) = self.error {
             return Ok(Dispatched { answer: *answer, target, attempts: self.attempts });
         }
         let Some(last) = self.last else {
-            let limit = self.exceeded.as_ref().map(|exceeded| admit::refusal(exceeded, &principal.tenant));
-            let refusal = limit.or(self.unfit).unwrap_or_else(none_available);
+            // Where a provider is crowded, the caller's own limits had room for it.
+            let crowded = self.crowded.map(admit::crowded);
+            let limit = || Some(admit::refusal(self.exceeded.as_ref()?, &principal.tenant));
+            let refusal = crowded.or_else(limit).or(self.unfit).unwrap_or_else(none_available);
             return Err(refusal);
         };
         let refusal = if !self.any_but_key {
@@ -162,7 +182,7 @@ impl Walk {
 
 fn unpriced(target: &Model) -> Refusal {
     let message = format!(
-        "Calls of this tenant are limited in money, and the policy has no price for the model `{}`.",
+        "What calls may cost is limited, and the policy has no price for the model `{}` today.",
         target.id
     );
     Refusal::new(Cause::NoProviderAvailable, message).never_retry()

@@ -200,7 +200,7 @@ impl From<AttemptError> for opentelemetry::Value {
 pub struct PassedOver {
     /// Where the call would have gone.
     pub destination: Arc<Destination>,
-    /// Why it did not: `limit`, `field_not_allowed`.
+    /// Why it did not: `limit`, `provider_limit`, `field_not_allowed`, ..
     pub reason: &'static str,
     /// When, from the call's start.
     pub at: Duration,

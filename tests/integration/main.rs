@@ -42,6 +42,7 @@ mod limits;
 mod metrics;
 mod peers;
 mod process;
+mod provider_limits;
 mod reload;
 mod support;
 mod timers;

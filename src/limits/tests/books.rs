@@ -19,14 +19,41 @@ use crate::units::{NanoUsd, Tokens};
 /// What happens.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Reserve { user: u8, model: u8, amounts: Amounts },
-    Written { call: usize },
-    Charge { call: usize, amounts: Amounts },
-    Resize { call: usize, model: u8, amounts: Amounts },
-    Settle { call: usize, amounts: Amounts },
-    Drop { call: usize },
-    Pass { millis: u64 },
-    Back { secs: u64 },
+    Reserve {
+        user: u8,
+        model: u8,
+        amounts: Amounts,
+    },
+    /// A call that asks the provider's rules too, as an attempt does: what it holds there ends on its own.
+    Attempt {
+        model: u8,
+        amounts: Amounts,
+    },
+    Written {
+        call: usize,
+    },
+    Charge {
+        call: usize,
+        amounts: Amounts,
+    },
+    Resize {
+        call: usize,
+        model: u8,
+        amounts: Amounts,
+    },
+    Settle {
+        call: usize,
+        amounts: Amounts,
+    },
+    Drop {
+        call: usize,
+    },
+    Pass {
+        millis: u64,
+    },
+    Back {
+        secs: u64,
+    },
     Reload(Policy),
 }
 
@@ -84,6 +111,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (0..3_u8, 0..3_u8, amounts())
             .prop_map(|(user, model, amounts)| Step::Reserve { user, model, amounts }),
+        3 => (0..3_u8, amounts()).prop_map(|(model, amounts)| Step::Attempt { model, amounts }),
         2 => call.clone().prop_map(|call| Step::Written { call }),
         3 => (call.clone(), amounts()).prop_map(|(call, amounts)| Step::Charge { call, amounts }),
         4 => (call.clone(), 0..3_u8, amounts())
@@ -105,17 +133,35 @@ impl Policy {
         let calendar = |turn| Window::Calendar(Calendar { turn, zone: Arc::clone(&zone) });
         let [tpm, model, budget, user, calls] = self.amounts;
         let first = if self.turns { calendar(Turn::Day) } else { per.clone() };
-        let open = Quota::Concurrent { amount: NonZeroU32::new(9).unwrap() };
         let rules = [
             rule("tpm", windowed(Unit::Tokens, tpm, first), None),
             rule("model", windowed(self.unit, model, per), Some(Each::Model)),
             rule(self.name, windowed(Unit::Usd, budget, calendar(self.turn)), None),
             rule("user", windowed(self.unit, user, calendar(Turn::Day)), Some(Each::User)),
             rule("calls", windowed(Unit::Requests, calls / 8, calendar(Turn::Day)), Some(Each::Model)),
-            rule("open", open, None),
+            rule("open", concurrent(9), None),
         ];
         rules.into_iter().zip(self.written).filter_map(|(rule, written)| written.then_some(rule)).collect()
     }
+
+    /// Under the same keys as the tenant's: whose a limit is tells them apart.
+    fn rules_there(&self) -> Arc<[Rule]> {
+        let per = Window::Rolling(Duration::from_secs(2 * self.secs));
+        let zone = Arc::new(TimeZone::get(self.zone).unwrap());
+        let calendar = Window::Calendar(Calendar { turn: self.turn, zone });
+        let [tpm, model, budget, ..] = self.amounts;
+        let rules = [
+            rule("tpm", windowed(Unit::Tokens, tpm, per.clone()), None),
+            rule("model", windowed(self.unit, model, per), Some(Each::Model)),
+            rule("budget", windowed(Unit::Usd, budget, calendar), None),
+            rule("open", concurrent(3), Some(Each::Model)),
+        ];
+        rules.map(|rule| Rule { owner: Owner::Provider("openai".into()), ..rule }).into()
+    }
+}
+
+fn concurrent(amount: u32) -> Quota {
+    Quota::Concurrent { amount: NonZeroU32::new(amount).unwrap() }
 }
 
 fn windowed(unit: Unit, amount: u64, window: Window) -> Quota {
@@ -140,8 +186,8 @@ fn later(now: Now, span: Duration) -> Now {
     Now { instant: now.instant + span, wall: now.wall + span }
 }
 
-/// A cell: key, unit, turn and value.
-type Id = (String, Unit, Option<Turn>, Option<String>);
+/// A cell: key, unit, turn, value and whose.
+type Id = (String, Unit, Option<Turn>, Option<String>, Owner);
 
 fn id(rule: &Rule, user: Option<&str>, model: &str) -> Id {
     let value = match rule.each {
@@ -149,7 +195,11 @@ fn id(rule: &Rule, user: Option<&str>, model: &str) -> Id {
         Some(Each::Model) => Some(model.to_owned()),
         Some(Each::User | Each::App | Each::Key) => Some(user.unwrap_or("(none)").to_owned()),
     };
-    (rule.key.as_str().to_owned(), rule.quota.unit(), rule.quota.turn(), value)
+    (rule.key.as_str().to_owned(), rule.quota.unit(), rule.quota.turn(), value, rule.owner.clone())
+}
+
+fn id_of(cell: &CellUse) -> Id {
+    (cell.key.as_str().to_owned(), cell.unit, cell.turn, cell.value.clone(), cell.owner.clone())
 }
 
 /// One cell. What is reserved is not here: it is the sum over all calls.
@@ -236,6 +286,8 @@ struct Call {
 pub(crate) struct World {
     ledger: Arc<Ledger>,
     rules: Arc<[Rule]>,
+    /// The provider's.
+    rules_there: Arc<[Rule]>,
     calls: Vec<Call>,
     books: HashMap<Id, Book>,
     now: Now,
@@ -262,6 +314,7 @@ impl World {
         let mut world = Self {
             ledger: Arc::new(Ledger::with_cells(4)),
             rules: policy.rules(),
+            rules_there: policy.rules_there(),
             calls: Vec::new(),
             books: HashMap::new(),
             now,
@@ -277,7 +330,14 @@ impl World {
     /// Takes a step, and compares everything thereafter.
     pub(crate) fn step(&mut self, step: &Step) {
         match step {
-            Step::Reserve { user, model, amounts } => self.reserve(*user, *model, amounts),
+            Step::Reserve { user, model, amounts } => {
+                self.reserve(*user, *model, amounts, Arc::clone(&self.rules));
+            }
+            Step::Attempt { model, amounts } => {
+                if self.reserve(0, *model, amounts, Arc::clone(&self.rules)) {
+                    self.reserve(0, *model, amounts, Arc::clone(&self.rules_there));
+                }
+            }
             Step::Written { call } => self.written(*call),
             Step::Charge { call, amounts } => self.charge(*call, amounts, false),
             Step::Resize { call, model, amounts } => self.resize(*call, *model, amounts),
@@ -289,18 +349,21 @@ impl World {
             }
             Step::Pass { millis } => self.now = later(self.now, Duration::from_millis(*millis)),
             Step::Back { secs } => self.now.wall -= Duration::from_secs(*secs),
-            Step::Reload(policy) => self.rules = policy.rules(),
+            Step::Reload(policy) => {
+                self.rules = policy.rules();
+                self.rules_there = policy.rules_there();
+            }
         }
         self.latest = Now { instant: self.now.instant, wall: self.latest.wall.max(self.now.wall) };
         self.compare();
     }
 
-    fn reserve(&mut self, user: u8, model: u8, amounts: &Amounts) {
+    /// Gives whether there was room.
+    fn reserve(&mut self, user: u8, model: u8, amounts: &Amounts, rules: Arc<[Rule]>) -> bool {
         // User 0 has no name.
         let user = (user > 0).then(|| format!("user-{user}"));
         let model = format!("model-{model}");
         let (name, id_of_model) = (user.as_deref().map(UserId::from), ModelId::from(model.as_str()));
-        let rules = Arc::clone(&self.rules);
         let ask = Ask { user: name.as_ref(), app: None, key: None, model: &id_of_model, amounts: *amounts };
         let answer = self.ledger.reserve(&rules, &ask, self.now);
         self.count(answer.is_ok());
@@ -309,11 +372,11 @@ impl World {
             self.adopt(rule, id);
         }
         self.judge(&asked, amounts, None, answer.as_ref().err());
-        if let Ok(reservation) = answer {
-            let held = asked.iter().map(|id| (id.clone(), self.hold(id, amounts))).collect();
-            self.calls.push(Call { reservation, rules, user, held, used: Vec::new(), over: false });
-            self.within_limits(&asked);
-        }
+        let Ok(reservation) = answer else { return false };
+        let held = asked.iter().map(|id| (id.clone(), self.hold(id, amounts))).collect();
+        self.calls.push(Call { reservation, rules, user, held, used: Vec::new(), over: false });
+        self.within_limits(&asked);
+        true
     }
 
     fn resize(&mut self, at: usize, model: u8, amounts: &Amounts) {
@@ -413,8 +476,9 @@ impl World {
             }
             return;
         };
-        let quota = &exceeded.rule.quota;
-        let id = (exceeded.rule.key.as_str().to_owned(), quota.unit(), quota.turn(), exceeded.each.clone());
+        let (rule, each) = (&exceeded.rule, exceeded.each.clone());
+        let (unit, turn) = (rule.quota.unit(), rule.quota.turn());
+        let id = (rule.key.as_str().to_owned(), unit, turn, each, rule.owner.clone());
         assert!(asked.contains(&id));
         assert!(over(&id) > -BLUR, "{id:?} had room");
         let never = id.1 != Unit::Concurrent && amounts.of(id.1) as f64 > self.books[&id].limit();
@@ -425,7 +489,7 @@ impl World {
     /// The promise itself, in whole numbers, as the ledger shows them right after a grant.
     fn within_limits(&self, granted: &[Id]) {
         for cell in self.ledger.usage(self.now) {
-            let id = (cell.key.as_str().to_owned(), cell.unit, cell.turn, cell.value.clone());
+            let id = id_of(&cell);
             if granted.contains(&id) {
                 assert_eq!(cell.limit as f64, self.books[&id].limit(), "{cell:?}");
                 assert!(cell.settled + cell.reserved <= cell.limit, "{cell:?}");
@@ -437,7 +501,7 @@ impl World {
     fn compare(&mut self) {
         let mut shown: HashMap<Id, CellUse> = HashMap::new();
         for cell in self.ledger.usage(self.now) {
-            let id = (cell.key.as_str().to_owned(), cell.unit, cell.turn, cell.value.clone());
+            let id = id_of(&cell);
             assert!(shown.insert(id, cell).is_none());
         }
         for book in self.books.values_mut() {

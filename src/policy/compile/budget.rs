@@ -1,5 +1,5 @@
-//! Whether a tenant's limits of tokens and money can be kept by what it may use: what a call costs must be known before
-//! it is sent, and one call must fit.
+//! Whether limits of tokens and money can be kept by what may serve under them: what a call costs must be known before it
+//! is sent, and one call must fit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +8,40 @@ use super::limit::Limits;
 use super::names::Known;
 use crate::dialect::Api;
 use crate::ids::{ModelId, RouteId};
-use crate::limits::{Quota, Unit};
+use crate::limits::{Owner, Quota, Unit};
 use crate::policy::diagnostic::{Findings, Span, quoted};
 use crate::policy::snapshot::{Expected, Hold, Model, ReserveOutput, Route, Tenant, Unpriced};
 use crate::units::{NanoUsd, Tokens};
 
-/// A tenant whose limits are checked.
+/// A tenant or provider whose limits are checked.
 pub(super) struct Budgets<'a> {
-    pub(super) tenant: &'a Tenant,
+    pub(super) owner: &'a Owner,
     pub(super) limits: &'a Limits,
-    pub(super) routes: &'a Known<RouteId, Route>,
-    /// Whether tenant or defaults say what becomes of calls without a price.
-    pub(super) says_unpriced: bool,
+    /// What may serve under them, for whom and by which route.
+    pub(super) candidates: Vec<Candidate<'a>>,
+    /// Models whose price has to be known.
+    pub(super) priced: Vec<&'a Model>,
+}
+
+/// A model that may serve a tenant, with a route that leads there.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    tenant: &'a Tenant,
+    route: &'a Route,
+    model: &'a Model,
+}
+
+/// What may serve a tenant.
+pub(super) fn candidates<'a>(
+    tenant: &'a Tenant,
+    routes: &'a Known<RouteId, Route>,
+) -> impl Iterator<Item = Candidate<'a>> {
+    let access = &tenant.access;
+    let allowed = routes.iter().filter(|(name, _)| access.allowed.contains(*name));
+    let routes = allowed.filter_map(|(_, route)| route.map(AsRef::as_ref));
+    let targets = routes.flat_map(|route| route.targets.iter().map(move |model| (route, model.as_ref())));
+    let permitted = targets.filter(|(_, model)| !access.denied.contains(&model.id));
+    permitted.map(move |(route, model)| Candidate { tenant, route, model })
 }
 
 impl Budgets<'_> {
@@ -27,8 +49,8 @@ impl Budgets<'_> {
     pub(super) fn check(&self, found: &mut Findings<'_>) {
         for (key, limit) in self.limits {
             let Quota::Windowed { unit, amount, .. } = limit.quota else { continue };
-            let name =
-                format!("limit {} of tenant {}", quoted(key.as_str()), quoted(self.tenant.id.as_str()));
+            let (kind, owner) = (self.owner.kind(), self.owner.name());
+            let name = format!("limit {} of {kind} {}", quoted(key.as_str()), quoted(&owner));
             match unit {
                 Unit::Requests | Unit::Concurrent | Unit::InputTokens => continue,
                 Unit::Tokens | Unit::OutputTokens => {}
@@ -43,34 +65,27 @@ impl Budgets<'_> {
         }
     }
 
-    /// What may serve the tenant, with the routes that lead there.
-    fn candidates(&self) -> impl Iterator<Item = (&Route, &Model)> {
-        let access = &self.tenant.access;
-        let allowed = self.routes.iter().filter(|(name, _)| access.allowed.contains(*name));
-        let routes = allowed.filter_map(|(_, route)| route.map(AsRef::as_ref));
-        let targets = routes.flat_map(|route| route.targets.iter().map(move |model| (route, model.as_ref())));
-        targets.filter(|(_, model)| !access.denied.contains(&model.id))
-    }
-
-    fn hold(&self, route: &Route, model: &Model) -> Hold {
-        Hold::of(self.tenant, route, model)
-    }
-
     fn priced(&self, name: &str, at: Span, found: &mut Findings<'_>) {
-        let unpriced = self.candidates().filter(|(_, model)| model.prices.all().next().is_none());
-        let unpriced: BTreeSet<_> = unpriced.map(|(_, model)| &model.id).collect();
-        if unpriced.is_empty() || self.says_unpriced {
+        let unpriced = self.priced.iter().filter(|model| model.prices.all().next().is_none());
+        let unpriced: BTreeSet<_> = unpriced.map(|model| &model.id).collect();
+        if unpriced.is_empty() {
             return;
         }
-        found.error(at, format!("{name} counts money, but no price is known for {}", listed(&unpriced))).hint(
-            "add a `price` to the model, or `onUnpriced` to the tenant: `reject`, or `{ assume: { inputPerMTok: \
-             \"5.00\", outputPerMTok: \"20.00\" } }`",
-        );
+        let hint = match self.owner {
+            Owner::Tenant(_) => {
+                "add a `price` to the model, or `onUnpriced` to the tenant: `reject`, or `{ assume: { inputPerMTok: \
+                 \"5.00\", outputPerMTok: \"20.00\" } }`"
+            }
+            Owner::Provider(_) => "add a `price` to the model",
+        };
+        found
+            .error(at, format!("{name} counts money, but no price is known for {}", listed(&unpriced)))
+            .hint(hint);
     }
 
     fn bounded(&self, name: &str, at: Span, found: &mut Findings<'_>) {
-        let endless = self.candidates().filter(|(route, model)| self.is_endless(route, model));
-        let endless: BTreeSet<_> = endless.map(|(_, model)| &model.id).collect();
+        let endless = self.candidates.iter().filter(|candidate| candidate.is_endless());
+        let endless: BTreeSet<_> = endless.map(|candidate| &candidate.model.id).collect();
         if endless.is_empty() {
             return;
         }
@@ -85,15 +100,6 @@ impl Budgets<'_> {
             .hint("add `maxOutputTokens` to the model, or `reserveOutput: { cap: 4096 }` to `defaults`");
     }
 
-    fn is_endless(&self, route: &Route, model: &Model) -> bool {
-        let needs_bound = match self.hold(route, model).output {
-            // Before anything was learned, the bound is held.
-            ReserveOutput::Bound | ReserveOutput::Expect(Expected::Learned) => true,
-            ReserveOutput::Cap(_) | ReserveOutput::Expect(Expected::Tokens(_)) => false,
-        };
-        needs_bound && model.max_output_tokens.is_none() && has_output(model)
-    }
-
     /// The smallest call that names no bound: one token of input, and all that is held of the output, or as little as it
     /// `clamps` an answer to.
     fn fits(
@@ -105,10 +111,9 @@ impl Budgets<'_> {
         found: &mut Findings<'_>,
     ) {
         let mut beyond = BTreeMap::new();
-        for (route, model) in self.candidates().filter(|(route, model)| !self.is_endless(route, model)) {
-            let held = self.least(route, model, unit, clamps).filter(|held| *held > amount);
-            if let Some(held) = held {
-                beyond.insert(&model.id, held);
+        for candidate in self.candidates.iter().filter(|candidate| !candidate.is_endless()) {
+            if let Some(held) = candidate.least(unit, clamps).filter(|held| *held > amount) {
+                beyond.insert(&candidate.model.id, held);
             }
         }
         let Some(most) = beyond.values().max() else { return };
@@ -129,12 +134,33 @@ impl Budgets<'_> {
                  `onExceed: { clamp: { atLeast: 256 } }` for the limit",
             );
     }
+}
+
+impl<'a> Candidate<'a> {
+    /// The model.
+    pub(super) fn model(&self) -> &'a Model {
+        self.model
+    }
+
+    fn hold(&self) -> Hold {
+        Hold::of(self.tenant, self.route, self.model)
+    }
+
+    fn is_endless(&self) -> bool {
+        let needs_bound = match self.hold().output {
+            // Before anything was learned, the bound is held.
+            ReserveOutput::Bound | ReserveOutput::Expect(Expected::Learned) => true,
+            ReserveOutput::Cap(_) | ReserveOutput::Expect(Expected::Tokens(_)) => false,
+        };
+        needs_bound && self.model.max_output_tokens.is_none() && has_output(self.model)
+    }
 
     /// What is held at least for a call that names no bound; none where its cost is not known.
-    fn least(&self, route: &Route, model: &Model, unit: Unit, clamps: Option<Tokens>) -> Option<u64> {
+    fn least(&self, unit: Unit, clamps: Option<Tokens>) -> Option<u64> {
+        let model = self.model;
         let longest = model.max_output_tokens.map(Tokens);
         let output = if has_output(model) {
-            let held = self.hold(route, model).of_one(None, longest, || None).tokens;
+            let held = self.hold().of_one(None, longest, || None).tokens;
             clamps.map_or(held, |least| held.min(least))
         } else {
             Tokens::ZERO

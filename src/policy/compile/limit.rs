@@ -1,4 +1,4 @@
-//! `limits:` of plans and tenants: units with their windows, joined by name.
+//! `limits:` of plans, tenants and providers: units with their windows, joined by name.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroU64;
@@ -12,7 +12,7 @@ use crate::ids::LimitKey;
 use crate::limits::{self, Calendar, Each, Owner, Quota, Rule, Slot, Unit, Window};
 use crate::policy::diagnostic::{Findings, Span, quoted};
 use crate::policy::snapshot::OnExceed;
-use crate::policy::spec::{self, At, Entries, Mode};
+use crate::policy::spec::{self, At, Entries, Mode, planned};
 
 /// Limits by name. Where a part was faulty, that was told.
 pub(super) type Limits = BTreeMap<LimitKey, Limit>;
@@ -48,14 +48,27 @@ impl Limit {
     }
 }
 
-/// The limits of a plan or tenant.
-pub(super) fn compile(written: Option<&At<Entries<spec::Limit>>>, found: &mut Findings<'_>) -> Limits {
+/// Where limits stand: what makes sense differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// At a plan or tenant: they refuse callers.
+    Callers,
+    /// At a provider: they make calls go elsewhere.
+    Provider,
+}
+
+/// The limits of a plan, tenant or provider.
+pub(super) fn compile(
+    written: Option<&At<Entries<spec::Limit>>>,
+    whose: Whose,
+    found: &mut Findings<'_>,
+) -> Limits {
     let mut limits = Limits::new();
     let entries = written.and_then(|written| written.value.as_ref());
     for entry in entries.into_iter().flat_map(|entries| &entries.0) {
         names::check("limit", &entry.name, entry.span, found);
-        if let Some(limit) = entry.value.as_ref().and_then(|spec| limit(&entry.name, entry.span, spec, found))
-        {
+        let limit = entry.value.as_ref().and_then(|spec| limit(&entry.name, entry.span, spec, whose, found));
+        if let Some(limit) = limit {
             limits.insert(LimitKey::from(entry.name.as_str()), limit);
         }
     }
@@ -94,12 +107,15 @@ pub(super) fn on_exceed(limits: &Limits) -> HashMap<LimitKey, OnExceed> {
     limits.iter().filter_map(|(key, limit)| Some((key.clone(), limit.exceed.compiled()?))).collect()
 }
 
-fn limit(name: &str, at: Span, spec: &spec::Limit, found: &mut Findings<'_>) -> Option<Limit> {
+fn limit(name: &str, at: Span, spec: &spec::Limit, whose: Whose, found: &mut Findings<'_>) -> Option<Limit> {
+    if whose == Whose::Provider {
+        without_refusals(spec, found);
+    }
     let quota = quota(name, at, spec, found);
     let status = spec.budget_status.as_ref().map(|status| budget_status(status, quota.as_ref(), found));
     let each = match &spec.each {
         None => None,
-        Some(each) => Some(each_of(each.value?)),
+        Some(each) => Some(each_of(each, whose, found)?),
     };
     let mode = match spec.mode.as_ref().map_or(Some(Mode::Enforce), |mode| mode.value)? {
         Mode::Enforce => limits::Mode::Enforce,
@@ -239,11 +255,51 @@ fn budget_status(written: &At<u16>, quota: Option<&Quota>, found: &mut Findings<
     }
 }
 
-fn each_of(each: spec::Each) -> Each {
-    match each {
-        spec::Each::User => Each::User,
-        spec::Each::App => Each::App,
-        spec::Each::Key => Each::Key,
-        spec::Each::Model => Each::Model,
+/// Tells what a limit that never refuses a caller has no use for.
+fn without_refusals(spec: &spec::Limit, found: &mut Findings<'_>) {
+    let event =
+        spec.on_exceed.as_ref().filter(|event| event.value.as_ref().is_some_and(|event| !event.is_reject()));
+    let fields = [
+        ("onExceed", event.map(|event| event.span)),
+        ("budgetStatus", spec.budget_status.as_ref().map(|status| status.span)),
+    ];
+    for (field, at) in fields {
+        if let Some(at) = at {
+            found
+                .error(
+                    at,
+                    format!("`{field}` makes no sense at a provider, whose limits never refuse a caller"),
+                )
+                .hint("remove it: where the limit is reached, the next target is tried");
+        }
     }
+}
+
+fn each_of(written: &At<spec::Each>, whose: Whose, found: &mut Findings<'_>) -> Option<Each> {
+    let each = match (written.value?, whose) {
+        (spec::Each::Model, _) => return Some(Each::Model),
+        (spec::Each::User, Whose::Callers) => return Some(Each::User),
+        (spec::Each::App, Whose::Callers) => return Some(Each::App),
+        (spec::Each::Key, Whose::Callers) => return Some(Each::Key),
+        (spec::Each::ProviderKey, Whose::Provider) => {
+            found.error(written.span, planned::not_built("providerKey"));
+            return None;
+        }
+        (spec::Each::ProviderKey, Whose::Callers) => {
+            found
+                .error(written.span, "`each: providerKey` is for the limits of a provider")
+                .hint("write one of user, app, key, model");
+            return None;
+        }
+        (spec::Each::User, Whose::Provider) => Each::User,
+        (spec::Each::App, Whose::Provider) => Each::App,
+        (spec::Each::Key, Whose::Provider) => Each::Key,
+    };
+    found
+        .error(
+            written.span,
+            format!("a provider's limit is of all callers together, not of each {}", each.as_str()),
+        )
+        .hint("write `each: model`, or set this limit for a tenant or plan");
+    None
 }

@@ -38,7 +38,7 @@ fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> O
     let reserve = written.defaults.as_ref().map_or_else(Reserve::default, |defaults| {
         accounting::reserve(defaults.reserve_output.as_ref(), defaults.estimate.as_ref(), found)
     });
-    let models = model::compile(&written.models, &providers, reserve, found);
+    let models = model::compile(&written.models, &providers.known, reserve, found);
     let defaults = timeouts(
         written.defaults.as_ref().and_then(|defaults| defaults.timeouts.as_ref()),
         Timeouts::default(),
@@ -46,6 +46,9 @@ fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> O
     );
     let routes = route::compile(&written.routes, &models, defaults, found);
     let tenants = tenant::compile(written, &routes, &models, found);
+    if found.errors() == 0 {
+        providers.check_budgets(&tenants.tenants, &routes, &models, found);
+    }
     if found.errors() > 0 {
         return None;
     }
@@ -53,7 +56,7 @@ fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> O
         revision: sources.revision(),
         header: header(sources.revision().as_str()),
         label: written.revision.as_deref().map(Box::from),
-        providers: providers.into_map(),
+        providers: providers.known.into_map(),
         models: models.into_map(),
         routes: routes.into_map().into_iter().collect(),
         tenants: tenants.tenants,

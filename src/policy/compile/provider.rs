@@ -1,38 +1,69 @@
 //! `providers:`: presets filled in, addresses read, scripts built.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::budget::{Budgets, candidates};
 use super::documents::Section;
+use super::limit::{self, Limit, Limits, Whose};
 use super::mock;
 use super::names::Known;
 use crate::dialect::edit::guarded_fields;
 use crate::dialect::provider::{self as presets, AuthHeader, PRESETS, Preset, StreamUsage};
 use crate::dialect::{Api, ApiSet, Dialect};
-use crate::ids::ProviderId;
+use crate::ids::{ModelId, ProviderId, RouteId, TenantId};
+use crate::limits::Owner;
 use crate::mock::Script;
 use crate::net::endpoint::Endpoint;
 use crate::policy::diagnostic::{Findings, Span, did_you_mean, looks_secret, quoted};
-use crate::policy::snapshot::{Provider, Targets};
+use crate::policy::snapshot::{Model, Provider, Route, Targets, Tenant};
 use crate::policy::spec::{self, At, KeySource, planned};
 use crate::secret::SecretRef;
+
+/// Providers, and their limits where they stand.
+pub(super) struct Providers {
+    pub(super) known: Known<ProviderId, Provider>,
+    limits: BTreeMap<ProviderId, Limits>,
+}
 
 pub(super) fn compile(
     written: &Section<spec::Provider>,
     allow_mock: Option<&At<bool>>,
     found: &mut Findings<'_>,
-) -> Known<ProviderId, Provider> {
+) -> Providers {
     // Where `allowMock` itself is faulty, what it was meant to say is not known.
     let may_mock = allow_mock.is_some_and(|allow| allow.value != Some(false));
-    let mut known = Known::new(written.partial);
+    let mut providers = Providers { known: Known::new(written.partial), limits: BTreeMap::new() };
     for (name, entry) in &written.entries {
         let provider = entry.value.as_ref().and_then(|spec| {
-            let one = One { name, at: entry.span, spec };
-            one.compile(may_mock, found)
+            let limits = limit::compile(spec.limits.as_ref(), Whose::Provider, found);
+            let provider = One { name, at: entry.span, spec }.compile(may_mock, &limits, found);
+            providers.limits.insert(ProviderId::from(name.as_str()), limits);
+            provider
         });
-        known.insert(name, provider);
+        providers.known.insert(name, provider);
     }
-    known
+    providers
+}
+
+impl Providers {
+    /// Tells what limits of tokens and money cannot be kept by those who may come.
+    pub(super) fn check_budgets<'a>(
+        &self,
+        tenants: &'a BTreeMap<TenantId, Arc<Tenant>>,
+        routes: &'a Known<RouteId, Route>,
+        models: &'a Known<ModelId, Model>,
+        found: &mut Findings<'_>,
+    ) {
+        for (id, limits) in self.limits.iter().filter(|(_, limits)| !limits.is_empty()) {
+            let coming = tenants.values().flat_map(|tenant| candidates(tenant, routes));
+            let candidates = coming.filter(|candidate| candidate.model().provider.id == *id).collect();
+            let models = models.iter().filter_map(|(_, model)| model.map(AsRef::as_ref));
+            let priced = models.filter(|model| model.provider.id == *id).collect();
+            Budgets { owner: &Owner::Provider(id.clone()), limits, candidates, priced }.check(found);
+        }
+    }
 }
 
 /// One provider as written.
@@ -43,7 +74,7 @@ struct One<'w> {
 }
 
 impl One<'_> {
-    fn compile(&self, may_mock: bool, found: &mut Findings<'_>) -> Option<Provider> {
+    fn compile(&self, may_mock: bool, limits: &Limits, found: &mut Findings<'_>) -> Option<Provider> {
         let preset = self.preset(found);
         let mock = self.mock(may_mock, found);
         let key = self.key(found);
@@ -66,8 +97,12 @@ impl One<'_> {
                 .hint("write `key: { fromEnv: NAME }` or `key: { fromFile: /PATH }`");
         }
         let endpoint = endpoint?;
+        let id = ProviderId::from(self.name);
         Some(Provider {
-            id: ProviderId::from(self.name),
+            limits: limit::rules(&Owner::Provider(id.clone()), limits),
+            counts_amounts: limits.values().any(Limit::counts_amounts),
+            counts_money: limits.values().any(Limit::counts_money),
+            id,
             header: super::header(self.name),
             dialect: dialect?,
             convention: preset.map_or(self.name, |preset| preset.convention).into(),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::access::Names;
 use super::accounting::{self, Said};
-use super::budget::Budgets;
+use super::budget::{Budgets, Candidate, candidates};
 use super::documents::{Item, Written};
-use super::limit::{self, Limit, Limits};
+use super::limit::{self, Limit, Limits, Whose};
 use super::names::{self, Known};
 use crate::auth::api_key::KeyDigest;
 use crate::ids::{AppId, KeyName, ModelId, PlanId, RouteId, TenantId, UserId};
@@ -33,7 +33,8 @@ pub(super) fn compile(
 ) -> Tenants {
     let mut plans = Known::new(written.plans.partial);
     for (name, entry) in &written.plans.entries {
-        let limits = entry.value.as_ref().map(|plan| limit::compile(plan.limits.as_ref(), found));
+        let limits =
+            entry.value.as_ref().map(|plan| limit::compile(plan.limits.as_ref(), Whose::Callers, found));
         plans.insert(name, limits);
     }
     let defaults = written.defaults.as_ref().map_or_else(Said::default, |defaults| {
@@ -77,7 +78,7 @@ impl Compiler<'_, '_> {
         let id = TenantId::from(name);
         let access = self.names.access(name, entry.span, spec.access.as_ref(), self.found);
         let (plan, plan_limits) = self.plan(spec.plan.as_ref());
-        let own = limit::compile(spec.limits.as_ref(), self.found);
+        let own = limit::compile(spec.limits.as_ref(), Whose::Callers, self.found);
         let limits = limit::joined(plan_limits, own);
         // A limit that is faulty was meant to be one.
         if limits.is_empty() && spec.limits.is_none() && spec.plan.is_none() {
@@ -86,6 +87,7 @@ impl Compiler<'_, '_> {
                 .hint("add `limits: { rpm: { requests: 100, per: 1m } }`, or a `plan`");
         }
         let said = self.said(spec);
+        let owner = Owner::Tenant(id.clone());
         let tenant = Tenant {
             id: id.clone(),
             access: access.unwrap_or_default(),
@@ -93,7 +95,7 @@ impl Compiler<'_, '_> {
             counts_money: limits.values().any(Limit::counts_money),
             payment_required: limit::payment_required(&limits),
             on_exceed: limit::on_exceed(&limits),
-            limits: limit::rules(&Owner::Tenant(id.clone()), &limits),
+            limits: limit::rules(&owner, &limits),
             reserve: accounting::reserve(spec.reserve_output.as_ref(), spec.estimate.as_ref(), self.found),
             unknowns: Unknowns {
                 missing_usage: said.missing_usage.unwrap_or_default(),
@@ -104,10 +106,10 @@ impl Compiler<'_, '_> {
             plan,
         };
         if self.sound && self.found.errors() == faults {
-            let says_unpriced = said.unpriced.is_some();
-            let budgets =
-                Budgets { tenant: &tenant, limits: &limits, routes: self.names.routes, says_unpriced };
-            budgets.check(self.found);
+            let candidates: Vec<_> = candidates(&tenant, self.names.routes).collect();
+            let models = candidates.iter().map(Candidate::model);
+            let priced = models.filter(|_| said.unpriced.is_none()).collect();
+            Budgets { owner: &owner, limits: &limits, candidates, priced }.check(self.found);
         }
         let tenant = Arc::new(tenant);
         let unkeyed = Principal { tenant: Arc::clone(&tenant), key: None, user: None, app: None };

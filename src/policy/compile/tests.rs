@@ -3,6 +3,7 @@
 mod budgets;
 mod exceed;
 mod golden;
+mod provider_limits;
 mod reference;
 mod tenants;
 

@@ -27,14 +27,16 @@ pub struct Limit {
     pub per: Option<At<Per>>,
     /// Whose midnight it is, for `per: day`, `week` and `month`: `timeZone: Europe/Berlin`. Default: UTC.
     pub time_zone: Option<At<Zone>>,
-    /// What gets a count of its own: `each: user`. Default: the whole tenant shares one.
+    /// What gets a count of its own: `each: user`. Default: the whole tenant shares one. At a provider it is `each:
+    /// model`; default: all tenants share one.
     pub each: Option<At<Each>>,
     /// Whether it holds: `mode: enforce`. Default: enforce.
     pub mode: Option<At<Mode>>,
-    /// What happens beyond it: `onExceed: { clamp: { atLeast: 256 } }`. Default: reject.
+    /// What happens beyond it: `onExceed: { clamp: { atLeast: 256 } }`. Default: reject. Not at a provider, whose limits
+    /// never refuse a caller: its models are passed over.
     pub on_exceed: Option<At<OnExceed>>,
     /// The status of its refusals, for limits of `usd` and those `per: day`, `week` or `month`: `budgetStatus: 402`.
-    /// Default: 429.
+    /// Default: 429. Not at a provider.
     pub budget_status: Option<At<u16>>,
 }
 
@@ -50,6 +52,8 @@ pub enum Each {
     Key,
     /// Each model that serves.
     Model,
+    /// Of a provider's limit: each of its keys.
+    ProviderKey,
 }
 
 /// Whether something holds.
@@ -74,4 +78,14 @@ pub enum OnExceed {
         /// largest number holds.
         at_least: At<u64>,
     },
+}
+
+impl OnExceed {
+    /// Whether the call is refused and nothing else is tried.
+    pub fn is_reject(&self) -> bool {
+        match self {
+            Self::Reject => true,
+            Self::Clamp { .. } => false,
+        }
+    }
 }

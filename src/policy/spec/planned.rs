@@ -22,7 +22,7 @@ const fn decides(name: &'static str) -> Field {
 const FIELDS: &[(&str, &[Field])] = &[
     ("Policy", &[adds("auth")]),
     ("Defaults", &[adds("onContextOverflow"), adds("onLoss"), adds("onExhausted"), adds("onAllOpen")]),
-    ("Provider", &[decides("keys"), adds("limits"), adds("breaker"), adds("retryBudget")]),
+    ("Provider", &[decides("keys"), adds("breaker"), adds("retryBudget")]),
     ("Accepts", &[adds("sampling"), adds("forcedToolChoice"), adds("prefill")]),
     (
         "Route",
@@ -39,6 +39,7 @@ const FIELDS: &[(&str, &[Field])] = &[
 const CHOICES: &[(&str, &[&str])] = &[
     ("Dialect", &["anthropic", "gemini"]),
     ("Strategy", &["weighted", "fastest", "cheapest"]),
+    ("EachOfProvider", &["providerKey"]),
     ("Mode", &["shadow"]),
     ("OnExceed", &["queue", "downgrade"]),
     ("Preset", &provider::PLANNED),

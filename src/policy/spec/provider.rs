@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{At, Mock};
+use super::{At, Entries, Limit, Mock};
 
 /// An endpoint that answers calls.
 ///
@@ -28,6 +28,10 @@ pub struct Provider {
     /// Fields of a request's body that may name another model, address or stored prompt, and are let through to this
     /// provider all the same: `forward: [models, provider]`. Default: none; such fields are refused.
     pub forward: Option<At<Vec<At<String>>>>,
+    /// What all tenants together may ask of it, by name: `limits: { rpm: { requests: 1000, per: 1m } }`. Where one is
+    /// reached, its models are passed over for the next target; where there is no other, the answer is a 503 that says
+    /// when to try again. A limit of `usd` needs a `price` for each of its models. Default: none.
+    pub limits: Option<At<Entries<Limit>>>,
     /// Whether it is told of the trace that a call belongs to, by the W3C headers `traceparent` and `tracestate`:
     /// `propagateTrace: true`, for a model server of your own that continues traces. Baggage is never sent. Default:
     /// false, since the ids of your traces are no business of others.

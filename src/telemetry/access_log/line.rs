@@ -6,7 +6,7 @@ use std::time::Duration;
 use opentelemetry::trace::TraceId;
 
 use crate::clock::Timestamp;
-use crate::telemetry::record::{AttemptRecord, CallRecord};
+use crate::telemetry::record::{AttemptRecord, CallRecord, PassedOver};
 use crate::usage::Usage;
 
 /// A member's key as it is written, with the comma before it, which [`Object::open`] leaves out.
@@ -81,6 +81,7 @@ fn append(mut line: Object<'_>, record: &CallRecord) {
     line.word(key!("outcome"), Some(record.outcome));
     line.word(key!("refusal"), record.refusal);
     attempts(&mut line, &record.attempts);
+    passed_over(&mut line, &record.passed_over);
     if let Some(usage) = &record.usage {
         line.key(key!("usage"));
         parts(line.text, usage);
@@ -120,6 +121,25 @@ fn attempts(line: &mut Object<'_>, attempts: &[AttemptRecord]) {
             object.number(key!("status"), status.into());
         }
         object.millis(key!("ms"), attempt.duration);
+        object.close();
+    }
+    line.text.push(']');
+}
+
+fn passed_over(line: &mut Object<'_>, targets: &[PassedOver]) {
+    if targets.is_empty() {
+        return;
+    }
+    line.key(key!("passed_over"));
+    line.text.push('[');
+    for (at, passed) in targets.iter().enumerate() {
+        if at > 0 {
+            line.text.push(',');
+        }
+        let mut object = Object::open(line.text, key!("provider"));
+        quoted(object.text, passed.destination.provider.as_str());
+        object.name(key!("model"), Some(passed.destination.model.as_str()));
+        object.word(key!("reason"), Some(passed.reason));
         object.close();
     }
     line.text.push(']');

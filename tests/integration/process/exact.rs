@@ -52,9 +52,9 @@ fn policy(biller: &Biller, limits: &str) -> String {
 /// Used and held of every limit, as `/usage` shows it.
 fn used(egret: &Egret) -> BTreeMap<String, (u64, u64)> {
     let page = egret.json("/usage");
-    let count = |value: &Value| match value {
-        Value::String(dollars) => dollars.parse::<NanoUsd>().unwrap().0,
-        other => other.as_u64().unwrap(),
+    let count = |value: &Value| match value.as_str() {
+        Some(dollars) => dollars.parse::<NanoUsd>().unwrap().0,
+        None => value.as_u64().unwrap(),
     };
     let cell = |cell: &Value| {
         (cell["limit"].as_str().unwrap().to_owned(), (count(&cell["used"]), count(&cell["reserved"])))

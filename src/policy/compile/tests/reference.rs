@@ -11,7 +11,7 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ("defaults", &["firstToken", "onContextOverflow", "onLoss", "onExhausted", "onAllOpen"]),
     (
         "providers",
-        &["anthropic", "anthropic", "anthropic", "gemini", "keys", "limits", "breaker", "retryBudget"],
+        &["anthropic", "anthropic", "anthropic", "gemini", "providerKey", "keys", "breaker", "retryBudget"],
     ),
     ("models", &["sampling", "forcedToolChoice", "prefill"]),
     (
