@@ -25,7 +25,7 @@ use crate::telemetry::record::Destination;
 pub use accounting::{
     Abandoned, Expected, HeldOutput, Hold, MissingUsage, Reserve, ReserveOutput, Unknowns, Unpriced,
 };
-pub use exceed::OnExceed;
+pub use exceed::{Counting, OnExceed, Way};
 
 /// A policy that serves: what its text said, with nothing left to doubt.
 #[derive(Debug)]
@@ -246,6 +246,8 @@ pub struct Tenant {
     pub payment_required: HashSet<LimitKey>,
     /// What happens beyond those that do not just refuse.
     pub on_exceed: HashMap<LimitKey, OnExceed>,
+    /// The ways to which they downgrade, on which they do not count.
+    pub downgraded: HashMap<RouteId, Way>,
     /// What it says of what is held for a call.
     pub reserve: Reserve,
     /// What calls cost of which nothing is known.

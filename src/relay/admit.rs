@@ -12,13 +12,14 @@ use crate::limits::{Amounts, Ask, Exceeded, Ledger, Quota, Reservation, Rule, St
 use crate::policy::snapshot::{Model, Principal, Tenant};
 use crate::units::NanoUsd;
 
-/// Takes room for a call that is about to try `model`; all of its limits, or none.
+/// Takes room for a call that is about to try `model`; under all of these limits, or none.
 ///
 /// What a call already holds moves along to another model; where that has no room, it is kept as it was.
 pub(super) fn admit(
     ledger: &Arc<Ledger>,
     held: &mut Option<Reservation>,
     principal: &Principal,
+    limits: &Arc<[Rule]>,
     model: &ModelId,
     amounts: Amounts,
     now: Now,
@@ -33,7 +34,7 @@ pub(super) fn admit(
                 model,
                 amounts,
             };
-            *held = Some(ledger.reserve(&principal.tenant.limits, &ask, now)?);
+            *held = Some(ledger.reserve(limits, &ask, now)?);
             Ok(())
         }
     }

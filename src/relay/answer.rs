@@ -20,7 +20,6 @@ use crate::dialect::openai::facts::in_answer;
 use crate::dialect::{Api, Dialect};
 use crate::net::headers;
 use crate::policy::Snapshot;
-use crate::policy::snapshot::{Route, Timeouts};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MODEL: HeaderName = HeaderName::from_static("x-egret-model");
@@ -78,21 +77,21 @@ impl Body for RelayBody {
 
 /// A provider's answer, or its error, on its way to the caller.
 pub(super) struct Relayed {
-    found: Dispatched,
+    found: Box<Dispatched>,
     api: Api,
-    timeouts: Timeouts,
     deadline: Instant,
 }
 
 impl Relayed {
-    /// An answer found by way of `route`, for a call that began at `started`.
-    pub(super) fn new(found: Dispatched, api: Api, route: &Route, started: Instant) -> Self {
-        Self { found, api, timeouts: route.timeouts, deadline: started + route.timeouts.total }
+    /// What was found for a call that began at `started`.
+    pub(super) fn new(found: Box<Dispatched>, api: Api, started: Instant) -> Self {
+        let deadline = started + found.timeouts.total;
+        Self { found, api, deadline }
     }
 
     /// Hands the answer on; the call ends with it.
     pub(super) fn send(self, mut call: Call, snapshot: &Snapshot) -> Response<RelayBody> {
-        let Dispatched { answer, target, attempts } = self.found;
+        let Dispatched { answer, target, attempts, timeouts } = *self.found;
         let attempt::Answer { status, headers: from_provider, body } = answer;
         let mut headers = headers::to_caller(&from_provider);
         mark(&mut headers, &call, Some(snapshot));
@@ -131,7 +130,7 @@ impl Relayed {
             }
             attempt::AnswerBody::Large { first, rest } => {
                 rate_headers::write(&mut headers, call.standings());
-                let idle = self.timeouts.answer;
+                let idle = timeouts.answer;
                 RelayBody::Relayed(Box::pin(RelayedBody::new(
                     call,
                     Kind::Bytes,
@@ -146,7 +145,7 @@ impl Relayed {
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
                 headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
                 let kind = Kind::Events { api: self.api, reader };
-                let idle = self.timeouts.stream_idle;
+                let idle = timeouts.stream_idle;
                 RelayBody::Relayed(Box::pin(RelayedBody::new(call, kind, first, rest, idle, self.deadline)))
             }
         };

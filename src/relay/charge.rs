@@ -52,11 +52,12 @@ impl Sized {
         began: Timestamp,
     ) -> Option<Self> {
         let (tenant, provider) = (&*principal.tenant, &*target.provider);
-        if !tenant.counts_amounts && !provider.counts_amounts {
+        let counting = tenant.counting(&route.id);
+        if !counting.amounts && !provider.counts_amounts {
             return Some(Self::FREE);
         }
         let price = tenant.unknowns.price(target, began).copied();
-        if price.is_none() && (tenant.counts_money || provider.counts_money) {
+        if price.is_none() && (counting.money || provider.counts_money) {
             return None;
         }
         let hold = Hold::of(tenant, route, target);

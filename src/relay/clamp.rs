@@ -7,7 +7,7 @@ use super::charge::Sized;
 use super::receive::Asked;
 use crate::clock::Now;
 use crate::limits::{Exceeded, Ledger, Reservation};
-use crate::policy::snapshot::{Model, OnExceed, Principal};
+use crate::policy::snapshot::{Model, OnExceed, Principal, Route};
 use crate::units::Tokens;
 
 /// Of a call under several such limits each may lower what the one before left, and others come meanwhile: after so
@@ -20,14 +20,16 @@ pub(super) fn admit(
     ledger: &Arc<Ledger>,
     held: &mut Option<Reservation>,
     principal: &Principal,
-    (target, asked): (&Model, &Asked),
+    (route, target, asked): (&Route, &Model, &Asked),
     sized: Sized,
     now: Now,
 ) -> Result<Sized, Exceeded> {
+    let limits = principal.tenant.counting(&route.id).limits;
     let mut sized = sized;
-    let mut asks = principal.tenant.limits.len() + SPARE_ASKS;
+    let mut asks = limits.len() + SPARE_ASKS;
     loop {
-        let Err(exceeded) = admit::admit(ledger, held, principal, &target.id, sized.amounts, now) else {
+        let Err(exceeded) = admit::admit(ledger, held, principal, limits, &target.id, sized.amounts, now)
+        else {
             return Ok(sized);
         };
         let smaller = smaller(&exceeded, principal, target, asked, &sized).filter(|_| asks > 0);
@@ -49,6 +51,7 @@ fn smaller(
     let tenant = &principal.tenant;
     match tenant.on_exceed.get(&exceeded.rule.key)? {
         OnExceed::Clamp { .. } => {}
+        OnExceed::Downgrade { .. } => return None,
     }
     if !asked.api.has_output() {
         return None;

@@ -16,24 +16,34 @@ use super::{Relay, admit, clamp, shape};
 use crate::clock::Instant;
 use crate::dialect::error::Cause;
 use crate::limits::Exceeded;
-use crate::policy::snapshot::{Model, Principal};
+use crate::policy::snapshot::{Model, Principal, Timeouts};
 
 /// What the walk found.
 pub(super) struct Dispatched {
     pub(super) answer: Answer,
     pub(super) target: Arc<Model>,
     pub(super) attempts: u32,
+    /// Those of the route by way of which it was found.
+    pub(super) timeouts: Timeouts,
+}
+
+/// What a walk came to, failures apart.
+pub(super) enum Walked {
+    /// An answer.
+    Found(Box<Dispatched>),
+    /// Nothing was tried, for no candidate had room: why, of each that could not be tried for that. Not empty.
+    NoRoom(Vec<Exceeded>),
 }
 
 /// Tries the candidates in order.
-pub(super) async fn dispatch(
+pub(super) async fn walk(
     relay: &Relay,
     call: &mut Call,
     principal: &Principal,
     asked: &Asked,
     from_caller: &HeaderMap,
     candidates: &Candidates,
-) -> Result<Dispatched, Refusal> {
+) -> Result<Walked, Refusal> {
     let timeouts = candidates.route.timeouts;
     let deadline = call.started + timeouts.total;
     // An id made by one provider means nothing to another.
@@ -53,12 +63,13 @@ pub(super) async fn dispatch(
             continue;
         };
         let ledger = &relay.shared.ledger;
-        let admitted = clamp::admit(ledger, &mut call.held, principal, (target, asked), sized, moment);
+        let to = (&*candidates.route, &**target, asked);
+        let admitted = clamp::admit(ledger, &mut call.held, principal, to, sized, moment);
         let sized = match admitted {
             Ok(sized) => sized,
             Err(exceeded) => {
                 call.passes_over(target, "limit", now);
-                walk.exceeded = Some(exceeded);
+                walk.exceeded.push(exceeded);
                 continue;
             }
         };
@@ -95,7 +106,7 @@ pub(super) async fn dispatch(
         match outcome {
             Ok(answer) => {
                 call.tried(None, Some(answer.status), answer.streams(), waited, ended);
-                return Ok(Dispatched { answer, target: Arc::clone(target), attempts: walk.attempts });
+                return Ok(walk.found(answer, target, timeouts));
             }
             Err(lost) => {
                 call.tried(Some(lost.failure), lost.failure.status(), false, waited, ended);
@@ -108,7 +119,7 @@ pub(super) async fn dispatch(
             break;
         }
     }
-    walk.exhausted(principal)
+    walk.exhausted(timeouts)
 }
 
 /// What the walk has met so far.
@@ -120,7 +131,7 @@ struct Walk {
     shortest_wait: Option<Duration>,
     /// The provider's own error, where there is no other candidate.
     error: Option<(Box<Answer>, Arc<Model>)>,
-    exceeded: Option<Exceeded>,
+    exceeded: Vec<Exceeded>,
     /// The shortest wait for a provider that has reached a limit of its own.
     crowded: Option<Duration>,
     unfit: Option<Refusal>,
@@ -147,17 +158,25 @@ impl Walk {
         }
     }
 
+    fn found(&self, answer: Answer, target: &Arc<Model>, timeouts: Timeouts) -> Walked {
+        let target = Arc::clone(target);
+        Walked::Found(Box::new(Dispatched { answer, target, attempts: self.attempts, timeouts }))
+    }
+
     /// No candidate answered: why, in the caller's terms (DESIGN section 7).
-    fn exhausted(self, principal: &Principal) -> Result<Dispatched, Refusal> {
-        if let Some((answer, target)) = self.error {
-            return Ok(Dispatched { answer: *answer, target, attempts: self.attempts });
+    fn exhausted(mut self, timeouts: Timeouts) -> Result<Walked, Refusal> {
+        if let Some((answer, target)) = self.error.take() {
+            return Ok(self.found(*answer, &target, timeouts));
         }
         let Some(last) = self.last else {
             // Where a provider is crowded, the caller's own limits had room for it.
-            let crowded = self.crowded.map(admit::crowded);
-            let limit = || Some(admit::refusal(self.exceeded.as_ref()?, &principal.tenant));
-            let refusal = crowded.or_else(limit).or(self.unfit).unwrap_or_else(none_available);
-            return Err(refusal);
+            if let Some(wait) = self.crowded {
+                return Err(admit::crowded(wait));
+            }
+            if !self.exceeded.is_empty() {
+                return Ok(Walked::NoRoom(self.exceeded));
+            }
+            return Err(self.unfit.unwrap_or_else(none_available));
         };
         let refusal = if !self.any_but_key {
             let message =
@@ -188,7 +207,7 @@ fn unpriced(target: &Model) -> Refusal {
     Refusal::new(Cause::NoProviderAvailable, message).never_retry()
 }
 
-fn none_available() -> Refusal {
+pub(super) fn none_available() -> Refusal {
     Refusal::new(Cause::NoProviderAvailable, "No provider is available for this model now.")
 }
 

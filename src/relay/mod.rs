@@ -9,6 +9,7 @@ mod call;
 mod charge;
 mod clamp;
 mod dispatch;
+mod exceed;
 mod models;
 mod operation;
 mod outcome;
@@ -165,8 +166,8 @@ impl Relay {
         });
         let candidates = route::route(snapshot, &principal, &asked.model(), api)?;
         call.note(|record| record.route = Some(candidates.route.id.clone()));
-        let found = dispatch::dispatch(self, call, &principal, &asked, &head.headers, &candidates).await?;
-        Ok(Reply::Relayed(Box::new(answer::Relayed::new(found, api, &candidates.route, call.started))))
+        let found = exceed::dispatch(self, call, &principal, &asked, &head.headers, &candidates).await?;
+        Ok(Reply::Relayed(answer::Relayed::new(found, api, call.started)))
     }
 }
 
@@ -175,5 +176,5 @@ enum Reply {
     /// An answer of our own.
     Own(Bytes),
     /// A provider's.
-    Relayed(Box<answer::Relayed>),
+    Relayed(answer::Relayed),
 }

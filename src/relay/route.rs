@@ -13,7 +13,7 @@ use crate::policy::snapshot::{Access, Model, Principal, Route, Tenant};
 /// The ordered targets for one call. Never empty.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    /// The route that the caller asked for.
+    /// The route by way of which they are reached.
     pub(super) route: Arc<Route>,
     /// Targets that may be tried, in order.
     pub(super) targets: SmallVec<[Arc<Model>; 4]>,
@@ -31,6 +31,25 @@ pub(super) fn route(
     if !tenant.access.allowed.contains(&route.id) {
         return Err(not_allowed(snapshot, tenant));
     }
+    candidates(route, tenant, api).map_err(|nowhere| match nowhere {
+        Nowhere::Denied => not_allowed(snapshot, tenant),
+        Nowhere::NotOffered => {
+            let message = format!("No provider behind `{}` offers {api}.", route.id);
+            Refusal::new(Cause::InvalidRequest, message).param("model")
+        }
+    })
+}
+
+/// Why a route leads a tenant nowhere.
+pub(super) enum Nowhere {
+    /// Each of its targets is denied.
+    Denied,
+    /// None of the others offers the operation.
+    NotOffered,
+}
+
+/// The targets of a route that may be tried for a tenant's operation.
+pub(super) fn candidates(route: &Arc<Route>, tenant: &Tenant, api: Api) -> Result<Candidates, Nowhere> {
     let mut targets = SmallVec::new();
     let mut any_permitted = false;
     for target in &route.targets {
@@ -42,11 +61,10 @@ pub(super) fn route(
         }
     }
     if !any_permitted {
-        return Err(not_allowed(snapshot, tenant));
+        return Err(Nowhere::Denied);
     }
     if targets.is_empty() {
-        let message = format!("No provider behind `{}` offers {api}.", route.id);
-        return Err(Refusal::new(Cause::InvalidRequest, message).param("model"));
+        return Err(Nowhere::NotOffered);
     }
     Ok(Candidates { route: Arc::clone(route), targets })
 }

@@ -43,6 +43,7 @@ const LAST: Duration = Duration::from_secs(1);
 /// | `trace_id` | the trace of a sampled call |
 /// | `tenant`, `user`, `app`, `key` | who called; `key` is the key's name |
 /// | `api`, `route`, `model`, `provider` | what was asked for, and who answered or was tried last |
+/// | `downgraded_to` | the route by way of which the call went instead, beyond a limit |
 /// | `stream` | whether a stream was asked for |
 /// | `status`, `outcome`, `refusal` | the status that the caller saw, how the call ended, the code of our refusal |
 /// | `attempts` | every try: `provider`, `model`, `outcome`, `status`, `ms` |

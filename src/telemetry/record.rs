@@ -37,6 +37,8 @@ pub struct CallRecord {
     pub api: Option<&'static str>,
     /// The name asked for, where the policy knows it: a name that it does not know may be anything.
     pub route: Option<RouteId>,
+    /// The route by way of which it went instead, for a limit of the one asked for was reached.
+    pub downgraded_to: Option<RouteId>,
     /// Whether a stream was asked for.
     pub stream: bool,
     /// The status that the caller saw; 499 where the caller left before one was sent.
@@ -85,6 +87,7 @@ impl CallRecord {
             key: None,
             api: None,
             route: None,
+            downgraded_to: None,
             stream: false,
             status: 0,
             outcome: "",

@@ -134,6 +134,8 @@ pub mod egret {
     pub const KEY: &str = "egret.key";
     /// The name asked for, where the policy knows it.
     pub const ROUTE: &str = "egret.route";
+    /// The route by way of which the call went instead, beyond a limit.
+    pub const DOWNGRADED_TO: &str = "egret.downgraded_to";
     /// The provider's key in the policy.
     pub const PROVIDER: &str = "egret.provider";
     /// The model's key in the policy.

@@ -156,3 +156,92 @@ async fn of_many_that_are_clamped_at_once_all_together_stay_within_the_limit() {
     bounds.sort_unstable();
     assert_eq!(bounds, [None, None, Some(500)]);
 }
+
+const DOWNGRADE: &str = "onExceed: { downgrade: { to: n } }";
+
+#[tokio::test(start_paused = true)]
+async fn beyond_a_limit_a_call_is_served_by_way_of_another_route_which_the_limit_does_not_count() {
+    let limit = format!("rpd: {{ requests: 2, per: day, {DOWNGRADE} }}");
+    let proxy = proxy(&policy("", &limit, ""));
+    let answers =
+        [proxy.chat("m").await, proxy.chat("m").await, proxy.chat("m").await, proxy.chat("m").await];
+    let models: Vec<_> = answers.iter().map(|answer| answer.header("x-egret-model").unwrap()).collect();
+    assert_eq!(models, ["m", "m", "n", "n"]);
+    assert_eq!(cell(&proxy, "rpd"), (2, 0));
+    let records = proxy.records();
+    assert_eq!(records[1].get("downgraded_to"), None);
+    assert_eq!((&records[2]["route"], &records[2]["downgraded_to"]), (&json!("m"), &json!("n")));
+    assert_eq!((&records[2]["model"], &records[2]["attempts"].as_array().unwrap().len()), (&json!("n"), &1));
+    assert_eq!(proxy.chat("n").await.status, 200, "asked for by its name it is not counted either");
+    assert_eq!(cell(&proxy, "rpd"), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_other_limit_counts_the_calls_that_were_downgraded() {
+    let limits = format!("few: {{ requests: 1, per: day, {DOWNGRADE} }}, all: {{ requests: 3, per: day }}");
+    let proxy = proxy(&policy("", &limits, ""));
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        answers.push(proxy.chat("m").await);
+    }
+    let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [200, 200, 200, 429]);
+    assert_eq!((cell(&proxy, "few"), cell(&proxy, "all")), ((1, 0), (3, 0)));
+    assert!(answers[3].message().contains("`all` of tenant `app`"), "{}", answers[3].message());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_downgraded_once_and_clamped_there() {
+    let limits = format!(
+        "a: {{ requests: 1, per: day, {DOWNGRADE} }}, b: {{ outputTokens: 700, per: 1m, {CLAMP} }}, \
+         c: {{ requests: 3, per: day, onExceed: {{ downgrade: {{ to: m }} }} }}"
+    );
+    let proxy = proxy(&policy("", &limits, ""));
+    // By way of `m` only the first two count, by way of `n` only the last two.
+    assert_eq!(proxy.chat("m").await.header("x-egret-model"), Some("m"));
+    let clamped_there = proxy.chat("m").await;
+    assert_eq!(clamped_there.header("x-egret-model"), Some("n"));
+    assert!(clamped(&clamped_there).is_some());
+    for _ in 0..2 {
+        assert_eq!(proxy.chat("m").await.header("x-egret-model"), Some("n"));
+    }
+    let refused = proxy.chat("m").await;
+    assert!(refused.message().contains("`c` of tenant `app`"), "{}", refused.message());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_is_left_only_when_none_of_its_targets_has_room() {
+    let limit = "rpd: { requests: 1, per: day, each: model, onExceed: { downgrade: { to: spare } } }";
+    let text = policy("", limit, "").replace("models: {", "models: { spare: { provider: q, name: other },");
+    let proxy = proxy(&text);
+    let mut models = Vec::new();
+    for _ in 0..3 {
+        models.push(proxy.chat("chat").await.header("x-egret-model").unwrap().to_owned());
+    }
+    assert_eq!(models, ["m", "n", "spare"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn beyond_a_budget_of_money_a_model_without_a_price_serves() {
+    let limit = "day: { usd: \"0.0021\", per: day, onExceed: { downgrade: { to: spare } } }";
+    let text = policy("", limit, "").replace("models: {", "models: { spare: { provider: q, name: other },");
+    let proxy = proxy(&text);
+    let (first, second) = tokio::join!(proxy.chat("m"), proxy.chat("m"));
+    assert_eq!((first.status, second.status), (200, 200));
+    assert_eq!(second.header("x-egret-model"), Some("spare"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_other_way_lacks_the_operation_or_the_callers_state_the_limit_refuses() {
+    let limit = "rpd: { requests: 1, per: day, onExceed: { downgrade: { to: n } } }";
+    let text = policy("", limit, "");
+    let lacking = text.replace("q: { mock", "q: { apis: [embeddings], mock");
+    let without = proxy(&lacking);
+    assert_eq!(without.chat("m").await.status, 200);
+    assert_eq!(without.chat("m").await.refused(), (429, "insufficient_quota".to_owned()));
+    let proxy = proxy(&text);
+    let body = json!({ "model": "m", "input": "hi", "previous_response_id": "resp_1" }).to_string();
+    assert_eq!(proxy.post("/v1/responses", body.clone()).await.status, 200);
+    assert_eq!(proxy.post("/v1/responses", body).await.status, 429, "another provider knows no such id");
+    assert_eq!(proxy.chat("m").await.status, 200);
+}

@@ -19,8 +19,18 @@ pub(super) struct Budgets<'a> {
     pub(super) limits: &'a Limits,
     /// What may serve under them, for whom and by which route.
     pub(super) candidates: Vec<Candidate<'a>>,
-    /// Models whose price has to be known.
-    pub(super) priced: Vec<&'a Model>,
+    /// Which prices have to be known.
+    pub(super) priced: Priced<'a>,
+}
+
+/// Which models need a price where money is counted.
+pub(super) enum Priced<'a> {
+    /// None: what has none serves no call, or costs what is assumed.
+    None,
+    /// What may serve.
+    Candidates,
+    /// These.
+    Models(Vec<&'a Model>),
 }
 
 /// A model that may serve a tenant, with a route that leads there.
@@ -51,68 +61,81 @@ impl Budgets<'_> {
             let Quota::Windowed { unit, amount, .. } = limit.quota else { continue };
             let (kind, owner) = (self.owner.kind(), self.owner.name());
             let name = format!("limit {} of {kind} {}", quoted(key.as_str()), quoted(&owner));
+            let (clamps, elsewhere) = match &limit.exceed {
+                Exceed::Reject => (None, None),
+                Exceed::Clamp { at_least } => (Some(*at_least), None),
+                Exceed::Downgrade { to } => (None, to.value.as_deref()),
+            };
+            // What goes by way of the route to which a limit downgrades, it does not count.
+            let counted =
+                self.candidates.iter().filter(|candidate| Some(candidate.route.id.as_str()) != elsewhere);
+            let checked = Checked { name, at: limit.at, candidates: counted.copied().collect(), clamps };
             match unit {
                 Unit::Requests | Unit::Concurrent | Unit::InputTokens => continue,
                 Unit::Tokens | Unit::OutputTokens => {}
-                Unit::Usd => self.priced(&name, limit.at, found),
+                Unit::Usd => checked.priced(self, found),
             }
-            self.bounded(&name, limit.at, found);
-            let clamps = match &limit.exceed {
-                Exceed::Clamp { at_least } => Some(*at_least),
-                Exceed::Reject => None,
-            };
-            self.fits(&name, limit.at, (unit, amount.get()), clamps, found);
+            checked.bounded(found);
+            checked.fits(unit, amount.get(), found);
         }
     }
+}
 
-    fn priced(&self, name: &str, at: Span, found: &mut Findings<'_>) {
-        let unpriced = self.priced.iter().filter(|model| model.prices.all().next().is_none());
+/// One limit that counts tokens or money.
+struct Checked<'a> {
+    name: String,
+    at: Span,
+    /// What it counts.
+    candidates: Vec<Candidate<'a>>,
+    /// How short it may make answers.
+    clamps: Option<Tokens>,
+}
+
+impl Checked<'_> {
+    fn priced(&self, of: &Budgets<'_>, found: &mut Findings<'_>) {
+        let models = match &of.priced {
+            Priced::None => return,
+            Priced::Candidates => self.candidates.iter().map(|candidate| candidate.model).collect(),
+            Priced::Models(models) => models.clone(),
+        };
+        let unpriced = models.iter().filter(|model| model.prices.all().next().is_none());
         let unpriced: BTreeSet<_> = unpriced.map(|model| &model.id).collect();
         if unpriced.is_empty() {
             return;
         }
-        let hint = match self.owner {
+        let hint = match of.owner {
             Owner::Tenant(_) => {
                 "add a `price` to the model, or `onUnpriced` to the tenant: `reject`, or `{ assume: { inputPerMTok: \
                  \"5.00\", outputPerMTok: \"20.00\" } }`"
             }
             Owner::Provider(_) => "add a `price` to the model",
         };
-        found
-            .error(at, format!("{name} counts money, but no price is known for {}", listed(&unpriced)))
-            .hint(hint);
+        let message = format!("{} counts money, but no price is known for {}", self.name, listed(&unpriced));
+        found.error(self.at, message).hint(hint);
     }
 
-    fn bounded(&self, name: &str, at: Span, found: &mut Findings<'_>) {
+    fn bounded(&self, found: &mut Findings<'_>) {
         let endless = self.candidates.iter().filter(|candidate| candidate.is_endless());
         let endless: BTreeSet<_> = endless.map(|candidate| &candidate.model.id).collect();
         if endless.is_empty() {
             return;
         }
+        let message = format!(
+            "{} counts output, but nothing says how long an answer of {} gets",
+            self.name,
+            listed(&endless)
+        );
         found
-            .error(
-                at,
-                format!(
-                    "{name} counts output, but nothing says how long an answer of {} gets",
-                    listed(&endless)
-                ),
-            )
+            .error(self.at, message)
             .hint("add `maxOutputTokens` to the model, or `reserveOutput: { cap: 4096 }` to `defaults`");
     }
 
     /// The smallest call that names no bound: one token of input, and all that is held of the output, or as little as it
-    /// `clamps` an answer to.
-    fn fits(
-        &self,
-        name: &str,
-        at: Span,
-        (unit, amount): (Unit, u64),
-        clamps: Option<Tokens>,
-        found: &mut Findings<'_>,
-    ) {
+    /// may be clamped to.
+    fn fits(&self, unit: Unit, amount: u64, found: &mut Findings<'_>) {
         let mut beyond = BTreeMap::new();
         for candidate in self.candidates.iter().filter(|candidate| !candidate.is_endless()) {
-            if let Some(held) = candidate.least(unit, clamps).filter(|held| *held > amount) {
+            if let Some(held) = candidate.least(unit, self.clamps).filter(|held| *held > amount) {
                 beyond.insert(&candidate.model.id, held);
             }
         }
@@ -124,15 +147,14 @@ impl Budgets<'_> {
             }
         };
         let models: BTreeSet<_> = beyond.keys().copied().collect();
+        let message = format!(
+            "{} has no room for a single call of {}, for which {shown} are held",
+            self.name,
+            listed(&models)
+        );
         found
-            .error(
-                at,
-                format!("{name} has no room for a single call of {}, for which {shown} are held", listed(&models)),
-            )
-            .hint(
-                "raise the limit, or hold less: `reserveOutput: { cap: 4096 }` for tenant, route, model or `defaults`, or \
-                 `onExceed: { clamp: { atLeast: 256 } }` for the limit",
-            );
+            .error(self.at, message)
+            .hint("raise the limit, or hold less: `reserveOutput: { cap: 4096 }` for tenant, route, model or `defaults`");
     }
 }
 

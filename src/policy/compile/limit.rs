@@ -1,6 +1,6 @@
 //! `limits:` of plans, tenants and providers: units with their windows, joined by name.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,6 @@ use crate::clock::TimeZone;
 use crate::ids::LimitKey;
 use crate::limits::{self, Calendar, Each, Owner, Quota, Rule, Slot, Unit, Window};
 use crate::policy::diagnostic::{Findings, Span, quoted};
-use crate::policy::snapshot::OnExceed;
 use crate::policy::spec::{self, At, Entries, Mode, planned};
 
 /// Limits by name. Where a part was faulty, that was told.
@@ -100,11 +99,6 @@ pub(super) fn rules(owner: &Owner, limits: &Limits) -> Arc<[Rule]> {
 /// Those whose refusal is a 402.
 pub(super) fn payment_required(limits: &Limits) -> HashSet<LimitKey> {
     limits.iter().filter(|(_, limit)| limit.payment_required).map(|(key, _)| key.clone()).collect()
-}
-
-/// What happens beyond those that do not just refuse.
-pub(super) fn on_exceed(limits: &Limits) -> HashMap<LimitKey, OnExceed> {
-    limits.iter().filter_map(|(key, limit)| Some((key.clone(), limit.exceed.compiled()?))).collect()
 }
 
 fn limit(name: &str, at: Span, spec: &spec::Limit, whose: Whose, found: &mut Findings<'_>) -> Option<Limit> {

@@ -46,6 +46,11 @@ impl<K: Ord + std::borrow::Borrow<str> + for<'n> From<&'n str>, T> Known<K, T> {
         }
     }
 
+    /// What is of this name, without a word where there is nothing.
+    pub(super) fn get(&self, name: &str) -> Option<Arc<T>> {
+        self.items.get(name).cloned().flatten()
+    }
+
     fn suggestion(&self, name: &str) -> Option<String> {
         did_you_mean(name, self.names()).or_else(|| {
             let names: Vec<_> = self.names().take(8).map(quoted).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::budget::{Budgets, candidates};
+use super::budget::{Budgets, Priced, candidates};
 use super::documents::Section;
 use super::limit::{self, Limit, Limits, Whose};
 use super::mock;
@@ -60,7 +60,7 @@ impl Providers {
             let coming = tenants.values().flat_map(|tenant| candidates(tenant, routes));
             let candidates = coming.filter(|candidate| candidate.model().provider.id == *id).collect();
             let models = models.iter().filter_map(|(_, model)| model.map(AsRef::as_ref));
-            let priced = models.filter(|model| model.provider.id == *id).collect();
+            let priced = Priced::Models(models.filter(|model| model.provider.id == *id).collect());
             Budgets { owner: &Owner::Provider(id.clone()), limits, candidates, priced }.check(found);
         }
     }

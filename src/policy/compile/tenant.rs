@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::access::Names;
 use super::accounting::{self, Said};
-use super::budget::{Budgets, Candidate, candidates};
+use super::budget::{Budgets, Priced, candidates};
 use super::documents::{Item, Written};
+use super::exceed::{self, Reach};
 use super::limit::{self, Limit, Limits, Whose};
 use super::names::{self, Known};
 use crate::auth::api_key::KeyDigest;
@@ -35,6 +36,7 @@ pub(super) fn compile(
     for (name, entry) in &written.plans.entries {
         let limits =
             entry.value.as_ref().map(|plan| limit::compile(plan.limits.as_ref(), Whose::Callers, found));
+        limits.iter().for_each(|limits| exceed::check(limits, routes, found));
         plans.insert(name, limits);
     }
     let defaults = written.defaults.as_ref().map_or_else(Said::default, |defaults| {
@@ -79,6 +81,7 @@ impl Compiler<'_, '_> {
         let access = self.names.access(name, entry.span, spec.access.as_ref(), self.found);
         let (plan, plan_limits) = self.plan(spec.plan.as_ref());
         let own = limit::compile(spec.limits.as_ref(), Whose::Callers, self.found);
+        exceed::check(&own, self.names.routes, self.found);
         let limits = limit::joined(plan_limits, own);
         // A limit that is faulty was meant to be one.
         if limits.is_empty() && spec.limits.is_none() && spec.plan.is_none() {
@@ -88,13 +91,16 @@ impl Compiler<'_, '_> {
         }
         let said = self.said(spec);
         let owner = Owner::Tenant(id.clone());
+        let reach = Reach { owner: &owner, access: access.as_ref() };
+        let events = reach.events(&limits, self.names.routes, self.found);
         let tenant = Tenant {
             id: id.clone(),
             access: access.unwrap_or_default(),
             counts_amounts: limits.values().any(Limit::counts_amounts),
             counts_money: limits.values().any(Limit::counts_money),
             payment_required: limit::payment_required(&limits),
-            on_exceed: limit::on_exceed(&limits),
+            on_exceed: events.on_exceed,
+            downgraded: events.downgraded,
             limits: limit::rules(&owner, &limits),
             reserve: accounting::reserve(spec.reserve_output.as_ref(), spec.estimate.as_ref(), self.found),
             unknowns: Unknowns {
@@ -107,8 +113,7 @@ impl Compiler<'_, '_> {
         };
         if self.sound && self.found.errors() == faults {
             let candidates: Vec<_> = candidates(&tenant, self.names.routes).collect();
-            let models = candidates.iter().map(Candidate::model);
-            let priced = models.filter(|_| said.unpriced.is_none()).collect();
+            let priced = if said.unpriced.is_some() { Priced::None } else { Priced::Candidates };
             Budgets { owner: &owner, limits: &limits, candidates, priced }.check(self.found);
         }
         let tenant = Arc::new(tenant);

@@ -1,24 +1,68 @@
 //! What happens to calls beyond a limit, where they are not just refused.
 
-use super::Tenant;
+use std::sync::Arc;
+
+use super::{Route, Tenant};
+use crate::ids::RouteId;
+use crate::limits::Rule;
 use crate::units::Tokens;
 
 /// What happens to a call beyond a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum OnExceed {
     /// It writes what there is room for, if each of its answers may have so much.
     Clamp {
         /// Tokens of each answer.
         at_least: Tokens,
     },
+    /// It goes by way of this route, on which the limit does not count.
+    Downgrade {
+        /// The other route.
+        to: Arc<Route>,
+    },
+}
+
+/// A way on which not every limit of a tenant counts: one to which a limit downgrades.
+#[derive(Debug)]
+pub struct Way {
+    /// The limits that count there.
+    pub limits: Arc<[Rule]>,
+    /// Whether one of them counts tokens or money.
+    pub counts_amounts: bool,
+    /// Whether one of them counts money.
+    pub counts_money: bool,
+}
+
+/// What counts a tenant's calls by way of one route.
+#[derive(Clone, Copy, Debug)]
+pub struct Counting<'a> {
+    /// The limits.
+    pub limits: &'a Arc<[Rule]>,
+    /// Whether one of them counts tokens or money: only then does a call hold any.
+    pub amounts: bool,
+    /// Whether one of them counts money: only then a call's price has to be known.
+    pub money: bool,
 }
 
 impl Tenant {
+    /// What counts a call by way of this route.
+    pub fn counting(&self, route: &RouteId) -> Counting<'_> {
+        let Self { limits, counts_amounts, counts_money, downgraded, .. } = self;
+        // Most tenants have no such way: no name is hashed then.
+        if !downgraded.is_empty()
+            && let Some(Way { limits, counts_amounts, counts_money }) = downgraded.get(route)
+        {
+            return Counting { limits, amounts: *counts_amounts, money: *counts_money };
+        }
+        Counting { limits, amounts: *counts_amounts, money: *counts_money }
+    }
+
     /// Below what no answer is bounded: the largest number that one of its limits says.
     pub fn least_answer(&self) -> Tokens {
         let least = |event: &OnExceed| match event {
-            OnExceed::Clamp { at_least } => *at_least,
+            OnExceed::Clamp { at_least } => Some(*at_least),
+            OnExceed::Downgrade { .. } => None,
         };
-        self.on_exceed.values().map(least).max().unwrap_or_default()
+        self.on_exceed.values().filter_map(least).max().unwrap_or_default()
     }
 }

@@ -78,6 +78,14 @@ pub enum OnExceed {
         /// largest number holds.
         at_least: At<u64>,
     },
+    /// It is served by way of another route or model: `{ downgrade: { to: cheap } }`. The limit counts no call that goes
+    /// that way, also none that asks for it by its name; every other limit of the tenant does. It happens only where no
+    /// target of the route asked for has room, and not twice: beyond a limit met on the other way the call is refused, or
+    /// clamped. The header `x-egret-model` tells who answered.
+    Downgrade {
+        /// A name under `routes` or `models` that the tenant may use.
+        to: At<String>,
+    },
 }
 
 impl OnExceed {
@@ -85,7 +93,7 @@ impl OnExceed {
     pub fn is_reject(&self) -> bool {
         match self {
             Self::Reject => true,
-            Self::Clamp { .. } => false,
+            Self::Clamp { .. } | Self::Downgrade { .. } => false,
         }
     }
 }

@@ -74,6 +74,7 @@ fn append(mut line: Object<'_>, record: &CallRecord) {
     line.name(key!("key"), record.key.as_ref().map(|name| name.as_str()));
     line.word(key!("api"), record.api);
     line.name(key!("route"), record.route.as_ref().map(|id| id.as_str()));
+    line.name(key!("downgraded_to"), record.downgraded_to.as_ref().map(|id| id.as_str()));
     line.name(key!("model"), record.destination().map(|at| at.model.as_str()));
     line.name(key!("provider"), record.destination().map(|at| at.provider.as_str()));
     line.flag(key!("stream"), record.stream);

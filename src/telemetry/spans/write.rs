@@ -73,6 +73,7 @@ impl Written<'_> {
         set.maybe(egret::APP, record.app.as_ref().map(|id| id.as_str()));
         set.maybe(egret::KEY, record.key.as_ref().map(|name| name.as_str()));
         set.maybe(egret::ROUTE, record.route.as_ref().map(|id| id.as_str()));
+        set.maybe(egret::DOWNGRADED_TO, record.downgraded_to.as_ref().map(|id| id.as_str()));
         set.text(egret::OUTCOME, record.outcome);
         set.maybe(egret::REFUSAL, record.refusal);
         set.maybe(egret::REVISION, record.policy.as_ref().and_then(|digits| str::from_utf8(digits).ok()));

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::policy::snapshot::OnExceed;
-use crate::units::Tokens;
 
 const PRICE: &str = "price: [{ inputPerMTok: \"1\", outputPerMTok: \"8\" }]";
 
@@ -13,15 +12,23 @@ fn limited(limit: &str) -> String {
         .replace("{ requests: 100, per: 1m, each: user }", limit)
 }
 
-fn event(limit: &str) -> Option<OnExceed> {
+/// What happens beyond the limit, in words.
+fn event(limit: &str) -> Option<String> {
     let (snapshot, warnings) = good(&limited(limit));
     assert_eq!(warnings, [""; 0]);
-    snapshot.tenants["app"].on_exceed.get("rpm").copied()
+    snapshot.tenants["app"].on_exceed.get("rpm").map(|event| match event {
+        OnExceed::Clamp { at_least } => format!("clamp to {at_least}"),
+        OnExceed::Downgrade { to } => format!("downgrade to {}", to.id),
+    })
 }
 
 /// The only error under this limit, and its hint.
 fn error(limit: &str) -> String {
     let found = compile(&Sources::single("policy.yaml", limited(limit))).unwrap_err();
+    only_error(&found)
+}
+
+fn only_error(found: &Diagnostics) -> String {
     let errors: Vec<_> = found.iter().filter(|found| found.severity == Severity::Error).collect();
     assert_eq!(errors.len(), 1, "{found}");
     errors[0].message.clone()
@@ -35,7 +42,7 @@ fn a_limit_refuses_where_nothing_else_is_said() {
 
 #[test]
 fn limits_of_output_may_clamp() {
-    let clamp = Some(OnExceed::Clamp { at_least: Tokens(256) });
+    let clamp = Some("clamp to 256".to_owned());
     for counted in ["tokens: 90000", "outputTokens: 90000", "usd: \"90\""] {
         let limit = format!("{{ {counted}, per: 1m, onExceed: {{ clamp: {{ atLeast: 256 }} }} }}");
         assert_eq!(event(&limit), clamp, "{limit}");
@@ -77,4 +84,66 @@ fn a_limit_that_clamps_has_room_for_the_least_answer() {
         error(&limit(256, 256)),
         "limit `rpm` of tenant `app` has no room for a single call of `large`, `small`, for which 257 tokens are held"
     );
+}
+
+const DOWNGRADE: &str = "{ requests: 100, per: 1m, onExceed: { downgrade: { to: small } } }";
+
+#[test]
+fn every_limit_may_downgrade() {
+    for counted in [
+        "requests: 5, per: 1m",
+        "concurrent: 5",
+        "inputTokens: 90000, per: 1m",
+        "tokens: 90000, per: day",
+        "usd: \"90\", per: month",
+    ] {
+        let limit = format!("{{ {counted}, onExceed: {{ downgrade: {{ to: small }} }} }}");
+        assert_eq!(event(&limit).as_deref(), Some("downgrade to small"), "{limit}");
+    }
+}
+
+#[test]
+fn a_limit_does_not_count_by_way_of_what_it_downgrades_to() {
+    let own =
+        "plan: pro, limits: { tpd: { tokens: 90000, per: day, onExceed: { downgrade: { to: chat } } } },";
+    let (snapshot, _) = good(&limited(DOWNGRADE).replace("plan: pro,", own));
+    let tenant = &snapshot.tenants["app"];
+    let by_way = |route: &str| {
+        let counting = tenant.counting(&route.into());
+        let keys: Vec<_> = counting.limits.iter().map(|rule| rule.key.to_string()).collect();
+        (keys.join(" "), counting.amounts)
+    };
+    assert_eq!(by_way("large"), ("rpm tpd".to_owned(), true));
+    assert_eq!(by_way("small"), ("tpd".to_owned(), true));
+    assert_eq!(by_way("chat"), ("rpm".to_owned(), false));
+}
+
+#[test]
+fn a_tenant_downgrades_to_what_there_is_and_what_it_may_use() {
+    let said = |text: &str| only_error(&compile(&Sources::single("policy.yaml", text)).unwrap_err());
+    let found =
+        compile(&Sources::single("policy.yaml", limited(&DOWNGRADE.replace("small", "smal")))).unwrap_err();
+    assert_eq!(only_error(&found), "there is no route or model `smal`");
+    assert!(found.to_string().contains("did you mean `small`?"), "{found}");
+    let allows = limited(DOWNGRADE).replace("allow: [\"*\"]", "allow: [chat, large]");
+    assert_eq!(said(&allows), "tenant `app` may not use `small`, to which its limit `rpm` downgrades");
+    let denies = limited(DOWNGRADE).replace("allow: [\"*\"]", "allow: [\"*\"], deny: [small]");
+    assert_eq!(
+        said(&denies),
+        "each target of `small`, to which limit `rpm` downgrades, is denied to tenant `app`"
+    );
+    let (_, warnings) = good(&limited(DOWNGRADE).replace("allow: [\"*\"]", "allow: [small]"));
+    assert_eq!(warnings, ["tenant `app` may use nothing but `small`, so its limit `rpm` counts no call"]);
+    assert_eq!(error(&DOWNGRADE.replace("{ to: small }", "{}")), "`to` is missing");
+}
+
+#[test]
+fn what_a_limit_does_not_count_needs_no_price_and_no_bound() {
+    let text = limited("{ usd: \"90\", per: month, onExceed: { downgrade: { to: local } } }")
+        .replace("models:", "models:\n  local: { provider: openai }");
+    good(&text);
+    let counted =
+        text.replace("onExceed: { downgrade: { to: local } }", "onExceed: { downgrade: { to: small } }");
+    let errors: Vec<_> = faults(&counted).into_iter().filter(|fault| fault.contains("error")).collect();
+    assert_eq!(errors.len(), 2, "{errors:?}");
 }

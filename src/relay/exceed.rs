@@ -1,0 +1,68 @@
+//! What becomes of a call for which no candidate had room: what its limit says.
+
+use http::HeaderMap;
+
+use super::call::Call;
+use super::dispatch::{Dispatched, Walked, walk};
+use super::receive::Asked;
+use super::refusal::Refusal;
+use super::route::{self, Candidates};
+use super::{Relay, admit};
+use crate::limits::Exceeded;
+use crate::policy::snapshot::{OnExceed, Principal};
+
+/// Tries the candidates; where none of them had room, those of another way to which a limit downgrades.
+pub(super) async fn dispatch(
+    relay: &Relay,
+    call: &mut Call,
+    principal: &Principal,
+    asked: &Asked,
+    from_caller: &HeaderMap,
+    candidates: &Candidates,
+) -> Result<Box<Dispatched>, Refusal> {
+    let mut other: Option<Candidates> = None;
+    loop {
+        let way = other.as_ref().unwrap_or(candidates);
+        let exceeded = match walk(relay, call, principal, asked, from_caller, way).await? {
+            Walked::Found(found) => return Ok(found),
+            Walked::NoRoom(exceeded) => exceeded,
+        };
+        // Not twice: two limits could send a call to and fro.
+        if other.is_none()
+            && let Some(way) = downgraded(&exceeded, principal, asked, candidates)
+        {
+            let id = way.route.id.clone();
+            call.note(|record| record.downgraded_to = Some(id));
+            other = Some(way);
+            continue;
+        }
+        return Err(refusal(&exceeded, principal));
+    }
+}
+
+/// The other way, if one of these limits names one that this call can go.
+fn downgraded(
+    exceeded: &[Exceeded],
+    principal: &Principal,
+    asked: &Asked,
+    candidates: &Candidates,
+) -> Option<Candidates> {
+    let tenant = &principal.tenant;
+    exceeded.iter().find_map(|exceeded| match tenant.on_exceed.get(&exceeded.rule.key)? {
+        OnExceed::Downgrade { to } => {
+            let mut way = route::candidates(to, tenant, asked.api).ok()?;
+            if asked.facts.stateful {
+                // An id made by one provider means nothing to another.
+                let made_by = candidates.targets.first().map(|target| &target.provider.id);
+                way.targets.retain(|target| Some(&target.provider.id) == made_by);
+            }
+            (!way.targets.is_empty()).then_some(way)
+        }
+        OnExceed::Clamp { .. } => None,
+    })
+}
+
+fn refusal(exceeded: &[Exceeded], principal: &Principal) -> Refusal {
+    let last = exceeded.last().map(|exceeded| admit::refusal(exceeded, &principal.tenant));
+    last.unwrap_or_else(super::dispatch::none_available)
+}
