@@ -62,8 +62,13 @@ impl Budget {
         } else if ask > self.amount.get() {
             Some(Short::Never)
         } else {
-            Some(Short::For(between(now, self.end)))
+            Some(Short::For(self.left(now)))
         }
+    }
+
+    /// How long the running window lasts.
+    pub(super) fn left(&self, now: Timestamp) -> Duration {
+        between(now, self.end)
     }
 
     /// Holds `ask` on the running window's account, in place of what the share held; the caller has seen that it fits.

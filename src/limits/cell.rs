@@ -1,10 +1,12 @@
 //! One cell: what is held against one limit by one user, app, key, model or tenant.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Budget;
 use super::concurrency::Concurrency;
+use super::queue::{self, Caller, Line};
 use super::rate::Rate;
 use super::rule::{Quota, Standing, Window};
 use crate::clock::{Now, Timestamp};
@@ -14,7 +16,41 @@ use crate::sync::{Mutex, MutexGuard};
 #[derive(Debug)]
 pub(super) struct Cell {
     value: Value,
-    count: Mutex<Count>,
+    locked: Mutex<Locked>,
+}
+
+/// What one lock guards: the count, and who waits for room in it.
+#[derive(Debug)]
+pub(super) struct Locked {
+    count: Count,
+    /// None where nobody waits.
+    line: Option<Box<Line>>,
+}
+
+impl Deref for Locked {
+    type Target = Count;
+
+    fn deref(&self) -> &Count {
+        &self.count
+    }
+}
+
+impl DerefMut for Locked {
+    fn deref_mut(&mut self) -> &mut Count {
+        &mut self.count
+    }
+}
+
+impl Locked {
+    /// What those ask for who come before a caller of this number, or before one that has none; none where nobody does.
+    pub(super) fn ahead(&self, number: Option<u64>) -> Option<u64> {
+        self.line.as_ref()?.ahead(number)
+    }
+
+    /// Who is to be called when there may be more room.
+    pub(super) fn next(&self) -> Option<Arc<Caller>> {
+        self.line.as_ref()?.first()
+    }
 }
 
 /// Whose cell it is within its limit. The shared ones are no names: a user may be called `(none)`.
@@ -60,12 +96,48 @@ pub(super) enum Short {
 
 impl Cell {
     pub(super) fn new(value: Value, quota: &Quota, now: Now) -> Self {
-        Self { value, count: Mutex::new(Count::new(quota, now)) }
+        Self { value, locked: Mutex::new(Locked { count: Count::new(quota, now), line: None }) }
     }
 
     /// Several are locked only in the order of [`Cell::order`].
-    pub(super) fn lock(&self) -> MutexGuard<'_, Count> {
-        self.count.lock()
+    pub(super) fn lock(&self) -> MutexGuard<'_, Locked> {
+        self.locked.lock()
+    }
+
+    /// What was held is used as `used`: one step for all others.
+    pub(super) fn settle(&self, used: u64, share: &mut Share, now: Now) {
+        self.free(|count| count.settle(used, share, now));
+    }
+
+    /// What the share held will not be used.
+    pub(super) fn give_back(&self, share: &mut Share) {
+        self.free(|count| count.give_back(share));
+    }
+
+    /// Puts a limit in force, and lets those who wait look at it.
+    pub(super) fn adopt(&self, quota: &Quota, now: Now) {
+        self.free(|count| count.adopt(quota, now));
+    }
+
+    /// Does what may make room, and calls whoever is next.
+    fn free(&self, change: impl FnOnce(&mut Count)) {
+        let next = {
+            let mut locked = self.locked.lock();
+            change(&mut locked.count);
+            locked.next()
+        };
+        call(next);
+    }
+
+    /// Lets a caller wait here for so much; true where it is the first now, none where the line is full.
+    pub(super) fn enter(&self, caller: &Arc<Caller>, ask: u64) -> Option<bool> {
+        queue::enter(&mut self.locked.lock().line, caller, ask)
+    }
+
+    /// Lets a caller go, and calls the next.
+    pub(super) fn leave(&self, caller: &Caller) {
+        let next = queue::leave(&mut self.locked.lock().line, caller);
+        call(next);
     }
 
     /// Its place among all cells alive: the address.
@@ -86,7 +158,13 @@ impl Cell {
     ///
     /// Needs no lock, for nobody else has it. The caller keeps others from reaching it meanwhile.
     pub(super) fn is_replaceable(cell: &mut Arc<Self>, now: Now) -> bool {
-        Arc::get_mut(cell).is_some_and(|cell| cell.count.get_mut().is_idle(now))
+        Arc::get_mut(cell).is_some_and(|cell| cell.locked.get_mut().is_idle(now))
+    }
+}
+
+fn call(next: Option<Arc<Caller>>) {
+    if let Some(caller) = next {
+        caller.call();
     }
 }
 
@@ -128,6 +206,39 @@ impl Count {
             Self::Calendar(budget) => budget.short(ask, share.held, now.wall),
             Self::Concurrent(places) => places.is_full().then_some(Short::UntilFreed),
         }
+    }
+
+    /// Why `ask` has to wait for those who ask for so much before it, as of the last time that it advanced.
+    pub(super) fn short_behind(&self, ahead: u64, ask: u64, now: Now) -> Short {
+        if ask > self.limit() && !matches!(self, Self::Concurrent(_)) {
+            return Short::Never;
+        }
+        let all = ahead.saturating_add(ask);
+        match self {
+            Self::Rolling(rate) => Short::For(rate.wait(rate.reserved().saturating_add(all))),
+            Self::Calendar(budget) => match budget.short(all, 0, now.wall) {
+                None => Short::For(Duration::ZERO),
+                Some(_) => Short::For(budget.left(now.wall)),
+            },
+            Self::Concurrent(_) => Short::UntilFreed,
+        }
+    }
+
+    /// The least time until there may be room for `ask`, were all that is held by others not used; none where only the
+    /// turn of a calendar helps, or nothing.
+    pub(super) fn soonest(&self, ask: u64) -> Option<Duration> {
+        match self {
+            Self::Rolling(rate) => Some(rate.wait(ask)),
+            Self::Calendar(budget) => {
+                (budget.settled().saturating_add(ask) <= budget.amount()).then_some(Duration::ZERO)
+            }
+            Self::Concurrent(_) => Some(Duration::ZERO),
+        }
+    }
+
+    /// Amount and length of the limit in force.
+    pub(super) fn in_force(&self) -> (u64, Option<Duration>) {
+        (self.limit(), self.standing().map(|standing| standing.per))
     }
 
     /// The most that fits in place of what `share` holds, as of the last time that it advanced.

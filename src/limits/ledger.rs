@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::calendar::Turn;
 use super::cell::{Cell, Share, Short};
 use super::limit::{Limit, Mark, Name};
-use super::reservation::Reservation;
+use super::queue::Ticket;
+use super::reservation::{Reservation, Who};
 use super::rule::{Ask, Each, Exceeded, Owner, Rule, Unit};
 use crate::clock::{Now, Timestamp};
 use crate::ids::LimitKey;
-use crate::sync::{AtomicI64, AtomicUsize, Ordering};
+use crate::sync::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// The counts of every limit, shared by all workers.
 ///
@@ -28,6 +29,8 @@ pub struct Ledger {
     fills_slots: bool,
     /// The latest civil second that was told.
     latest: AtomicI64,
+    /// Drawn by those who wait.
+    numbers: AtomicU64,
 }
 
 #[expect(clippy::disallowed_types, reason = "the one dashmap; its guards stay in this file")]
@@ -105,6 +108,7 @@ impl Ledger {
             cap: cells,
             fills_slots: true,
             latest: AtomicI64::new(i64::MIN),
+            numbers: AtomicU64::new(0),
         }
     }
 
@@ -126,7 +130,27 @@ impl Ledger {
         ask: &Ask<'_>,
         now: Now,
     ) -> Result<Reservation, Exceeded> {
-        Reservation::take(self, rules, ask, now)
+        Reservation::take(self, rules, ask, Who::New, now)
+    }
+
+    /// The same for a call that has waited: it comes before all who came later. What it asks for is judged by the limits in
+    /// force, which may be newer than its own.
+    ///
+    /// # Errors
+    /// The rule without room that has the longest wait.
+    pub fn reserve_in_turn(
+        self: &Arc<Self>,
+        rules: &Arc<[Rule]>,
+        ask: &Ask<'_>,
+        ticket: &Ticket,
+        now: Now,
+    ) -> Result<Reservation, Exceeded> {
+        Reservation::take(self, rules, ask, Who::InTurn(ticket.number()), now)
+    }
+
+    /// The number of the next caller that has to wait.
+    pub(super) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// What every cell holds at `now`, by owner, key and value.

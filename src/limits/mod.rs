@@ -1,10 +1,12 @@
 //! Live counts of every limit, and the rules they are held against. Knows no policy and no call.
 //!
 //! A rule names a limit; a limit is one cell, or one per user, app, key or model. A call's reservation
-//! holds a share of one cell per rule, taken in one step and given back when it is dropped.
+//! holds a share of one cell per rule, taken in one step and given back when it is dropped. Where a call may wait, it
+//! stands in the line of the cell that refused it.
 
 pub mod calendar;
 pub mod ledger;
+pub mod queue;
 pub mod reservation;
 pub mod rule;
 
@@ -20,5 +22,6 @@ mod tests;
 
 pub use calendar::{Calendar, Turn};
 pub use ledger::{CellUse, Ledger};
+pub use queue::{Spot, Ticket};
 pub use reservation::Reservation;
 pub use rule::{Amounts, Ask, Each, Exceeded, Mode, Owner, Quota, Rule, Slot, Standing, Unit, Window};

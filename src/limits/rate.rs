@@ -59,6 +59,12 @@ impl Rate {
         }
     }
 
+    /// How long until so much fits beside what is settled, whatever is reserved.
+    pub(super) fn wait(&self, ask: u64) -> Duration {
+        let all = self.settled.saturating_add(self.parts(ask));
+        self.leaks_in(all.saturating_sub(self.parts(self.amount.get())))
+    }
+
     /// Holds `ask` in place of what the share held; the caller has seen that it fits.
     pub(super) fn grant(&mut self, ask: u64, share: &mut Share) {
         self.give_back(share);

@@ -3,12 +3,14 @@
 use std::cmp::Reverse;
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::cell::{Cell, Count, Share, Short};
+use super::cell::{Cell, Locked, Share, Short};
 use super::ledger::Ledger;
-use super::rule::{Amounts, Ask, Each, Exceeded, Rule, Standing, Unit};
+use super::queue::{Caller, Spot};
+use super::rule::{Amounts, Ask, Each, Exceeded, Quota, Rule, Standing, Unit};
 use crate::clock::Now;
 use crate::ids::ModelId;
 use crate::sync::MutexGuard;
@@ -43,6 +45,20 @@ struct Hold {
     share: Share,
 }
 
+/// Who asks, and so before whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// A call that has just come: behind all who wait.
+    New,
+    /// One that has waited, by its number.
+    InTurn(u64),
+    /// One that was admitted and goes on to another model. It came before whoever waits now, and cannot wait itself.
+    Admitted,
+}
+
+/// Whoever is to look again, once no lock is held.
+type Called = SmallVec<[Arc<Caller>; 1]>;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Held {
     /// Not yet taken.
@@ -61,6 +77,7 @@ impl Reservation {
         ledger: &Arc<Ledger>,
         rules: &Arc<[Rule]>,
         ask: &Ask<'_>,
+        who: Who,
         now: Now,
     ) -> Result<Self, Exceeded> {
         let hold = |rule: &Rule| {
@@ -68,7 +85,7 @@ impl Reservation {
             Hold::asked(ledger.cell(rule, value, now))
         };
         let mut holds: Holds = rules.iter().map(hold).collect();
-        take_all(rules, &mut holds, &ask.amounts, now)?;
+        take_all(rules, &mut holds, &ask.amounts, who, now)?;
         let moves = rules.iter().any(|rule| rule.each == Some(Each::Model));
         let ledger = moves.then(|| Arc::clone(ledger));
         Ok(Self { rules: Arc::clone(rules), holds, left: SmallVec::new(), ledger, over: false })
@@ -93,7 +110,7 @@ impl Reservation {
             .zip(&self.holds)
             .map(|(rule, hold)| self.next(rule, hold, model, now))
             .collect();
-        take_all(&self.rules, &mut next, amounts, now)?;
+        take_all(&self.rules, &mut next, amounts, Who::Admitted, now)?;
         for (mut old, new) in mem::replace(&mut self.holds, next).into_iter().zip(&self.holds) {
             if Arc::ptr_eq(&old.cell, &new.cell) {
                 continue;
@@ -193,14 +210,14 @@ impl Hold {
 
     fn settle(&mut self, used: u64, now: Now) {
         if self.held == Held::Reserved {
-            self.cell.lock().settle(used, &mut self.share, now);
+            self.cell.settle(used, &mut self.share, now);
             self.held = Held::Used;
         }
     }
 
     fn give_back(&mut self) {
         if self.held == Held::Reserved {
-            self.cell.lock().give_back(&mut self.share);
+            self.cell.give_back(&mut self.share);
             self.held = Held::Nothing;
         }
     }
@@ -227,6 +244,8 @@ struct Refused {
     /// Of several with the same wait, the one written first.
     at: Reverse<usize>,
     room: u64,
+    soonest: Option<Duration>,
+    behind: bool,
 }
 
 impl Refused {
@@ -243,17 +262,29 @@ impl Refused {
                 Short::UntilFreed | Short::Never => None,
             },
             never: self.short == Short::Never,
+            soonest: self.soonest.filter(|_| self.short != Short::Never),
+            behind: self.behind,
+            spot: Spot(Arc::clone(&holds[at].cell)),
         }
     }
 }
 
 /// Takes every hold that is asked, or none.
-fn take_all(rules: &[Rule], holds: &mut [Hold], amounts: &Amounts, now: Now) -> Result<(), Exceeded> {
+fn take_all(
+    rules: &[Rule],
+    holds: &mut [Hold],
+    amounts: &Amounts,
+    who: Who,
+    now: Now,
+) -> Result<(), Exceeded> {
     let mut order: SmallVec<[usize; INLINE]> =
         (0..holds.len()).filter(|&at| matches!(holds[at].held, Held::Asked | Held::Resized)).collect();
     order.sort_unstable_by_key(|&at| holds[at].cell.order());
-    let shares = take_locked(rules, holds, &order, amounts, now)
-        .map_err(|refused| refused.exceeded(rules, holds, amounts))?;
+    let mut called = Called::new();
+    let taken = take_locked(rules, holds, &order, (amounts, who, now), &mut called);
+    // No lock is held any more.
+    called.iter().for_each(|caller| caller.call());
+    let shares = taken.map_err(|refused| refused.exceeded(rules, holds, amounts))?;
     // Of several rules with one cell only the first holds.
     for at in order {
         holds[at].held = Held::Nothing;
@@ -271,10 +302,10 @@ fn take_locked(
     rules: &[Rule],
     holds: &[Hold],
     order: &[usize],
-    amounts: &Amounts,
-    now: Now,
+    (amounts, who, now): (&Amounts, Who, Now),
+    called: &mut Called,
 ) -> Result<SmallVec<[(usize, Share); INLINE]>, Refused> {
-    let mut locked: SmallVec<[(usize, MutexGuard<'_, Count>); INLINE]> = SmallVec::new();
+    let mut locked: SmallVec<[(usize, MutexGuard<'_, Locked>); INLINE]> = SmallVec::new();
     let mut refused: Option<Refused> = None;
     for &at in order {
         let (hold, quota) = (&holds[at], &rules[at].quota);
@@ -285,13 +316,13 @@ fn take_locked(
         let Some((_, count)) = locked.last_mut() else {
             continue;
         };
-        match hold.held {
-            Held::Asked => count.adopt(quota, now),
-            Held::Resized | Held::Reserved | Held::Nothing | Held::Used => count.advance(now),
+        match (hold.held, who) {
+            (Held::Asked, Who::New | Who::Admitted) => adopt(count, quota, now, called),
+            // Its own policy may be older than the limit in force.
+            (Held::Asked, Who::InTurn(_))
+            | (Held::Resized | Held::Reserved | Held::Nothing | Held::Used, _) => count.advance(now),
         }
-        let short = count.short(amounts.of(quota.unit()), &hold.share, now);
-        let refuse = |short| Refused { short, at: Reverse(at), room: count.room(&hold.share) };
-        refused = refused.max(short.map(refuse));
+        refused = refused.max(refusal(count, quota, &hold.share, at, (amounts, who, now)));
     }
     if let Some(refused) = refused {
         return Err(refused);
@@ -299,10 +330,53 @@ fn take_locked(
     // What is unlocked on the way is written; nobody gets past what is still locked.
     let granted = locked.into_iter().map(|(at, mut count)| {
         let mut share = holds[at].share;
+        let held = share.held;
         count.grant(amounts.of(rules[at].quota.unit()), &mut share);
+        if share.held < held {
+            called.extend(count.next());
+        }
         (at, share)
     });
     Ok(granted.collect())
+}
+
+/// Puts a limit in force; where that changes it, those who wait look at it.
+fn adopt(count: &mut Locked, quota: &Quota, now: Now, called: &mut Called) {
+    let Some(next) = count.next() else { return count.adopt(quota, now) };
+    let before = count.in_force();
+    count.adopt(quota, now);
+    if count.in_force() != before {
+        called.push(next);
+    }
+}
+
+/// Why a cell, whose time has acted, has no room for the ask; none where it has.
+fn refusal(
+    count: &Locked,
+    quota: &Quota,
+    share: &Share,
+    at: usize,
+    (amounts, who, now): (&Amounts, Who, Now),
+) -> Option<Refused> {
+    let (unit, ask) = (quota.unit(), amounts.of(quota.unit()));
+    let ahead = match who {
+        Who::New => count.ahead(None),
+        Who::InTurn(number) => count.ahead(Some(number)),
+        Who::Admitted => None,
+    };
+    let short = match ahead {
+        None => count.short(ask, share, now)?,
+        Some(ahead) => count.short_behind(ahead, ask, now),
+    };
+    // Those before it use up their calls; of tokens and money most of what they ask for comes back.
+    let used_before = if unit == Unit::Requests { ahead.unwrap_or(0) } else { 0 };
+    Some(Refused {
+        short,
+        at: Reverse(at),
+        room: if ahead.is_some() { 0 } else { count.room(share) },
+        soonest: count.soonest(ask.saturating_add(used_before)),
+        behind: ahead.is_some(),
+    })
 }
 
 fn contains(cells: &[Arc<Cell>], cell: &Arc<Cell>) -> bool {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::calendar::{Calendar, Turn};
 use super::limit::Limit;
+use super::queue::Spot;
 use crate::ids::{AppId, KeyName, LimitKey, ModelId, ProviderId, TenantId, UserId};
 use crate::units::{NanoUsd, Tokens};
 
@@ -277,6 +278,13 @@ pub struct Exceeded {
     pub wait: Option<Duration>,
     /// Whether the call alone is more than the whole limit: no wait helps.
     pub never: bool,
+    /// The least time until there may be room for it: what others hold may come back at any moment. None where only the
+    /// turn of a calendar helps, or nothing.
+    pub soonest: Option<Duration>,
+    /// Whether others wait before it: only when they are gone may there be room for it.
+    pub behind: bool,
+    /// Where it may wait.
+    pub spot: Spot,
 }
 
 /// Where a caller stands with the tightest of its limits of one unit; becomes the rate headers.

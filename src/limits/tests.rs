@@ -7,6 +7,7 @@ mod concurrent;
 mod facts;
 mod model;
 mod peers;
+mod queue;
 mod spending;
 
 use std::num::{NonZeroU32, NonZeroU64};

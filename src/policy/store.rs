@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::Snapshot;
 use super::snapshot::Revision;
@@ -21,6 +23,8 @@ pub struct PolicyStore {
     in_force: ArcSwapOption<Snapshot>,
     /// Swaps happen under this lock, so that a status never names another revision than the one it tells of.
     status: Mutex<Status>,
+    /// Another one has come into force.
+    changed: Notify,
 }
 
 /// What operators are told of the policy.
@@ -101,12 +105,17 @@ impl PolicyStore {
 
     /// A store that awaits its first good policy.
     pub fn empty() -> Self {
-        Self { in_force: ArcSwapOption::empty(), status: Mutex::default() }
+        Self { in_force: ArcSwapOption::empty(), status: Mutex::default(), changed: Notify::new() }
     }
 
     /// The policy in force. Asked once per call: what a call decides, it decides under one policy.
     pub fn load(&self) -> Option<Arc<Snapshot>> {
         self.in_force.load_full()
+    }
+
+    /// Ready when another policy comes into force; it is told from its first poll on.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Brings `next` into force, and ends a standing fault.
@@ -123,6 +132,7 @@ impl PolicyStore {
             status.in_force = Some(InForce { revision: next.revision, label: next.label.clone(), since: at });
             status.warnings = warnings;
             self.in_force.store(Some(Arc::new(next)));
+            self.changed.notify_waiters();
         }
         result
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::Call;
 use super::rate_headers::Family;
 use super::refusal::{Refusal, whole_seconds};
 use crate::clock::Now;
@@ -16,14 +17,14 @@ use crate::units::NanoUsd;
 ///
 /// What a call already holds moves along to another model; where that has no room, it is kept as it was.
 pub(super) fn admit(
-    ledger: &Arc<Ledger>,
-    held: &mut Option<Reservation>,
+    call: &mut Call,
     principal: &Principal,
     limits: &Arc<[Rule]>,
     model: &ModelId,
     amounts: Amounts,
     now: Now,
 ) -> Result<(), Exceeded> {
+    let Call { relay, held, ticket, .. } = call;
     match held {
         Some(reservation) => reservation.resize(model, &amounts, now),
         None => {
@@ -34,7 +35,14 @@ pub(super) fn admit(
                 model,
                 amounts,
             };
-            *held = Some(ledger.reserve(limits, &ask, now)?);
+            let ledger = &relay.shared.ledger;
+            let reservation = match ticket {
+                None => ledger.reserve(limits, &ask, now)?,
+                Some(ticket) => ledger.reserve_in_turn(limits, &ask, ticket, now)?,
+            };
+            *held = Some(reservation);
+            // It waits no longer: whoever is next is called.
+            *ticket = None;
             Ok(())
         }
     }

@@ -21,9 +21,9 @@ use crate::clock::{Instant, Now, Timestamp};
 use crate::dialect::error::Cause;
 use crate::dialect::openai::facts::AnswerFacts;
 use crate::ids::RequestId;
-use crate::limits::{Reservation, Unit};
+use crate::limits::{Reservation, Ticket, Unit};
 use crate::policy::Snapshot;
-use crate::policy::snapshot::{Model, Principal, Route};
+use crate::policy::snapshot::{Model, Principal, Revision, Route};
 use crate::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
 use crate::telemetry::spans;
 use crate::units::{NanoUsd, Tokens};
@@ -51,6 +51,8 @@ pub(super) struct Call {
     /// What the try under way, or the one whose answer the caller gets, holds of its provider's limits. Boxed: most
     /// providers have none.
     pub(super) held_there: Option<Box<Reservation>>,
+    /// Its place among those who wait for room, while it does.
+    pub(super) ticket: Option<Box<Ticket>>,
     /// What the try under way may use, or the one whose answer the caller gets.
     sized: Sized,
     /// The output counted in an answer, for want of a report.
@@ -105,6 +107,7 @@ impl Call {
             served_by: None,
             held: None,
             held_there: None,
+            ticket: None,
             sized: Sized::FREE,
             counted: Tokens::ZERO,
             trying: None,
@@ -129,6 +132,11 @@ impl Call {
         self.note(|record| record.policy = Some(revision));
     }
 
+    /// The policy under which it runs.
+    pub(super) fn revision(&self) -> Option<Revision> {
+        self.record.as_ref().and_then(|record| record.policy).map(Revision)
+    }
+
     /// Notes who is calling.
     pub(super) fn comes_from(&mut self, principal: &Arc<Principal>) {
         self.principal = Some(Arc::clone(principal));
@@ -151,6 +159,25 @@ impl Call {
     pub(super) fn waits(&mut self, began: Instant) {
         let waited = self.relay.clock.now() - began;
         self.note(|record| record.waited += waited);
+    }
+
+    /// Notes that it has waited for room since `began`.
+    pub(super) fn queues(&mut self, began: Instant) {
+        let queued = self.relay.clock.now() - began;
+        self.note(|record| {
+            record.waited += queued;
+            record.queued += queued;
+        });
+    }
+
+    /// How many targets it has passed over.
+    pub(super) fn passed_over(&self) -> usize {
+        self.record.as_ref().map_or(0, |record| record.passed_over.len())
+    }
+
+    /// Forgets those that it passed over since: it looks at them again.
+    pub(super) fn looks_again(&mut self, since: usize) {
+        self.note(|record| record.passed_over.truncate(since));
     }
 
     /// Begins a try. Gives its `traceparent`, where the target's provider is to know of it.

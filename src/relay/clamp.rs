@@ -1,12 +1,11 @@
 //! A call that does not fit for the output that it may write: it writes what there is room for, where its limit says so.
 
-use std::sync::Arc;
-
 use super::admit;
+use super::call::Call;
 use super::charge::Sized;
 use super::receive::Asked;
 use crate::clock::Now;
-use crate::limits::{Exceeded, Ledger, Reservation};
+use crate::limits::Exceeded;
 use crate::policy::snapshot::{Model, OnExceed, Principal, Route};
 use crate::units::Tokens;
 
@@ -17,8 +16,7 @@ const SPARE_ASKS: usize = 4;
 /// Takes room for a call that is about to try `target`, where need be with a bound on its output. Gives what it may use
 /// there.
 pub(super) fn admit(
-    ledger: &Arc<Ledger>,
-    held: &mut Option<Reservation>,
+    call: &mut Call,
     principal: &Principal,
     (route, target, asked): (&Route, &Model, &Asked),
     sized: Sized,
@@ -28,8 +26,7 @@ pub(super) fn admit(
     let mut sized = sized;
     let mut asks = limits.len() + SPARE_ASKS;
     loop {
-        let Err(exceeded) = admit::admit(ledger, held, principal, limits, &target.id, sized.amounts, now)
-        else {
+        let Err(exceeded) = admit::admit(call, principal, limits, &target.id, sized.amounts, now) else {
             return Ok(sized);
         };
         let smaller = smaller(&exceeded, principal, target, asked, &sized).filter(|_| asks > 0);
@@ -51,7 +48,7 @@ fn smaller(
     let tenant = &principal.tenant;
     match tenant.on_exceed.get(&exceeded.rule.key)? {
         OnExceed::Clamp { .. } => {}
-        OnExceed::Downgrade { .. } => return None,
+        OnExceed::Queue { .. } | OnExceed::Downgrade { .. } => return None,
     }
     if !asked.api.has_output() {
         return None;

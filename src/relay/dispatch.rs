@@ -62,9 +62,8 @@ pub(super) async fn walk(
             walk.unfit.get_or_insert_with(|| unpriced(target));
             continue;
         };
-        let ledger = &relay.shared.ledger;
         let to = (&*candidates.route, &**target, asked);
-        let admitted = clamp::admit(ledger, &mut call.held, principal, to, sized, moment);
+        let admitted = clamp::admit(call, principal, to, sized, moment);
         let sized = match admitted {
             Ok(sized) => sized,
             Err(exceeded) => {
@@ -73,7 +72,7 @@ pub(super) async fn walk(
                 continue;
             }
         };
-        match admit::at_provider(ledger, target, sized.amounts, moment) {
+        match admit::at_provider(&relay.shared.ledger, target, sized.amounts, moment) {
             Ok(held) => call.held_there = held,
             Err(exceeded) => {
                 call.passes_over(target, "provider_limit", now);

@@ -4,6 +4,7 @@ use http::HeaderMap;
 
 use super::call::Call;
 use super::dispatch::{Dispatched, Walked, walk};
+use super::queue::Queue;
 use super::receive::Asked;
 use super::refusal::Refusal;
 use super::route::{self, Candidates};
@@ -11,7 +12,8 @@ use super::{Relay, admit};
 use crate::limits::Exceeded;
 use crate::policy::snapshot::{OnExceed, Principal};
 
-/// Tries the candidates; where none of them had room, those of another way to which a limit downgrades.
+/// Tries the candidates; where none of them had room, those of another way to which a limit downgrades, or the same again
+/// after a wait.
 pub(super) async fn dispatch(
     relay: &Relay,
     call: &mut Call,
@@ -21,6 +23,8 @@ pub(super) async fn dispatch(
     candidates: &Candidates,
 ) -> Result<Box<Dispatched>, Refusal> {
     let mut other: Option<Candidates> = None;
+    let mut queue = Queue::default();
+    let mut passed_over = 0;
     loop {
         let way = other.as_ref().unwrap_or(candidates);
         let exceeded = match walk(relay, call, principal, asked, from_caller, way).await? {
@@ -34,9 +38,15 @@ pub(super) async fn dispatch(
             let id = way.route.id.clone();
             call.note(|record| record.downgraded_to = Some(id));
             other = Some(way);
+            passed_over = call.passed_over();
             continue;
         }
-        return Err(refusal(&exceeded, principal));
+        let deadline = call.started + way.route.timeouts.total;
+        if !queue.wait(relay, call, principal, &exceeded, deadline).await {
+            call.ticket = None;
+            return Err(refusal(&exceeded, principal));
+        }
+        call.looks_again(passed_over);
     }
 }
 
@@ -58,7 +68,7 @@ fn downgraded(
             }
             (!way.targets.is_empty()).then_some(way)
         }
-        OnExceed::Clamp { .. } => None,
+        OnExceed::Clamp { .. } | OnExceed::Queue { .. } => None,
     })
 }
 

@@ -13,6 +13,7 @@ mod exceed;
 mod models;
 mod operation;
 mod outcome;
+mod queue;
 mod rate_headers;
 mod receive;
 mod refusal;

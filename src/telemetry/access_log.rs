@@ -51,6 +51,7 @@ const LAST: Duration = Duration::from_secs(1);
 /// | `usage` | tokens: the parts that are not zero (`input`, `cache_read`, `cache_write`, `input_audio`, `output`, `reasoning`, `output_audio`; none is in two of them), `total_input`, `total_output`, `total` |
 /// | `cost_usd` | what they cost in US dollars, an exact decimal: at the price of the model that served, as it held when the call began |
 /// | `duration_ms`, `first_byte_ms` | from the request's head to the end, and to the first byte, of the answer |
+/// | `queued_ms` | of that, how long the call waited for room beyond a limit |
 /// | `bytes_in`, `bytes_out` | of the bodies |
 /// | `policy` | the revision that decided |
 /// | `upstream_request_id` | the provider's own id |

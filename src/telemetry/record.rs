@@ -62,6 +62,8 @@ pub struct CallRecord {
     /// How much of the time to the first byte the call waited for others: for the request's body, and for providers from
     /// the moment a request is handed to the connection to the part of the answer that has to be known.
     pub waited: Duration,
+    /// How much of that it waited for room beyond a limit.
+    pub queued: Duration,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -99,6 +101,7 @@ impl CallRecord {
             duration: Duration::ZERO,
             first_byte: None,
             waited: Duration::ZERO,
+            queued: Duration::ZERO,
             bytes_in: 0,
             bytes_out: 0,
             policy: None,

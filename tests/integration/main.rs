@@ -43,6 +43,7 @@ mod metrics;
 mod peers;
 mod process;
 mod provider_limits;
+mod queue;
 mod reload;
 mod support;
 mod timers;

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 pub(crate) use shuttle::sync::MutexGuard;
-pub(crate) use shuttle::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+pub(crate) use shuttle::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// In the form of parking_lot's, and small as they are.
 #[derive(Debug)]

@@ -62,7 +62,7 @@ impl Budgets<'_> {
             let (kind, owner) = (self.owner.kind(), self.owner.name());
             let name = format!("limit {} of {kind} {}", quoted(key.as_str()), quoted(&owner));
             let (clamps, elsewhere) = match &limit.exceed {
-                Exceed::Reject => (None, None),
+                Exceed::Reject | Exceed::Queue { .. } => (None, None),
                 Exceed::Clamp { at_least } => (Some(*at_least), None),
                 Exceed::Downgrade { to } => (None, to.value.as_deref()),
             };

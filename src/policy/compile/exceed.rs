@@ -1,10 +1,11 @@
 //! `onExceed`: what happens to calls beyond a limit, and which limits it fits.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::limit::{self, Limit, Limits};
 use super::names::Known;
-use super::not_zero;
+use super::{MINUTE, not_zero, span_between};
 use crate::ids::{LimitKey, RouteId};
 use crate::limits::{Owner, Quota, Unit};
 use crate::policy::diagnostic::{Findings, Span, quoted};
@@ -19,6 +20,8 @@ pub(super) enum Exceed {
     Reject,
     /// It writes less.
     Clamp { at_least: Tokens },
+    /// It waits.
+    Queue { max_wait: Duration },
     /// It goes by way of another route, of this name.
     Downgrade { to: At<String> },
 }
@@ -33,6 +36,10 @@ pub(super) fn compile(
     match written.value.as_ref()? {
         spec::OnExceed::Reject => Some(Exceed::Reject),
         spec::OnExceed::Clamp { at_least } => clamp(written.span, at_least, quota, found),
+        spec::OnExceed::Queue { max_wait } => {
+            let (least, most) = (Duration::from_millis(10), MINUTE);
+            span_between(max_wait, least, most, found).map(|max_wait| Exceed::Queue { max_wait })
+        }
         spec::OnExceed::Downgrade { to } => Some(Exceed::Downgrade { to: to.clone() }),
     }
 }
@@ -65,7 +72,7 @@ pub(super) fn check(limits: &Limits, routes: &Known<RouteId, Route>, found: &mut
     for limit in limits.values() {
         match &limit.exceed {
             Exceed::Downgrade { to } => drop(routes.find("route or model", to, found)),
-            Exceed::Reject | Exceed::Clamp { .. } => {}
+            Exceed::Reject | Exceed::Clamp { .. } | Exceed::Queue { .. } => {}
         }
     }
 }
@@ -96,6 +103,7 @@ impl Reach<'_> {
             let event = match &limit.exceed {
                 Exceed::Reject => None,
                 Exceed::Clamp { at_least } => Some(OnExceed::Clamp { at_least: *at_least }),
+                Exceed::Queue { max_wait } => Some(OnExceed::Queue { max_wait: *max_wait }),
                 Exceed::Downgrade { to } => {
                     to.value.as_deref().and_then(|name| routes.get(name)).map(|route| {
                         self.check(key, to.span, &route, found);
@@ -138,7 +146,7 @@ impl Reach<'_> {
     fn way(&self, limits: &Limits, to: &str) -> Way {
         let counts = |limit: &Limit| match &limit.exceed {
             Exceed::Downgrade { to: other } => other.value.as_deref() != Some(to),
-            Exceed::Reject | Exceed::Clamp { .. } => true,
+            Exceed::Reject | Exceed::Clamp { .. } | Exceed::Queue { .. } => true,
         };
         let counting = limits.iter().filter(|(_, limit)| counts(limit));
         let counting: Limits = counting.map(|(key, limit)| (key.clone(), limit.clone())).collect();

@@ -1,6 +1,7 @@
 //! What happens to calls beyond a limit, where they are not just refused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Route, Tenant};
 use crate::ids::RouteId;
@@ -14,6 +15,11 @@ pub enum OnExceed {
     Clamp {
         /// Tokens of each answer.
         at_least: Tokens,
+    },
+    /// It waits for room.
+    Queue {
+        /// As long as this.
+        max_wait: Duration,
     },
     /// It goes by way of this route, on which the limit does not count.
     Downgrade {
@@ -61,7 +67,7 @@ impl Tenant {
     pub fn least_answer(&self) -> Tokens {
         let least = |event: &OnExceed| match event {
             OnExceed::Clamp { at_least } => Some(*at_least),
-            OnExceed::Downgrade { .. } => None,
+            OnExceed::Queue { .. } | OnExceed::Downgrade { .. } => None,
         };
         self.on_exceed.values().filter_map(least).max().unwrap_or_default()
     }

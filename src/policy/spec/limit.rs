@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{At, Dollars, Per, Zone};
+use super::{At, Dollars, Per, TimeSpan, Zone};
 
 /// How much of what, and in which time: `rpm: { requests: 100, per: 1m, each: user }`,
 /// `tpm: { tokens: 200000, per: 1m }`, `month: { usd: "500.00", per: month }` or `open: { concurrent: 40 }`.
@@ -78,10 +78,18 @@ pub enum OnExceed {
         /// largest number holds.
         at_least: At<u64>,
     },
+    /// It waits for room: `{ queue: { maxWait: 5s } }`, where no target has any. First come, first served: nobody gets before
+    /// those who wait, also no smaller call. At most 1,000 callers wait at a limit, or at each user, app, key or model of
+    /// its `each`. Who would have to wait longer than `maxWait` is refused at once, and told how long; so is who waits for
+    /// the turn of a calendar alone.
+    Queue {
+        /// The longest wait, from `10ms` to `60s`; also bounded by the route's `total`.
+        max_wait: At<TimeSpan>,
+    },
     /// It is served by way of another route or model: `{ downgrade: { to: cheap } }`. The limit counts no call that goes
     /// that way, also none that asks for it by its name; every other limit of the tenant does. It happens only where no
-    /// target of the route asked for has room, and not twice: beyond a limit met on the other way the call is refused, or
-    /// clamped. The header `x-egret-model` tells who answered.
+    /// target of the route asked for has room, and not twice: beyond a limit met on the other way the call is refused,
+    /// clamped or waits. The header `x-egret-model` tells who answered.
     Downgrade {
         /// A name under `routes` or `models` that the tenant may use.
         to: At<String>,
@@ -93,7 +101,7 @@ impl OnExceed {
     pub fn is_reject(&self) -> bool {
         match self {
             Self::Reject => true,
-            Self::Clamp { .. } | Self::Downgrade { .. } => false,
+            Self::Clamp { .. } | Self::Queue { .. } | Self::Downgrade { .. } => false,
         }
     }
 }

@@ -41,7 +41,6 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("Strategy", &["weighted", "fastest", "cheapest"]),
     ("EachOfProvider", &["providerKey"]),
     ("Mode", &["shadow"]),
-    ("OnExceed", &["queue"]),
     ("Preset", &provider::PLANNED),
 ];
 
@@ -80,7 +79,9 @@ pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
         "ReserveOutput" => {
             Some("write `bound`, `{ cap: 4096 }`, `{ expect: 1000 }` or `{ expect: learned }`")
         }
-        "OnExceed" => Some("write `reject`, `{ clamp: { atLeast: 256 } }` or `{ downgrade: { to: cheap } }`"),
+        "OnExceed" => Some(
+            "write `reject`, `{ clamp: { atLeast: 256 } }`, `{ queue: { maxWait: 5s } }` or `{ downgrade: { to: cheap } }`",
+        ),
         "OnUnpriced" => {
             Some("write `reject` or `{ assume: { inputPerMTok: \"5.00\", outputPerMTok: \"20.00\" } }`")
         }

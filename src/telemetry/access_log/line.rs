@@ -95,6 +95,9 @@ fn append(mut line: Object<'_>, record: &CallRecord) {
     if let Some(first_byte) = record.first_byte {
         line.millis(key!("first_byte_ms"), first_byte);
     }
+    if !record.queued.is_zero() {
+        line.millis(key!("queued_ms"), record.queued);
+    }
     line.number(key!("bytes_in"), record.bytes_in);
     line.number(key!("bytes_out"), record.bytes_out);
     line.word(key!("policy"), record.policy.as_ref().and_then(|digits| str::from_utf8(digits).ok()));

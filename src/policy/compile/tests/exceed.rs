@@ -18,6 +18,7 @@ fn event(limit: &str) -> Option<String> {
     assert_eq!(warnings, [""; 0]);
     snapshot.tenants["app"].on_exceed.get("rpm").map(|event| match event {
         OnExceed::Clamp { at_least } => format!("clamp to {at_least}"),
+        OnExceed::Queue { max_wait } => format!("queue for {max_wait:?}"),
         OnExceed::Downgrade { to } => format!("downgrade to {}", to.id),
     })
 }
@@ -146,4 +147,23 @@ fn what_a_limit_does_not_count_needs_no_price_and_no_bound() {
         text.replace("onExceed: { downgrade: { to: local } }", "onExceed: { downgrade: { to: small } }");
     let errors: Vec<_> = faults(&counted).into_iter().filter(|fault| fault.contains("error")).collect();
     assert_eq!(errors.len(), 2, "{errors:?}");
+}
+
+#[test]
+fn every_limit_may_queue_for_a_while() {
+    for counted in [
+        "requests: 5, per: 1m",
+        "concurrent: 5",
+        "inputTokens: 90000, per: 1m",
+        "tokens: 90000, per: day",
+        "usd: \"90\", per: month",
+    ] {
+        let limit = format!("{{ {counted}, onExceed: {{ queue: {{ maxWait: 5s }} }} }}");
+        assert_eq!(event(&limit).as_deref(), Some("queue for 5s"), "{limit}");
+    }
+    for wrong in ["0s", "9ms", "61s", "2h"] {
+        let limit = format!("{{ concurrent: 5, onExceed: {{ queue: {{ maxWait: {wrong} }} }} }}");
+        assert_eq!(error(&limit), "this time span must be from 10ms to 1m", "{wrong}");
+    }
+    assert_eq!(error("{ concurrent: 5, onExceed: { queue: {} } }"), "`maxWait` is missing");
 }

@@ -33,7 +33,7 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ),
     ("auth", &["auth"]),
     ("tenants", &["kubernetes", "jwt", "attributes"]),
-    ("limits", &["queue", "shadow", "onLedgerDown", "was"]),
+    ("limits", &["shadow", "onLedgerDown", "was"]),
     ("access", &["shadow"]),
 ];
 
