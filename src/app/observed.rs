@@ -9,13 +9,14 @@ use parking_lot::Mutex;
 use super::process;
 use crate::clock::Clock;
 use crate::limits::ledger::{Ledger, LimitUse};
-use crate::limits::{Each, Owner, Unit};
+use crate::limits::{Each, Unit};
 use crate::meters::Counter;
 use crate::net::body::BufferBudget;
 use crate::net::upstream::{ConnectionMeters, IdleConnections};
 use crate::policy::store::PolicyStore;
 use crate::server::Drain;
 use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::metrics::limit_owner;
 use crate::telemetry::semconv::{egret, metric};
 use crate::telemetry::spans::Queue;
 
@@ -82,7 +83,7 @@ pub(super) fn limits(meter: &Meter, ledger: &Arc<Ledger>, clock: &Clock) {
         [
             KeyValue::new(egret::EACH, each_of(limit)),
             KeyValue::new(egret::LIMIT, limit.key.shared()),
-            owner(&limit.owner),
+            limit_owner(&limit.owner),
             KeyValue::new(egret::UNIT, limit.unit.as_str()),
             KeyValue::new(egret::WINDOW, window(limit)),
         ]
@@ -123,15 +124,6 @@ pub(super) fn limits(meter: &Meter, ledger: &Arc<Ledger>, clock: &Clock) {
             }
         },
     );
-}
-
-/// Whose limit it is, under a label of its kind.
-fn owner(owner: &Owner) -> KeyValue {
-    let label = match owner {
-        Owner::Tenant(_) => egret::TENANT,
-        Owner::Provider(_) => egret::PROVIDER,
-    };
-    KeyValue::new(label, owner.name())
 }
 
 /// Part of a cell's identity, so part of its labels.

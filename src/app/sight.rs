@@ -125,6 +125,7 @@ fn shown(cell: &CellUse, place: Option<&str>) -> Value {
         "unit": cell.unit.as_str(),
         "each": cell.each.map(Each::as_str),
         "value": cell.value,
+        "mode": cell.mode.as_str(),
         "used": amount(cell.settled),
         "reserved": amount(cell.reserved),
         "amount": amount(cell.limit),

@@ -27,7 +27,7 @@ pub(super) struct Budget {
     /// Used in this window; only its turn lowers it.
     settled: u64,
     /// Granted and not yet used, in whichever window; only its own end lowers it. Never more than a limit in force
-    /// once was, so it needs no more bits than that.
+    /// once was, unless that only counted.
     reserved: u64,
 }
 
@@ -71,11 +71,14 @@ impl Budget {
         between(now, self.end)
     }
 
-    /// Holds `ask` on the running window's account, in place of what the share held; the caller has seen that it fits.
+    /// Holds `ask` on the running window's account, in place of what the share held; the caller has seen that it fits,
+    /// or that the limit only counts.
     pub(super) fn grant(&mut self, ask: u64, share: &mut Share) {
         self.give_back(share);
-        self.reserved = self.reserved.saturating_add(ask);
-        *share = Share { held: ask, turn: self.turns, covered: ask };
+        // What only counts may be asked for anything: it holds what there are bits for, and gives back just that.
+        let held = ask.min(u64::MAX - self.reserved);
+        self.reserved += held;
+        *share = Share { held, turn: self.turns, covered: held };
     }
 
     /// What the share held will not be used.
@@ -91,6 +94,11 @@ impl Budget {
         let covered = if share.turn == self.turns { 0 } else { used.min(share.covered) };
         share.covered -= covered;
         self.settled = self.settled.saturating_add(used - covered);
+    }
+
+    /// What was used beyond the limit is no debt.
+    pub(super) fn forgive(&mut self) {
+        self.settled = self.settled.min(self.amount.get());
     }
 
     /// Turns the window when its time is over; a clock that stepped back turns nothing.

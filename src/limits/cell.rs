@@ -8,7 +8,7 @@ use super::budget::Budget;
 use super::concurrency::Concurrency;
 use super::queue::{self, Caller, Line};
 use super::rate::Rate;
-use super::rule::{Quota, Standing, Window};
+use super::rule::{Mode, Quota, Rule, Standing, Window};
 use crate::clock::{Now, Timestamp};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -65,9 +65,15 @@ pub(super) enum Value {
     Overflow,
 }
 
-/// The words of a cell; they change together.
+/// What changes together: the words of a cell, and whether the limit in force refuses.
 #[derive(Debug)]
-pub(super) enum Count {
+pub(super) struct Count {
+    words: Words,
+    mode: Mode,
+}
+
+#[derive(Debug)]
+enum Words {
     Rolling(Rate),
     Calendar(Budget),
     Concurrent(Concurrency),
@@ -115,8 +121,8 @@ impl Cell {
     }
 
     /// Puts a limit in force, and lets those who wait look at it.
-    pub(super) fn adopt(&self, quota: &Quota, now: Now) {
-        self.free(|count| count.adopt(quota, now));
+    pub(super) fn adopt(&self, rule: &Rule, now: Now) {
+        self.free(|count| count.adopt(rule, now));
     }
 
     /// Does what may make room, and calls whoever is next.
@@ -170,75 +176,90 @@ fn call(next: Option<Arc<Caller>>) {
 
 impl Count {
     fn new(quota: &Quota, now: Now) -> Self {
-        match quota {
+        let words = match quota {
             Quota::Windowed { amount, window: Window::Rolling(per), .. } => {
-                Self::Rolling(Rate::new(*amount, *per, now.instant))
+                Words::Rolling(Rate::new(*amount, *per, now.instant))
             }
             Quota::Windowed { amount, window: Window::Calendar(calendar), .. } => {
-                Self::Calendar(Budget::new(*amount, calendar, now.wall))
+                Words::Calendar(Budget::new(*amount, calendar, now.wall))
             }
-            Quota::Concurrent { amount } => Self::Concurrent(Concurrency::new(*amount)),
-        }
+            Quota::Concurrent { amount } => Words::Concurrent(Concurrency::new(*amount)),
+        };
+        Self { words, mode: Mode::Enforce }
     }
 
-    /// Puts a limit in force from `now` on; what was used stays.
-    pub(super) fn adopt(&mut self, quota: &Quota, now: Now) {
-        match (&mut *self, quota) {
-            (Self::Rolling(rate), Quota::Windowed { amount, window: Window::Rolling(per), .. }) => {
+    /// Puts a limit in force from `now` on; what was used stays. Where it only counted until now, and refuses from here
+    /// on, what was used beyond it is no debt.
+    pub(super) fn adopt(&mut self, rule: &Rule, now: Now) {
+        match (&mut self.words, &rule.quota) {
+            (Words::Rolling(rate), Quota::Windowed { amount, window: Window::Rolling(per), .. }) => {
                 rate.adopt(*amount, *per, now.instant);
             }
-            (Self::Calendar(budget), Quota::Windowed { amount, window: Window::Calendar(calendar), .. }) => {
+            (Words::Calendar(budget), Quota::Windowed { amount, window: Window::Calendar(calendar), .. }) => {
                 budget.adopt(*amount, calendar, now.wall);
             }
-            (Self::Concurrent(places), Quota::Concurrent { amount }) => places.adopt(*amount),
+            (Words::Concurrent(places), Quota::Concurrent { amount }) => places.adopt(*amount),
             // Unit and kind of window are part of a cell's identity, so these never meet; a new kind is a fresh count.
-            (Self::Rolling(_) | Self::Calendar(_) | Self::Concurrent(_), Quota::Windowed { .. })
-            | (Self::Rolling(_) | Self::Calendar(_), Quota::Concurrent { .. }) => {
-                *self = Self::new(quota, now);
+            (Words::Rolling(_) | Words::Calendar(_) | Words::Concurrent(_), Quota::Windowed { .. })
+            | (Words::Rolling(_) | Words::Calendar(_), Quota::Concurrent { .. }) => {
+                *self = Self::new(&rule.quota, now);
             }
         }
+        if (self.mode, rule.mode) == (Mode::Shadow, Mode::Enforce) {
+            match &mut self.words {
+                Words::Rolling(rate) => rate.forgive(),
+                Words::Calendar(budget) => budget.forgive(),
+                Words::Concurrent(_) => {}
+            }
+        }
+        self.mode = rule.mode;
+    }
+
+    /// Whether the limit in force refuses.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// Why `ask` does not fit in place of what `share` holds, as of the last time that it advanced; none where it does.
     pub(super) fn short(&self, ask: u64, share: &Share, now: Now) -> Option<Short> {
-        match self {
-            Self::Rolling(rate) => rate.short(ask, share.held),
-            Self::Calendar(budget) => budget.short(ask, share.held, now.wall),
-            Self::Concurrent(places) => places.is_full().then_some(Short::UntilFreed),
+        match &self.words {
+            Words::Rolling(rate) => rate.short(ask, share.held),
+            Words::Calendar(budget) => budget.short(ask, share.held, now.wall),
+            Words::Concurrent(places) => places.is_full().then_some(Short::UntilFreed),
         }
     }
 
     /// Why `ask` has to wait for those who ask for so much before it, as of the last time that it advanced.
     pub(super) fn short_behind(&self, ahead: u64, ask: u64, now: Now) -> Short {
-        if ask > self.limit() && !matches!(self, Self::Concurrent(_)) {
+        if ask > self.limit() && !matches!(self.words, Words::Concurrent(_)) {
             return Short::Never;
         }
         let all = ahead.saturating_add(ask);
-        match self {
-            Self::Rolling(rate) => Short::For(rate.wait(rate.reserved().saturating_add(all))),
-            Self::Calendar(budget) => match budget.short(all, 0, now.wall) {
+        match &self.words {
+            Words::Rolling(rate) => Short::For(rate.wait(rate.reserved().saturating_add(all))),
+            Words::Calendar(budget) => match budget.short(all, 0, now.wall) {
                 None => Short::For(Duration::ZERO),
                 Some(_) => Short::For(budget.left(now.wall)),
             },
-            Self::Concurrent(_) => Short::UntilFreed,
+            Words::Concurrent(_) => Short::UntilFreed,
         }
     }
 
     /// The least time until there may be room for `ask`, were all that is held by others not used; none where only the
     /// turn of a calendar helps, or nothing.
     pub(super) fn soonest(&self, ask: u64) -> Option<Duration> {
-        match self {
-            Self::Rolling(rate) => Some(rate.wait(ask)),
-            Self::Calendar(budget) => {
+        match &self.words {
+            Words::Rolling(rate) => Some(rate.wait(ask)),
+            Words::Calendar(budget) => {
                 (budget.settled().saturating_add(ask) <= budget.amount()).then_some(Duration::ZERO)
             }
-            Self::Concurrent(_) => Some(Duration::ZERO),
+            Words::Concurrent(_) => Some(Duration::ZERO),
         }
     }
 
-    /// Amount and length of the limit in force.
-    pub(super) fn in_force(&self) -> (u64, Option<Duration>) {
-        (self.limit(), self.standing().map(|standing| standing.per))
+    /// Amount and length of the limit in force, and whether it refuses.
+    pub(super) fn in_force(&self) -> (u64, Option<Duration>, Mode) {
+        (self.limit(), self.standing().map(|standing| standing.per), self.mode)
     }
 
     /// The most that fits in place of what `share` holds, as of the last time that it advanced.
@@ -247,12 +268,12 @@ impl Count {
         self.limit().saturating_sub(self.settled().saturating_add(others))
     }
 
-    /// Holds `ask` in place of what the share held; the caller has seen that it fits.
+    /// Holds `ask` in place of what the share held; the caller has seen that it fits, or that the limit only counts.
     pub(super) fn grant(&mut self, ask: u64, share: &mut Share) {
-        match self {
-            Self::Rolling(rate) => rate.grant(ask, share),
-            Self::Calendar(budget) => budget.grant(ask, share),
-            Self::Concurrent(places) => {
+        match &mut self.words {
+            Words::Rolling(rate) => rate.grant(ask, share),
+            Words::Calendar(budget) => budget.grant(ask, share),
+            Words::Concurrent(places) => {
                 places.hold();
                 share.held = 1;
             }
@@ -261,10 +282,10 @@ impl Count {
 
     /// What the share held will not be used.
     pub(super) fn give_back(&mut self, share: &mut Share) {
-        match self {
-            Self::Rolling(rate) => rate.give_back(share),
-            Self::Calendar(budget) => budget.give_back(share),
-            Self::Concurrent(places) => {
+        match &mut self.words {
+            Words::Rolling(rate) => rate.give_back(share),
+            Words::Calendar(budget) => budget.give_back(share),
+            Words::Concurrent(places) => {
                 places.give_back();
                 share.held = 0;
             }
@@ -273,10 +294,10 @@ impl Count {
 
     /// So much was used, whatever is held. Places are not used up.
     pub(super) fn charge(&mut self, used: u64, share: &mut Share, now: Now) {
-        match self {
-            Self::Rolling(rate) => rate.charge(used, now.instant),
-            Self::Calendar(budget) => budget.charge(used, share, now.wall),
-            Self::Concurrent(_) => {}
+        match &mut self.words {
+            Words::Rolling(rate) => rate.charge(used, now.instant),
+            Words::Calendar(budget) => budget.charge(used, share, now.wall),
+            Words::Concurrent(_) => {}
         }
     }
 
@@ -288,62 +309,62 @@ impl Count {
 
     /// Lets time act.
     pub(super) fn advance(&mut self, now: Now) {
-        match self {
-            Self::Rolling(rate) => rate.advance(now.instant),
-            Self::Calendar(budget) => budget.advance(now.wall),
-            Self::Concurrent(_) => {}
+        match &mut self.words {
+            Words::Rolling(rate) => rate.advance(now.instant),
+            Words::Calendar(budget) => budget.advance(now.wall),
+            Words::Concurrent(_) => {}
         }
     }
 
     pub(super) fn is_idle(&mut self, now: Now) -> bool {
         self.advance(now);
-        match self {
-            Self::Rolling(rate) => rate.is_idle(),
-            Self::Calendar(budget) => budget.is_idle(now.wall),
-            Self::Concurrent(places) => places.held() == 0,
+        match &mut self.words {
+            Words::Rolling(rate) => rate.is_idle(),
+            Words::Calendar(budget) => budget.is_idle(now.wall),
+            Words::Concurrent(places) => places.held() == 0,
         }
     }
 
     /// What is used and still counts, a begun one as a whole.
     pub(super) fn settled(&self) -> u64 {
-        match self {
-            Self::Rolling(rate) => rate.settled(),
-            Self::Calendar(budget) => budget.settled(),
-            Self::Concurrent(_) => 0,
+        match &self.words {
+            Words::Rolling(rate) => rate.settled(),
+            Words::Calendar(budget) => budget.settled(),
+            Words::Concurrent(_) => 0,
         }
     }
 
     pub(super) fn reserved(&self) -> u64 {
-        match self {
-            Self::Rolling(rate) => rate.reserved(),
-            Self::Calendar(budget) => budget.reserved(),
-            Self::Concurrent(places) => places.held().into(),
+        match &self.words {
+            Words::Rolling(rate) => rate.reserved(),
+            Words::Calendar(budget) => budget.reserved(),
+            Words::Concurrent(places) => places.held().into(),
         }
     }
 
     /// The limit in force.
     pub(super) fn limit(&self) -> u64 {
-        match self {
-            Self::Rolling(rate) => rate.amount(),
-            Self::Calendar(budget) => budget.amount(),
-            Self::Concurrent(places) => places.amount().into(),
+        match &self.words {
+            Words::Rolling(rate) => rate.amount(),
+            Words::Calendar(budget) => budget.amount(),
+            Words::Concurrent(places) => places.amount().into(),
         }
     }
 
     /// When its window turns, if it does.
     pub(super) fn turns(&self) -> Option<Timestamp> {
-        match self {
-            Self::Calendar(budget) => Some(budget.end()),
-            Self::Rolling(_) | Self::Concurrent(_) => None,
+        match &self.words {
+            Words::Calendar(budget) => Some(budget.end()),
+            Words::Rolling(_) | Words::Concurrent(_) => None,
         }
     }
 
     /// Where a caller stands; none where there is no window.
     pub(super) fn standing(&self) -> Option<Standing> {
-        match self {
-            Self::Rolling(rate) => Some(rate.standing()),
-            Self::Calendar(budget) => Some(budget.standing()),
-            Self::Concurrent(_) => None,
+        match &self.words {
+            Words::Rolling(rate) => Some(rate.standing()),
+            Words::Calendar(budget) => Some(budget.standing()),
+            Words::Concurrent(_) => None,
         }
     }
 }

@@ -23,7 +23,7 @@ impl Concurrency {
         self.held >= self.amount.get()
     }
 
-    /// Takes a place; the caller has seen that one is free.
+    /// Takes a place; the caller has seen that one is free, or that the limit only counts.
     pub(super) fn hold(&mut self) {
         self.held = self.held.saturating_add(1);
     }

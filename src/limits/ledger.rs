@@ -9,7 +9,7 @@ use super::cell::{Cell, Share, Short};
 use super::limit::{Limit, Mark, Name};
 use super::queue::Ticket;
 use super::reservation::{Reservation, Who};
-use super::rule::{Ask, Each, Exceeded, Owner, Rule, Unit};
+use super::rule::{Ask, Each, Exceeded, Mode, Owner, Rule, Unit};
 use crate::clock::{Now, Timestamp};
 use crate::ids::LimitKey;
 use crate::sync::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -49,6 +49,8 @@ pub struct CellUse {
     pub each: Option<Each>,
     /// The value of `each`; `(none)` and `(overflow)` for the shared cells.
     pub value: Option<String>,
+    /// Whether the limit in force refuses.
+    pub mode: Mode,
     /// What is used and still counts, a begun one as a whole: calls, tokens or nano-dollars.
     pub settled: u64,
     /// What is held: admitted and not yet used, or running for `concurrent`.
@@ -121,6 +123,8 @@ impl Ledger {
     ///
     /// The cells are locked in a fixed order, all checked, then all written: no rule is passed on the way
     /// to another's refusal, and no caller is refused for a share that is about to be given back.
+    ///
+    /// A rule that only counts refuses nothing: its cell may hold more than its limit.
     ///
     /// # Errors
     /// The rule without room that has the longest wait. The limit in force is that of `rules` from now on.
@@ -280,7 +284,7 @@ impl CellUse {
         let mut count = cell.lock();
         count.advance(now);
         let (settled, limit) = (count.settled(), count.limit());
-        let (reserved, reset) = (count.reserved(), count.turns());
+        let (reserved, reset, mode) = (count.reserved(), count.turns(), count.mode());
         let per = count.standing().map(|standing| standing.per);
         let wait = match count.short(1, &Share::default(), now) {
             None => Some(Duration::ZERO),
@@ -295,6 +299,7 @@ impl CellUse {
             turn: name.turn,
             each: name.each,
             value: cell.value().map(str::to_owned),
+            mode,
             settled,
             reserved,
             debt: settled.saturating_sub(limit),

@@ -173,7 +173,7 @@ impl Ticket {
         for (spot, old) in &self.lines {
             let name = Name::of(old);
             if let Some(rule) = rules.iter().find(|rule| Name::of(rule) == name) {
-                spot.0.adopt(&rule.quota, now);
+                spot.0.adopt(rule, now);
             }
         }
     }

@@ -20,7 +20,7 @@ pub(super) struct Rate {
     /// What was used, in parts, as of `at`; only time lowers it.
     settled: u128,
     /// What was granted and is not yet used; only its own end lowers it. Never more than a limit in force once was,
-    /// so it needs no more bits than that.
+    /// unless that only counted.
     reserved: u64,
     at: Instant,
 }
@@ -65,11 +65,12 @@ impl Rate {
         self.leaks_in(all.saturating_sub(self.parts(self.amount.get())))
     }
 
-    /// Holds `ask` in place of what the share held; the caller has seen that it fits.
+    /// Holds `ask` in place of what the share held; the caller has seen that it fits, or that the limit only counts.
     pub(super) fn grant(&mut self, ask: u64, share: &mut Share) {
         self.give_back(share);
-        self.reserved = self.reserved.saturating_add(ask);
-        share.held = ask;
+        // What only counts may be asked for anything: it holds what there are bits for, and gives back just that.
+        share.held = ask.min(u64::MAX - self.reserved);
+        self.reserved += share.held;
     }
 
     /// What the share held will not be used.
@@ -83,6 +84,11 @@ impl Rate {
     pub(super) fn charge(&mut self, used: u64, now: Instant) {
         self.advance(now);
         self.settled = self.settled.saturating_add(self.parts(used));
+    }
+
+    /// What was used beyond the limit is no debt.
+    pub(super) fn forgive(&mut self) {
+        self.settled = self.settled.min(self.parts(self.amount.get()));
     }
 
     /// Lets leak what leaks until `now`; a clock that stepped back leaks nothing.

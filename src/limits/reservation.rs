@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::cell::{Cell, Locked, Share, Short};
 use super::ledger::Ledger;
 use super::queue::{Caller, Spot};
-use super::rule::{Amounts, Ask, Each, Exceeded, Quota, Rule, Standing, Unit};
+use super::rule::{Amounts, Ask, Each, Exceeded, Mode, Rule, Standing, Unit};
 use crate::clock::Now;
 use crate::ids::ModelId;
 use crate::sync::MutexGuard;
@@ -28,6 +28,8 @@ pub struct Reservation {
     holds: Holds,
     /// Cells of models that the call was written to and has left. It counts once in each.
     left: SmallVec<[Arc<Cell>; 1]>,
+    /// Rules that only count and had no room for it, by their place.
+    beyond: Beyond,
     /// Where the cells of other models are; none where no rule depends on the model.
     ledger: Option<Arc<Ledger>>,
     over: bool,
@@ -36,6 +38,9 @@ pub struct Reservation {
 /// More rules than this cost an allocation per call.
 const INLINE: usize = 8;
 type Holds = SmallVec<[Hold; INLINE]>;
+
+/// Rules by their place, each once.
+type Beyond = SmallVec<[usize; 2]>;
 
 /// One call's share of one cell.
 #[derive(Clone, Debug)]
@@ -85,10 +90,11 @@ impl Reservation {
             Hold::asked(ledger.cell(rule, value, now))
         };
         let mut holds: Holds = rules.iter().map(hold).collect();
-        take_all(rules, &mut holds, &ask.amounts, who, now)?;
+        let beyond = take_all(rules, &mut holds, &ask.amounts, who, now)?;
         let moves = rules.iter().any(|rule| rule.each == Some(Each::Model));
         let ledger = moves.then(|| Arc::clone(ledger));
-        Ok(Self { rules: Arc::clone(rules), holds, left: SmallVec::new(), ledger, over: false })
+        let left = SmallVec::new();
+        Ok(Self { rules: Arc::clone(rules), holds, left, beyond, ledger, over: false })
     }
 
     /// Asks anew, before another attempt: for room at `model` where a limit is its own, and for what the attempt may
@@ -110,7 +116,11 @@ impl Reservation {
             .zip(&self.holds)
             .map(|(rule, hold)| self.next(rule, hold, model, now))
             .collect();
-        take_all(&self.rules, &mut next, amounts, Who::Admitted, now)?;
+        for at in take_all(&self.rules, &mut next, amounts, Who::Admitted, now)? {
+            if !self.beyond.contains(&at) {
+                self.beyond.push(at);
+            }
+        }
         for (mut old, new) in mem::replace(&mut self.holds, next).into_iter().zip(&self.holds) {
             if Arc::ptr_eq(&old.cell, &new.cell) {
                 continue;
@@ -161,15 +171,20 @@ impl Reservation {
         }
     }
 
+    /// The rules that only count and would have refused the call, or one of its attempts.
+    pub fn would_refuse(&self) -> impl Iterator<Item = &Rule> {
+        self.beyond.iter().filter_map(|at| self.rules.get(*at))
+    }
+
     /// Where the caller stands with the limit of a unit of which the least is left, its own share counted, and which
-    /// of the rules it is.
+    /// of the rules it is. Of limits that refuse.
     ///
     /// As of the last time anyone asked that limit; what has leaked since comes on top.
     pub fn standing(&self, unit: Unit) -> Option<(&Rule, Standing)> {
         self.rules
             .iter()
             .zip(&self.holds)
-            .filter(|(rule, _)| rule.quota.unit() == unit)
+            .filter(|(rule, _)| rule.quota.unit() == unit && rule.mode == Mode::Enforce)
             .filter_map(|(rule, hold)| Some((rule, hold.cell.lock().standing()?)))
             .min_by_key(|(_, standing)| (standing.remaining, Reverse(standing.reset)))
     }
@@ -269,14 +284,14 @@ impl Refused {
     }
 }
 
-/// Takes every hold that is asked, or none.
+/// Takes every hold that is asked, or none. Gives the rules that only count and had no room.
 fn take_all(
     rules: &[Rule],
     holds: &mut [Hold],
     amounts: &Amounts,
     who: Who,
     now: Now,
-) -> Result<(), Exceeded> {
+) -> Result<Beyond, Exceeded> {
     let mut order: SmallVec<[usize; INLINE]> =
         (0..holds.len()).filter(|&at| matches!(holds[at].held, Held::Asked | Held::Resized)).collect();
     order.sort_unstable_by_key(|&at| holds[at].cell.order());
@@ -284,7 +299,7 @@ fn take_all(
     let taken = take_locked(rules, holds, &order, (amounts, who, now), &mut called);
     // No lock is held any more.
     called.iter().for_each(|caller| caller.call());
-    let shares = taken.map_err(|refused| refused.exceeded(rules, holds, amounts))?;
+    let (shares, beyond) = taken.map_err(|refused| refused.exceeded(rules, holds, amounts))?;
     // Of several rules with one cell only the first holds.
     for at in order {
         holds[at].held = Held::Nothing;
@@ -293,22 +308,26 @@ fn take_all(
         holds[at].held = Held::Reserved;
         holds[at].share = share;
     }
-    Ok(())
+    Ok(beyond)
 }
 
+type Granted = SmallVec<[(usize, Share); INLINE]>;
+
 /// One step for all others: every lock is held from the first check to the last. However many rules name a cell, which
-/// are neighbours in this order, it holds once. Gives what was granted, by the first rule of each cell.
+/// are neighbours in this order, it holds once. Gives what was granted, by the first rule of each cell, and the rules
+/// that only count and had no room.
 fn take_locked(
     rules: &[Rule],
     holds: &[Hold],
     order: &[usize],
     (amounts, who, now): (&Amounts, Who, Now),
     called: &mut Called,
-) -> Result<SmallVec<[(usize, Share); INLINE]>, Refused> {
+) -> Result<(Granted, Beyond), Refused> {
     let mut locked: SmallVec<[(usize, MutexGuard<'_, Locked>); INLINE]> = SmallVec::new();
     let mut refused: Option<Refused> = None;
+    let mut beyond = Beyond::new();
     for &at in order {
-        let (hold, quota) = (&holds[at], &rules[at].quota);
+        let (hold, rule) = (&holds[at], &rules[at]);
         let again = locked.last().is_some_and(|&(of, _)| Arc::ptr_eq(&holds[of].cell, &hold.cell));
         if !again {
             locked.push((at, hold.cell.lock()));
@@ -317,12 +336,16 @@ fn take_locked(
             continue;
         };
         match (hold.held, who) {
-            (Held::Asked, Who::New | Who::Admitted) => adopt(count, quota, now, called),
+            (Held::Asked, Who::New | Who::Admitted) => adopt(count, rule, now, called),
             // Its own policy may be older than the limit in force.
             (Held::Asked, Who::InTurn(_))
             | (Held::Resized | Held::Reserved | Held::Nothing | Held::Used, _) => count.advance(now),
         }
-        refused = refused.max(refusal(count, quota, &hold.share, at, (amounts, who, now)));
+        let Some(refusal) = refusal(count, rule, &hold.share, at, (amounts, who, now)) else { continue };
+        match count.mode() {
+            Mode::Enforce => refused = refused.max(Some(refusal)),
+            Mode::Shadow => beyond.push(at),
+        }
     }
     if let Some(refused) = refused {
         return Err(refused);
@@ -337,14 +360,14 @@ fn take_locked(
         }
         (at, share)
     });
-    Ok(granted.collect())
+    Ok((granted.collect(), beyond))
 }
 
 /// Puts a limit in force; where that changes it, those who wait look at it.
-fn adopt(count: &mut Locked, quota: &Quota, now: Now, called: &mut Called) {
-    let Some(next) = count.next() else { return count.adopt(quota, now) };
+fn adopt(count: &mut Locked, rule: &Rule, now: Now, called: &mut Called) {
+    let Some(next) = count.next() else { return count.adopt(rule, now) };
     let before = count.in_force();
-    count.adopt(quota, now);
+    count.adopt(rule, now);
     if count.in_force() != before {
         called.push(next);
     }
@@ -353,13 +376,16 @@ fn adopt(count: &mut Locked, quota: &Quota, now: Now, called: &mut Called) {
 /// Why a cell, whose time has acted, has no room for the ask; none where it has.
 fn refusal(
     count: &Locked,
-    quota: &Quota,
+    rule: &Rule,
     share: &Share,
     at: usize,
     (amounts, who, now): (&Amounts, Who, Now),
 ) -> Option<Refused> {
-    let (unit, ask) = (quota.unit(), amounts.of(quota.unit()));
+    let unit = rule.quota.unit();
+    let ask = amounts.of(unit);
     let ahead = match who {
+        // What only counts lets nobody wait.
+        _ if count.mode() == Mode::Shadow => None,
         Who::New => count.ahead(None),
         Who::InTurn(number) => count.ahead(Some(number)),
         Who::Admitted => None,

@@ -76,6 +76,16 @@ pub enum Mode {
     Shadow,
 }
 
+impl Mode {
+    /// Its name in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
 /// How much of what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Quota {

@@ -111,8 +111,10 @@ pub struct Provider {
     pub limits: Arc<[Rule]>,
     /// Whether one of them counts tokens or money: only then a try there holds any.
     pub counts_amounts: bool,
-    /// Whether one of them counts money: only then the price of its models has to be known.
-    pub counts_money: bool,
+    /// Whether one of those that refuse counts tokens or money: only then a bound is written into a call.
+    pub bounds_amounts: bool,
+    /// Whether one of those that refuse counts money: only then the price of its models has to be known.
+    pub bounds_money: bool,
 }
 
 /// The request targets of a provider's operations: joined once, so that a call copies nothing.
@@ -240,8 +242,10 @@ pub struct Tenant {
     pub limits: Arc<[Rule]>,
     /// Whether one of them counts tokens or money: only then does a call hold any.
     pub counts_amounts: bool,
-    /// Whether one of them counts money: only then a call's price has to be known.
-    pub counts_money: bool,
+    /// Whether one of those that refuse counts tokens or money: only then a bound is written into a call.
+    pub bounds_amounts: bool,
+    /// Whether one of those that refuse counts money: only then a call's price has to be known.
+    pub bounds_money: bool,
     /// Those whose refusal is a 402.
     pub payment_required: HashSet<LimitKey>,
     /// What happens beyond those that do not just refuse.

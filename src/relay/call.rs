@@ -225,6 +225,7 @@ impl Call {
         }
         if let Some(mut held) = self.held_there.take() {
             held.settle(&cost, now);
+            self.note(|record| would_refuse(record, &held));
         }
     }
 
@@ -374,7 +375,7 @@ impl Call {
             self.written(now);
         }
         let (Some(held), Some(principal), Some(record)) =
-            (self.held.as_mut(), self.principal.as_ref(), self.record.as_ref())
+            (self.held.as_mut(), self.principal.as_ref(), self.record.as_mut())
         else {
             return;
         };
@@ -386,8 +387,10 @@ impl Call {
         };
         let cost = self.sized.cost(&principal.tenant, came);
         held.settle(&cost, now);
+        would_refuse(record, held);
         if let Some(mut held) = self.held_there.take() {
             held.settle(&cost, now);
+            would_refuse(record, &held);
         }
         if let (Came::Reported(usage), Some(model)) = (came, &self.served_by)
             && (principal.tenant.counts_amounts || model.provider.counts_amounts)
@@ -422,6 +425,11 @@ impl Drop for Call {
             self.settle(End::ClientGone, self.relay.clock.now());
         }
     }
+}
+
+/// Notes limits that only count and had no room.
+fn would_refuse(record: &mut CallRecord, held: &Reservation) {
+    record.would_refuse.extend(held.would_refuse().map(|rule| (rule.owner.clone(), rule.key.clone())));
 }
 
 /// The caller's own id of the request, where it is short and plain enough for a log.

@@ -53,11 +53,11 @@ impl Sized {
     ) -> Option<Self> {
         let (tenant, provider) = (&*principal.tenant, &*target.provider);
         let counting = tenant.counting(&route.id);
-        if !counting.amounts && !provider.counts_amounts {
+        if !counting.counts_amounts && !provider.counts_amounts {
             return Some(Self::FREE);
         }
         let price = tenant.unknowns.price(target, began).copied();
-        if price.is_none() && (counting.money || provider.counts_money) {
+        if price.is_none() && (counting.bounds_money || provider.bounds_money) {
             return None;
         }
         let hold = Hold::of(tenant, route, target);
@@ -66,7 +66,10 @@ impl Sized {
         let input = calibration.input(&target.id, hold.estimate, bytes, window);
         let longest = target.max_output_tokens.map(Tokens);
         let output = hold.held(asked.api, &asked.facts, longest, || calibration.output(&target.id));
-        let cap = output.cap.map(|tokens| Cap { tokens, chat_field: target.max_tokens_field, lowers: false });
+        // A limit that only counts changes no call.
+        let writes = counting.bounds_amounts || provider.bounds_amounts;
+        let cap = output.cap.filter(|_| writes);
+        let cap = cap.map(|tokens| Cap { tokens, chat_field: target.max_tokens_field, lowers: false });
         let choices = asked.facts.choices;
         Some(Self { amounts: held(price.as_ref(), input, output.tokens), cap, choices, price })
     }

@@ -26,6 +26,7 @@ use self::instruments::Instruments;
 use self::push::Pushed;
 use super::record::{AttemptRecord, CallRecord, PassedOver};
 use super::semconv::{Edition, egret};
+use crate::limits::Owner;
 
 /// Label sets per instrument; the rest is counted under `otel_metric_overflow`. The SDK makes room for all of them in
 /// advance: these fit into a table of 8,192.
@@ -98,6 +99,10 @@ impl Metrics {
         }
         for passed in &record.passed_over {
             self.passed_over(record, passed);
+        }
+        for (owner, key) in &record.would_refuse {
+            let labels = [KeyValue::new(egret::LIMIT, key.shared()), limit_owner(owner)];
+            self.instruments.would_refuse.add(1, &labels);
         }
     }
 
@@ -181,6 +186,15 @@ fn tenant(record: &CallRecord) -> KeyValue {
         Some(tenant) => KeyValue::new(egret::TENANT, tenant.shared()),
         None => KeyValue::new(egret::TENANT, NONE),
     }
+}
+
+/// Whose limit it is, under a label of its kind.
+pub fn limit_owner(owner: &Owner) -> KeyValue {
+    let label = match owner {
+        Owner::Tenant(_) => egret::TENANT,
+        Owner::Provider(_) => egret::PROVIDER,
+    };
+    KeyValue::new(label, owner.name())
 }
 
 #[cfg(test)]

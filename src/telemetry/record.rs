@@ -12,7 +12,8 @@ use smallvec::SmallVec;
 use crate::clock::Timestamp;
 use crate::dialect::openai::facts::AnswerFacts;
 use crate::dialect::openai::params::Params;
-use crate::ids::{AppId, KeyName, ModelId, ProviderId, RequestId, RouteId, TenantId, UserId};
+use crate::ids::{AppId, KeyName, LimitKey, ModelId, ProviderId, RequestId, RouteId, TenantId, UserId};
+use crate::limits::Owner;
 use crate::units::NanoUsd;
 use crate::usage::Usage;
 
@@ -51,6 +52,8 @@ pub struct CallRecord {
     pub attempts: SmallVec<[AttemptRecord; 2]>,
     /// Targets that were not tried, in order.
     pub passed_over: Vec<PassedOver>,
+    /// Limits that only count and had no room for it.
+    pub would_refuse: Vec<(Owner, LimitKey)>,
     /// Tokens, where the provider reported them.
     pub usage: Option<Usage>,
     /// What they cost, where the model has a price.
@@ -96,6 +99,7 @@ impl CallRecord {
             refusal: None,
             attempts: SmallVec::new(),
             passed_over: Vec::new(),
+            would_refuse: Vec::new(),
             usage: None,
             cost: None,
             duration: Duration::ZERO,
@@ -239,4 +243,12 @@ pub struct Trace {
     pub params: Params,
     /// What the answer says of itself, apart from its words.
     pub answer: AnswerFacts,
+}
+
+/// A limit in logs and spans: a tenant's by its key, for the tenant is named beside it; a provider's with both.
+pub(super) fn limit_name<'k>(owner: &Owner, key: &'k LimitKey) -> Cow<'k, str> {
+    match owner {
+        Owner::Tenant(_) => Cow::Borrowed(key.as_str()),
+        Owner::Provider(provider) => Cow::Owned(format!("{provider}/{key}")),
+    }
 }

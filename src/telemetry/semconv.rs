@@ -172,6 +172,8 @@ pub mod egret {
     pub const TO_MODEL: &str = "egret.to.model";
     /// The key of a limit.
     pub const LIMIT: &str = "egret.limit";
+    /// Limits that only count and would have refused the call.
+    pub const WOULD_REFUSE: &str = "egret.limit.would_refuse";
     /// What a limit counts.
     pub const UNIT: &str = "egret.unit";
     /// In which time a limit counts: `rolling`, `day`, `week`, `month`, or `none` of calls at once.
@@ -195,6 +197,8 @@ pub mod metric {
     pub const FALLBACKS: &str = "egret.fallbacks";
     /// Targets that were not tried.
     pub const PASSED_OVER: &str = "egret.passed_over";
+    /// Calls that a limit would have refused, did it not only count.
+    pub const WOULD_REFUSE: &str = "egret.limit.would_refuse";
     /// What calls cost, in US dollars.
     pub const COST: &str = "egret.cost.usd";
 

@@ -45,6 +45,7 @@ mod process;
 mod provider_limits;
 mod queue;
 mod reload;
+mod shadow;
 mod support;
 mod timers;
 mod traces;

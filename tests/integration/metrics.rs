@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use egret::admin::Sight;
 use egret::ids::RequestId;
+use egret::limits::Owner;
 use egret::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
 use egret::telemetry::sampler::{Root, Sampler};
 use egret::telemetry::semconv::Edition;
@@ -183,6 +184,8 @@ fn everything() -> CallRecord {
     record.attempts.push(attempt("error_status", 503, None));
     record.attempts.push(attempt("answered", 200, Some(Duration::from_millis(1))));
     record.passed_over.push(PassedOver { destination: Arc::clone(&to), reason: "limit", at: Duration::ZERO });
+    record.would_refuse.push((Owner::Tenant("app".into()), "l".into()));
+    record.would_refuse.push((Owner::Provider("p".into()), "l".into()));
     let one = Tokens(1);
     record.usage = Some(Usage {
         input: one,
@@ -237,7 +240,7 @@ fn table(page: &Page) -> String {
 async fn the_readme_lists_every_metric_as_it_is() {
     let spans = Spans::new(Sampler::Root(Root::AlwaysOn), Edition::Both, Queue::new(100));
     let proxy = Start { spans: Some(spans), ..Start::default() }.proxy(
-        "providers: { p: { mock: {} } }\nmodels: { m: { provider: p } }\n\
+        "providers: { p: { mock: {}, limits: { l: { concurrent: 1 } } } }\nmodels: { m: { provider: p } }\n\
          tenants: { app: { local: true, access: { allow: [\"*\"] }, limits: { l: { concurrent: 1, each: model } } } }\n",
     );
     proxy.chat("m").await;

@@ -363,6 +363,22 @@ async fn a_target_that_is_passed_over_is_an_event() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_server_span_names_limits_that_would_have_refused_the_call() {
+    let limit = "{ l: { requests: 1, per: 1m, mode: shadow } }";
+    let policy = format!(
+        "providers: {{ p: {{ mock: {{}}, limits: {limit} }} }}\nmodels: {{ m: {{ provider: p }} }}\n\
+         tenants: {{ app: {{ local: true, access: {{ allow: [\"*\"] }}, limits: {limit} }} }}\n"
+    );
+    let (proxy, kept) = traced(&policy);
+    let told = async || {
+        proxy.chat("m").await;
+        kept.take().last().and_then(|server| attribute(server, "egret.limit.would_refuse"))
+    };
+    assert_eq!(told().await, None);
+    assert_eq!(told().await.as_deref(), Some("[l,p/l]"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_is_not_sampled_has_no_spans_and_no_trace_id() {
     let (proxy, kept) = traced(POLICY);
     let unsampled = PARENT.replace("-01", "-00");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Now;
 use crate::ids::ModelId;
-use crate::limits::{Amounts, Ask, CellUse, Each, Owner, Quota, Rule, Unit};
+use crate::limits::{Amounts, Ask, CellUse, Each, Mode, Owner, Quota, Rule, Unit};
 use crate::scenarios::{Call, Counts, calls};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -143,6 +143,7 @@ impl Counts for Wrong {
                 turn: None,
                 per: None,
                 reset: None,
+                mode: Mode::Enforce,
                 wait: None,
             }
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::clock::{Date, Instant, Now, TimeZone};
-use crate::ids::{ModelId, UserId};
+use crate::ids::{LimitKey, ModelId, UserId};
 use crate::limits::{
     Amounts, Ask, Calendar, CellUse, Each, Exceeded, Ledger, Mode, Owner, Quota, Reservation, Rule, Slot,
     Turn, Unit, Window,
@@ -71,6 +71,8 @@ pub(crate) struct Policy {
     turns: bool,
     /// Which of the limits it has at all.
     written: [bool; 6],
+    /// Which of them only count, by their place.
+    shadows: [bool; 6],
 }
 
 fn amounts() -> impl Strategy<Value = Amounts> {
@@ -92,8 +94,9 @@ fn policies() -> impl Strategy<Value = Policy> {
         prop::sample::select(vec!["budget", "budget", "purse"]),
         prop::bool::weighted(0.2),
         prop::array::uniform6(prop::bool::weighted(0.9)),
+        prop::array::uniform6(prop::bool::weighted(0.2)),
     )
-        .prop_map(|(amounts, secs, zone, turn, unit, name, turns, written)| Policy {
+        .prop_map(|(amounts, secs, zone, turn, unit, name, turns, written, shadows)| Policy {
             amounts,
             secs,
             zone,
@@ -102,6 +105,7 @@ fn policies() -> impl Strategy<Value = Policy> {
             name,
             turns,
             written,
+            shadows,
         })
 }
 
@@ -141,7 +145,8 @@ impl Policy {
             rule("calls", windowed(Unit::Requests, calls / 8, calendar(Turn::Day)), Some(Each::Model)),
             rule("open", concurrent(9), None),
         ];
-        rules.into_iter().zip(self.written).filter_map(|(rule, written)| written.then_some(rule)).collect()
+        let rules = self.shadowed(rules).into_iter().zip(self.written);
+        rules.filter_map(|(rule, written)| written.then_some(rule)).collect()
     }
 
     /// Under the same keys as the tenant's: whose a limit is tells them apart.
@@ -156,7 +161,16 @@ impl Policy {
             rule("budget", windowed(Unit::Usd, budget, calendar), None),
             rule("open", concurrent(3), Some(Each::Model)),
         ];
-        rules.map(|rule| Rule { owner: Owner::Provider("openai".into()), ..rule }).into()
+        self.shadowed(rules.map(|rule| Rule { owner: Owner::Provider("openai".into()), ..rule })).into()
+    }
+
+    fn shadowed<const N: usize>(&self, rules: [Rule; N]) -> Vec<Rule> {
+        let mode = |only_counts| if only_counts { Mode::Shadow } else { Mode::Enforce };
+        rules
+            .into_iter()
+            .zip(self.shadows)
+            .map(|(rule, shadow)| Rule { mode: mode(shadow), ..rule })
+            .collect()
     }
 }
 
@@ -206,6 +220,7 @@ fn id_of(cell: &CellUse) -> Id {
 struct Book {
     settled: f64,
     quota: Quota,
+    mode: Mode,
     /// Of a calendar: the first day of the running window, and how often it turned.
     window: Option<Date>,
     turns: u32,
@@ -216,8 +231,9 @@ struct Book {
 const BLUR: f64 = 1e-6;
 
 impl Book {
-    fn new(quota: &Quota, now: Now) -> Self {
-        let mut book = Self { settled: 0.0, quota: quota.clone(), window: None, turns: 0, at: now };
+    fn new(rule: &Rule, now: Now) -> Self {
+        let (quota, mode) = (rule.quota.clone(), rule.mode);
+        let mut book = Self { settled: 0.0, quota, mode, window: None, turns: 0, at: now };
         book.window = book.first_day();
         book
     }
@@ -256,10 +272,14 @@ impl Book {
         }
     }
 
-    fn adopt(&mut self, quota: &Quota, now: Now) {
+    fn adopt(&mut self, rule: &Rule, now: Now) {
         self.advance(now);
-        self.quota = quota.clone();
+        self.quota = rule.quota.clone();
         self.window = self.first_day();
+        if (self.mode, rule.mode) == (Mode::Shadow, Mode::Enforce) {
+            self.settled = self.settled.min(self.limit());
+        }
+        self.mode = rule.mode;
     }
 }
 
@@ -279,6 +299,8 @@ struct Call {
     held: HashMap<Id, Held>,
     /// Where it counts as a call already.
     used: Vec<Id>,
+    /// What would have refused it so far.
+    beyond: Vec<LimitKey>,
     over: bool,
 }
 
@@ -309,6 +331,7 @@ impl World {
             name: "budget",
             turns: false,
             written: [true; 6],
+            shadows: [false; 6],
         };
         let now = Now { instant: Instant::now(), wall: "2026-03-15T12:00:00Z".parse().unwrap() };
         let mut world = Self {
@@ -373,8 +396,10 @@ impl World {
         }
         self.judge(&asked, amounts, None, answer.as_ref().err());
         let Ok(reservation) = answer else { return false };
+        self.would_refuse(&reservation, &asked, amounts);
         let held = asked.iter().map(|id| (id.clone(), self.hold(id, amounts))).collect();
-        self.calls.push(Call { reservation, rules, user, held, used: Vec::new(), over: false });
+        let beyond = reservation.would_refuse().map(|rule| rule.key.clone()).collect();
+        self.calls.push(Call { reservation, rules, user, held, used: Vec::new(), beyond, over: false });
         self.within_limits(&asked);
         true
     }
@@ -387,6 +412,9 @@ impl World {
             assert!(answer.is_ok());
             return;
         }
+        let before: Vec<LimitKey> = call.beyond.clone();
+        call.beyond = call.reservation.would_refuse().map(|rule| rule.key.clone()).collect();
+        assert!(before.iter().all(|key| call.beyond.contains(key)));
         let (rules, user) = (Arc::clone(&call.rules), call.user.clone());
         let (held, used) = (call.held.clone(), call.used.clone());
         let next: Vec<Id> = rules.iter().map(|rule| id(rule, user.as_deref(), &model)).collect();
@@ -451,7 +479,7 @@ impl World {
 
     fn adopt(&mut self, rule: &Rule, id: &Id) {
         let now = self.latest;
-        self.books.entry(id.clone()).or_insert_with(|| Book::new(&rule.quota, now)).adopt(&rule.quota, now);
+        self.books.entry(id.clone()).or_insert_with(|| Book::new(rule, now)).adopt(rule, now);
     }
 
     fn hold(&self, id: &Id, amounts: &Amounts) -> Held {
@@ -464,14 +492,28 @@ impl World {
         others.filter_map(|(_, call)| Some(call.held.get(id)?.amount)).sum()
     }
 
+    /// By how much another so large passes the limit.
+    fn over(&self, id: &Id, amounts: &Amounts, of: Option<usize>) -> f64 {
+        let all = self.books[id].settled + (self.reserved(id, of) + amounts.of(id.1)) as f64;
+        all - self.books[id].limit()
+    }
+
+    /// Whether what only counts tells when it had no room, and nothing else does.
+    fn would_refuse(&self, reservation: &Reservation, asked: &[Id], amounts: &Amounts) {
+        for id in asked {
+            let told = reservation.would_refuse().any(|rule| rule.key.as_str() == id.0);
+            let (over, only_counts) = (self.over(id, amounts, None), self.books[id].mode == Mode::Shadow);
+            if over.abs() > BLUR || !only_counts {
+                assert_eq!(told, only_counts && over > 0.0, "{id:?} is over by {over}");
+            }
+        }
+    }
+
     /// Whether the books would have decided the same.
     fn judge(&self, asked: &[Id], amounts: &Amounts, of: Option<usize>, exceeded: Option<&Exceeded>) {
-        let over = |id: &Id| {
-            let all = self.books[id].settled + (self.reserved(id, of) + amounts.of(id.1)) as f64;
-            all - self.books[id].limit()
-        };
+        let over = |id: &Id| self.over(id, amounts, of);
         let Some(exceeded) = exceeded else {
-            for id in asked {
+            for id in asked.iter().filter(|id| self.books[*id].mode == Mode::Enforce) {
                 assert!(over(id) < BLUR, "{id:?} is granted beyond its limit by {}", over(id));
             }
             return;
@@ -480,6 +522,7 @@ impl World {
         let (unit, turn) = (rule.quota.unit(), rule.quota.turn());
         let id = (rule.key.as_str().to_owned(), unit, turn, each, rule.owner.clone());
         assert!(asked.contains(&id));
+        assert_eq!(self.books[&id].mode, Mode::Enforce);
         assert!(over(&id) > -BLUR, "{id:?} had room");
         let never = id.1 != Unit::Concurrent && amounts.of(id.1) as f64 > self.books[&id].limit();
         assert_eq!((exceeded.never, exceeded.asked), (never, amounts.of(id.1)));
@@ -492,7 +535,8 @@ impl World {
             let id = id_of(&cell);
             if granted.contains(&id) {
                 assert_eq!(cell.limit as f64, self.books[&id].limit(), "{cell:?}");
-                assert!(cell.settled + cell.reserved <= cell.limit, "{cell:?}");
+                assert_eq!(cell.mode, self.books[&id].mode, "{cell:?}");
+                assert!(cell.mode == Mode::Shadow || cell.settled + cell.reserved <= cell.limit, "{cell:?}");
             }
         }
     }

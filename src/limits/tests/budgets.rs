@@ -248,3 +248,93 @@ fn a_new_name_does_not_begin_in_a_window_that_has_turned() {
     // Midnight comes again, and nothing is given anew.
     assert!(ledger.reserve(&rules, &ask, after).is_err());
 }
+
+/// The same rule, which only counts.
+fn shadow(rule: Rule) -> Rule {
+    Rule { mode: Mode::Shadow, ..rule }
+}
+
+#[test]
+fn what_only_counts_counts_every_call_and_refuses_none() {
+    let (ledger, now) = (ledger(), moment());
+    let rules = limits([
+        shadow(rule("month", windowed(Unit::Usd, 100, month()), None)),
+        shadow(rule("open", concurrent(1), None)),
+        shadow(rule("rpm", requests(2, MINUTE), None)),
+    ]);
+    let mut calls: Vec<_> = (0..4).map(|_| reserve(&ledger, &rules, usd(40), now).unwrap()).collect();
+    let told = calls.iter().map(|call| call.would_refuse().map(|rule| rule.key.to_string()).collect());
+    let told: Vec<Vec<String>> = told.collect();
+    assert_eq!(told, [vec![], vec!["open".to_owned()], told[3].clone(), told[3].clone()]);
+    assert_eq!(told[3].len(), 3, "{told:?}");
+    assert_eq!((counts(&ledger, "month", now), counts(&ledger, "open", now)), ((0, 160), (0, 4)));
+    calls.iter_mut().for_each(|call| call.settle(&usd(45), now));
+    assert_eq!(counts(&ledger, "month", now), (180, 0));
+    assert_eq!(cell(&ledger, "month", None, now).mode, Mode::Shadow);
+    assert_eq!(calls[0].standing(Unit::Requests), None, "no caller is told of it");
+}
+
+#[test]
+fn another_attempt_of_a_call_tells_what_only_counts_once() {
+    let (ledger, now) = (ledger(), moment());
+    let rules = limits([shadow(rule("month", windowed(Unit::Usd, 100, month()), None))]);
+    let mut call = reserve(&ledger, &rules, usd(90), now).unwrap();
+    assert_eq!(call.would_refuse().count(), 0);
+    for ask in [110, 120, 5] {
+        call.resize(&"claude".into(), &usd(ask), now).unwrap();
+        assert_eq!(call.would_refuse().count(), 1);
+    }
+}
+
+#[test]
+fn what_only_counts_refuses_nobody_on_the_way_to_one_that_does() {
+    let (ledger, now) = (ledger(), moment());
+    let rules = limits([
+        shadow(rule("small", windowed(Unit::Usd, 10, month()), None)),
+        rule("large", windowed(Unit::Usd, 100, month()), None),
+    ]);
+    let _first = reserve(&ledger, &rules, usd(60), now).unwrap();
+    let refused = reserve(&ledger, &rules, usd(60), now).unwrap_err();
+    assert_eq!(refused.rule.key.as_str(), "large");
+    assert_eq!(counts(&ledger, "small", now), (0, 60), "a refused call is counted nowhere");
+}
+
+#[test]
+fn turned_on_a_limit_starts_from_its_count_at_most_the_limit() {
+    let (ledger, now) = (ledger(), moment());
+    for (key, window) in [("day", days()), ("tpm", Window::Rolling(MINUTE))] {
+        let used = |amount, used| {
+            let rule = rule(key, windowed(Unit::Usd, amount, window.clone()), None);
+            reserve(&ledger, &limits([shadow(rule)]), usd(used), now).unwrap().settle(&usd(used), now);
+        };
+        used(100, 30);
+        let on = |amount| limits([rule(key, windowed(Unit::Usd, amount, window.clone()), None)]);
+        assert!(reserve(&ledger, &on(100), usd(71), now).is_err(), "below its limit it has its count");
+        used(100, 500);
+        assert_eq!(counts(&ledger, key, now), (530, 0));
+        let refused = reserve(&ledger, &on(100), usd(1), now).unwrap_err();
+        assert_eq!(counts(&ledger, key, now), (100, 0));
+        let room = now + refused.wait.unwrap();
+        assert!(reserve(&ledger, &on(100), usd(1), room).is_ok(), "it owes nothing beyond its limit");
+        // What is used beyond a limit that refuses stays debt, however often it is asked.
+        let mut call = reserve(&ledger, &on(200), usd(50), room).unwrap();
+        call.settle(&usd(900), room);
+        let _ = reserve(&ledger, &on(200), usd(1), room);
+        assert!(counts(&ledger, key, room).0 > 890);
+    }
+}
+
+#[test]
+fn what_only_counts_may_be_asked_for_anything() {
+    let (ledger, now) = (ledger(), moment());
+    for (key, window) in [("day", days()), ("tpm", Window::Rolling(MINUTE))] {
+        let rules = limits([shadow(rule(key, windowed(Unit::Usd, 100, window.clone()), None))]);
+        let mut calls: Vec<_> =
+            (0..3).map(|_| reserve(&ledger, &rules, usd(u64::MAX - 5), now).unwrap()).collect();
+        assert_eq!(counts(&ledger, key, now), (0, u64::MAX));
+        drop(calls.remove(1));
+        calls.pop().unwrap().settle(&usd(u64::MAX), now);
+        drop(calls);
+        assert_eq!(counts(&ledger, key, now).1, 0);
+    }
+}

@@ -6,7 +6,7 @@ use super::names::{self, Known};
 use crate::ids::{ModelId, RouteId};
 use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
 use crate::policy::snapshot::{Access, Model, Route};
-use crate::policy::spec::{self, At, Mode};
+use crate::policy::spec::{self, AccessMode, At};
 
 /// The names against which globs are resolved.
 pub(super) struct Names<'k> {
@@ -28,8 +28,8 @@ impl Names<'_> {
             return Some(Access::default());
         };
         let spec = written.value.as_ref()?;
-        match spec.mode.as_ref().map_or(Some(Mode::Enforce), |mode| mode.value)? {
-            Mode::Enforce => {}
+        match spec.mode.as_ref().map_or(Some(AccessMode::Enforce), |mode| mode.value)? {
+            AccessMode::Enforce => {}
         }
         let allowed = match &spec.allow {
             None => {

@@ -8,8 +8,8 @@ use super::limit::Limits;
 use super::names::Known;
 use crate::dialect::Api;
 use crate::ids::{ModelId, RouteId};
-use crate::limits::{Owner, Quota, Unit};
-use crate::policy::diagnostic::{Findings, Span, quoted};
+use crate::limits::{Mode, Owner, Quota, Unit};
+use crate::policy::diagnostic::{Diagnostic, Findings, Span, quoted};
 use crate::policy::snapshot::{Expected, Hold, Model, ReserveOutput, Route, Tenant, Unpriced};
 use crate::units::{NanoUsd, Tokens};
 
@@ -69,7 +69,8 @@ impl Budgets<'_> {
             // What goes by way of the route to which a limit downgrades, it does not count.
             let counted =
                 self.candidates.iter().filter(|candidate| Some(candidate.route.id.as_str()) != elsewhere);
-            let checked = Checked { name, at: limit.at, candidates: counted.copied().collect(), clamps };
+            let candidates = counted.copied().collect();
+            let checked = Checked { name, at: limit.at, mode: limit.mode, candidates, clamps };
             match unit {
                 Unit::Requests | Unit::Concurrent | Unit::InputTokens => continue,
                 Unit::Tokens | Unit::OutputTokens => {}
@@ -85,6 +86,7 @@ impl Budgets<'_> {
 struct Checked<'a> {
     name: String,
     at: Span,
+    mode: Mode,
     /// What it counts.
     candidates: Vec<Candidate<'a>>,
     /// How short it may make answers.
@@ -92,6 +94,15 @@ struct Checked<'a> {
 }
 
 impl Checked<'_> {
+    /// What is wrong with it: one that only counts does no harm.
+    fn fault<'f>(&self, message: &str, found: &'f mut Findings<'_>) -> &'f mut Diagnostic {
+        let message = format!("{} {message}", self.name);
+        match self.mode {
+            Mode::Enforce => found.error(self.at, message),
+            Mode::Shadow => found.warning(self.at, message),
+        }
+    }
+
     fn priced(&self, of: &Budgets<'_>, found: &mut Findings<'_>) {
         let models = match &of.priced {
             Priced::None => return,
@@ -110,8 +121,8 @@ impl Checked<'_> {
             }
             Owner::Provider(_) => "add a `price` to the model",
         };
-        let message = format!("{} counts money, but no price is known for {}", self.name, listed(&unpriced));
-        found.error(self.at, message).hint(hint);
+        let message = format!("counts money, but no price is known for {}", listed(&unpriced));
+        self.fault(&message, found).hint(hint);
     }
 
     fn bounded(&self, found: &mut Findings<'_>) {
@@ -120,13 +131,9 @@ impl Checked<'_> {
         if endless.is_empty() {
             return;
         }
-        let message = format!(
-            "{} counts output, but nothing says how long an answer of {} gets",
-            self.name,
-            listed(&endless)
-        );
-        found
-            .error(self.at, message)
+        let message =
+            format!("counts output, but nothing says how long an answer of {} gets", listed(&endless));
+        self.fault(&message, found)
             .hint("add `maxOutputTokens` to the model, or `reserveOutput: { cap: 4096 }` to `defaults`");
     }
 
@@ -147,13 +154,9 @@ impl Checked<'_> {
             }
         };
         let models: BTreeSet<_> = beyond.keys().copied().collect();
-        let message = format!(
-            "{} has no room for a single call of {}, for which {shown} are held",
-            self.name,
-            listed(&models)
-        );
-        found
-            .error(self.at, message)
+        let message =
+            format!("has no room for a single call of {}, for which {shown} are held", listed(&models));
+        self.fault(&message, found)
             .hint("raise the limit, or hold less: `reserveOutput: { cap: 4096 }` for tenant, route, model or `defaults`");
     }
 }

@@ -153,7 +153,8 @@ impl Reach<'_> {
         Way {
             limits: limit::rules(self.owner, &counting),
             counts_amounts: counting.values().any(Limit::counts_amounts),
-            counts_money: counting.values().any(Limit::counts_money),
+            bounds_amounts: counting.values().any(Limit::bounds_amounts),
+            bounds_money: counting.values().any(Limit::bounds_money),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Limit {
     pub(super) at: Span,
     pub(super) quota: Quota,
     each: Option<Each>,
-    mode: limits::Mode,
+    pub(super) mode: limits::Mode,
     was: Option<LimitKey>,
     place: Arc<str>,
     /// Whether its refusal is a 402.
@@ -41,9 +41,14 @@ impl Limit {
         }
     }
 
-    /// Whether it counts money.
-    pub(super) fn counts_money(&self) -> bool {
-        self.quota.unit() == Unit::Usd
+    /// Whether it refuses, and counts tokens or money.
+    pub(super) fn bounds_amounts(&self) -> bool {
+        self.mode == limits::Mode::Enforce && self.counts_amounts()
+    }
+
+    /// Whether it refuses, and counts money.
+    pub(super) fn bounds_money(&self) -> bool {
+        self.mode == limits::Mode::Enforce && self.quota.unit() == Unit::Usd
     }
 }
 
@@ -113,6 +118,7 @@ fn limit(name: &str, at: Span, spec: &spec::Limit, whose: Whose, found: &mut Fin
     };
     let mode = match spec.mode.as_ref().map_or(Some(Mode::Enforce), |mode| mode.value)? {
         Mode::Enforce => limits::Mode::Enforce,
+        Mode::Shadow => limits::Mode::Shadow,
     };
     let exceed = exceed::compile(spec.on_exceed.as_ref(), quota.as_ref(), found)?;
     let payment_required = status.unwrap_or(false);

@@ -101,7 +101,8 @@ impl One<'_> {
         Some(Provider {
             limits: limit::rules(&Owner::Provider(id.clone()), limits),
             counts_amounts: limits.values().any(Limit::counts_amounts),
-            counts_money: limits.values().any(Limit::counts_money),
+            bounds_amounts: limits.values().any(Limit::bounds_amounts),
+            bounds_money: limits.values().any(Limit::bounds_money),
             id,
             header: super::header(self.name),
             dialect: dialect?,

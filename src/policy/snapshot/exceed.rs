@@ -35,8 +35,10 @@ pub struct Way {
     pub limits: Arc<[Rule]>,
     /// Whether one of them counts tokens or money.
     pub counts_amounts: bool,
-    /// Whether one of them counts money.
-    pub counts_money: bool,
+    /// Whether one of those that refuse counts tokens or money.
+    pub bounds_amounts: bool,
+    /// Whether one of those that refuse counts money.
+    pub bounds_money: bool,
 }
 
 /// What counts a tenant's calls by way of one route.
@@ -45,22 +47,32 @@ pub struct Counting<'a> {
     /// The limits.
     pub limits: &'a Arc<[Rule]>,
     /// Whether one of them counts tokens or money: only then does a call hold any.
-    pub amounts: bool,
-    /// Whether one of them counts money: only then a call's price has to be known.
-    pub money: bool,
+    pub counts_amounts: bool,
+    /// Whether one of those that refuse counts tokens or money: only then a bound is written into a call.
+    pub bounds_amounts: bool,
+    /// Whether one of those that refuse counts money: only then a call's price has to be known.
+    pub bounds_money: bool,
 }
 
 impl Tenant {
     /// What counts a call by way of this route.
     pub fn counting(&self, route: &RouteId) -> Counting<'_> {
-        let Self { limits, counts_amounts, counts_money, downgraded, .. } = self;
         // Most tenants have no such way: no name is hashed then.
-        if !downgraded.is_empty()
-            && let Some(Way { limits, counts_amounts, counts_money }) = downgraded.get(route)
-        {
-            return Counting { limits, amounts: *counts_amounts, money: *counts_money };
+        let way = if self.downgraded.is_empty() { None } else { self.downgraded.get(route) };
+        match way {
+            Some(Way { limits, counts_amounts, bounds_amounts, bounds_money }) => Counting {
+                limits,
+                counts_amounts: *counts_amounts,
+                bounds_amounts: *bounds_amounts,
+                bounds_money: *bounds_money,
+            },
+            None => Counting {
+                limits: &self.limits,
+                counts_amounts: self.counts_amounts,
+                bounds_amounts: self.bounds_amounts,
+                bounds_money: self.bounds_money,
+            },
         }
-        Counting { limits, amounts: *counts_amounts, money: *counts_money }
     }
 
     /// Below what no answer is bounded: the largest number that one of its limits says.

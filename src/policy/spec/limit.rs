@@ -18,7 +18,7 @@ pub struct Limit {
     /// Tokens of output per window, reasoning included: `outputTokens: 50000`.
     pub output_tokens: Option<At<u64>>,
     /// US dollars per window, quoted so that no digit is lost: `usd: "500.00"`. Every model that may serve needs a
-    /// `price`, unless `onUnpriced` says otherwise.
+    /// `price`, unless `onUnpriced` says otherwise; under `mode: shadow` one without a price counts nothing.
     pub usd: Option<At<Dollars>>,
     /// Calls at once; a stream counts until its end: `concurrent: 40`.
     pub concurrent: Option<At<u32>>,
@@ -30,7 +30,9 @@ pub struct Limit {
     /// What gets a count of its own: `each: user`. Default: the whole tenant shares one. At a provider it is `each:
     /// model`; default: all tenants share one.
     pub each: Option<At<Each>>,
-    /// Whether it holds: `mode: enforce`. Default: enforce.
+    /// Whether it holds: `mode: shadow` counts every call and refuses none; what it would have refused is told by the
+    /// metric `egret_limit_would_refuse`, the access log and spans. Turned to `enforce` it starts from its count, at
+    /// most the limit. What it says of refusals holds from then on. Default: enforce.
     pub mode: Option<At<Mode>>,
     /// What happens beyond it: `onExceed: { clamp: { atLeast: 256 } }`. Default: reject. Not at a provider, whose limits
     /// never refuse a caller: its models are passed over.
@@ -56,12 +58,14 @@ pub enum Each {
     ProviderKey,
 }
 
-/// Whether something holds.
+/// Whether a limit holds.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Mode {
     /// It holds.
     Enforce,
+    /// It only counts.
+    Shadow,
 }
 
 /// What happens to a call beyond a limit.

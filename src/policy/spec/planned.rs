@@ -40,7 +40,7 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("Dialect", &["anthropic", "gemini"]),
     ("Strategy", &["weighted", "fastest", "cheapest"]),
     ("EachOfProvider", &["providerKey"]),
-    ("Mode", &["shadow"]),
+    ("AccessMode", &["shadow"]),
     ("Preset", &provider::PLANNED),
 ];
 

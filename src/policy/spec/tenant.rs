@@ -2,9 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{
-    At, Entries, Estimate, KeyHash, Limit, Mode, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveOutput,
-};
+use super::{At, Entries, Estimate, KeyHash, Limit, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveOutput};
 
 /// Who pays and who is limited.
 #[derive(Debug, Deserialize)]
@@ -69,7 +67,15 @@ pub struct Access {
     /// Models that never serve it, through whatever name: `deny: ["*-preview"]`. Wins over `allow`. Default: none.
     pub deny: Option<At<Vec<At<String>>>>,
     /// Whether it holds: `mode: enforce`. Default: enforce.
-    pub mode: Option<At<Mode>>,
+    pub mode: Option<At<AccessMode>>,
+}
+
+/// Whether what a tenant may use holds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AccessMode {
+    /// It holds.
+    Enforce,
 }
 
 /// A named set of limits.

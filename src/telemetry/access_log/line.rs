@@ -6,7 +6,9 @@ use std::time::Duration;
 use opentelemetry::trace::TraceId;
 
 use crate::clock::Timestamp;
-use crate::telemetry::record::{AttemptRecord, CallRecord, PassedOver};
+use crate::ids::LimitKey;
+use crate::limits::Owner;
+use crate::telemetry::record::{AttemptRecord, CallRecord, PassedOver, limit_name};
 use crate::usage::Usage;
 
 /// A member's key as it is written, with the comma before it, which [`Object::open`] leaves out.
@@ -83,6 +85,7 @@ fn append(mut line: Object<'_>, record: &CallRecord) {
     line.word(key!("refusal"), record.refusal);
     attempts(&mut line, &record.attempts);
     passed_over(&mut line, &record.passed_over);
+    would_refuse(&mut line, &record.would_refuse);
     if let Some(usage) = &record.usage {
         line.key(key!("usage"));
         parts(line.text, usage);
@@ -145,6 +148,21 @@ fn passed_over(line: &mut Object<'_>, targets: &[PassedOver]) {
         object.name(key!("model"), Some(passed.destination.model.as_str()));
         object.word(key!("reason"), Some(passed.reason));
         object.close();
+    }
+    line.text.push(']');
+}
+
+fn would_refuse(line: &mut Object<'_>, limits: &[(Owner, LimitKey)]) {
+    if limits.is_empty() {
+        return;
+    }
+    line.key(key!("would_refuse"));
+    line.text.push('[');
+    for (at, (owner, key)) in limits.iter().enumerate() {
+        if at > 0 {
+            line.text.push(',');
+        }
+        quoted(line.text, &limit_name(owner, key));
     }
     line.text.push(']');
 }

@@ -27,6 +27,7 @@ fn refused() -> CallRecord {
         refusal: Some("invalid_api_key"),
         attempts: smallvec![],
         passed_over: Vec::new(),
+        would_refuse: Vec::new(),
         usage: None,
         cost: None,
         duration: Duration::from_micros(7),
@@ -79,6 +80,7 @@ fn answered() -> CallRecord {
             attempt("openai", "answered", Some(200), 1_040)
         ],
         passed_over: Vec::new(),
+        would_refuse: Vec::new(),
         usage: Some(Usage {
             input: Tokens(10),
             cache_read: Tokens(5),

@@ -44,6 +44,7 @@ pub(super) struct Instruments {
     pub(super) attempts: Counter<u64>,
     pub(super) fallbacks: Counter<u64>,
     pub(super) passed_over: Counter<u64>,
+    pub(super) would_refuse: Counter<u64>,
     pub(super) cost: Counter<f64>,
     pub(super) duration: Editions<Histogram<f64>>,
     pub(super) first_chunk: Editions<Histogram<f64>>,
@@ -101,6 +102,10 @@ impl Instruments {
                 "Attempts that failed and were followed by another, by where they failed and how.",
             ),
             passed_over: counter(metric::PASSED_OVER, "Targets that were not tried, by why."),
+            would_refuse: counter(
+                metric::WOULD_REFUSE,
+                "Calls for which a limit in shadow mode had no room.",
+            ),
             cost: meter
                 .f64_counter(metric::COST)
                 .with_description("What calls cost, where the model has a price.")

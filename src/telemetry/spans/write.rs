@@ -9,7 +9,7 @@ use opentelemetry::trace::SpanId;
 
 use super::cut;
 use crate::telemetry::protobuf::Message;
-use crate::telemetry::record::{AttemptError, AttemptRecord, CallRecord, PassedOver, Trace};
+use crate::telemetry::record::{AttemptError, AttemptRecord, CallRecord, PassedOver, Trace, limit_name};
 use crate::telemetry::semconv::{self, Edition, egret, gen_ai, web};
 
 /// The field of `ScopeSpans` that spans are.
@@ -78,6 +78,11 @@ impl Written<'_> {
         set.maybe(egret::REFUSAL, record.refusal);
         set.maybe(egret::REVISION, record.policy.as_ref().and_then(|digits| str::from_utf8(digits).ok()));
         set.int(egret::ATTEMPTS, record.attempts.len() as u64);
+        if !record.would_refuse.is_empty() {
+            let names: Vec<_> =
+                record.would_refuse.iter().map(|(owner, key)| limit_name(owner, key)).collect();
+            set.texts(egret::WOULD_REFUSE, &names);
+        }
         if let Some(usage) = &record.usage {
             set.int(egret::INPUT_TOKENS, usage.total_input().0);
             set.int(egret::OUTPUT_TOKENS, usage.total_output().0);
@@ -351,11 +356,11 @@ impl Attributes<'_, '_> {
         self.value(key, |any| any.fixed64(4, value.to_bits()));
     }
 
-    fn texts(&mut self, key: &str, values: &[&str]) {
+    fn texts<T: AsRef<str>>(&mut self, key: &str, values: &[T]) {
         self.value(key, |any| {
             any.message(5, |array| {
                 for value in values {
-                    array.message(1, |any| any.bytes(1, value));
+                    array.message(1, |any| any.bytes(1, value.as_ref()));
                 }
             });
         });

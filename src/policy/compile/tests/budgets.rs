@@ -418,3 +418,41 @@ fn a_cap_is_written_where_the_model_or_its_provider_reads_it() {
     let wrong = with("small: {", "small: { accepts: { maxTokensField: max_output_tokens },");
     assert_eq!(errors(&wrong), ["unknown choice `max_output_tokens`"]);
 }
+
+#[test]
+fn a_limit_that_only_counts_makes_warnings_of_what_cannot_be_kept() {
+    let warned = |text: &str| good(text).1;
+    let small = "{ tokens: 1000, per: 1m, mode: shadow }";
+    let message = "limit `rpm` of tenant `app` has no room for a single call of `large`, `small`, for which 32769 tokens are held";
+    assert_eq!(warned(&budgeted(small, "")), [message]);
+    let money = budgeted("{ usd: \"500\", per: month, mode: shadow }", "");
+    let unpriced = money.replace("models:", "models:\n  free: { provider: openai }");
+    assert_eq!(
+        warned(&unpriced),
+        [
+            "limit `rpm` of tenant `app` counts money, but no price is known for `free`",
+            "limit `rpm` of tenant `app` counts output, but nothing says how long an answer of `free` gets"
+        ]
+    );
+}
+
+#[test]
+fn a_limit_that_only_counts_needs_amounts_and_no_price_nor_bound() {
+    let of = |limit: &str| {
+        let (snapshot, _) = good(&budgeted(limit, ""));
+        let tenant = &snapshot.tenants["app"];
+        (tenant.counts_amounts, tenant.bounds_amounts, tenant.bounds_money)
+    };
+    assert_eq!(of("{ usd: \"90\", per: 1m }"), (true, true, true));
+    assert_eq!(of("{ tokens: 90000, per: 1m }"), (true, true, false));
+    assert_eq!(of("{ usd: \"90\", per: 1m, mode: shadow }"), (true, false, false));
+    assert!(!of("{ usd: \"90\", per: 1m, mode: shadow, onExceed: reject, budgetStatus: 402 }").1);
+    assert_eq!(errors(&budgeted("{ requests: 9, per: 1m, mode: shade }", "")), ["unknown choice `shade`"]);
+}
+
+#[test]
+fn access_in_shadow_mode_is_not_built_yet() {
+    let text =
+        budgeted("{ requests: 9, per: 1m }", "").replace("allow: [\"*\"]", "allow: [\"*\"], mode: shadow");
+    assert_eq!(errors(&text), ["`shadow` is not built yet"]);
+}

@@ -112,7 +112,7 @@ fn a_limit_does_not_count_by_way_of_what_it_downgrades_to() {
     let by_way = |route: &str| {
         let counting = tenant.counting(&route.into());
         let keys: Vec<_> = counting.limits.iter().map(|rule| rule.key.to_string()).collect();
-        (keys.join(" "), counting.amounts)
+        (keys.join(" "), counting.counts_amounts)
     };
     assert_eq!(by_way("large"), ("rpm tpd".to_owned(), true));
     assert_eq!(by_way("small"), ("tpd".to_owned(), true));

@@ -27,7 +27,7 @@ fn a_providers_limits_are_rules_of_the_provider() {
     assert_eq!(rules, [("open", Unit::Concurrent), ("rpm", Unit::Requests), ("tpm", Unit::Tokens)]);
     assert!(provider.limits.iter().all(|rule| rule.owner == Owner::Provider("openai".into())));
     assert_eq!(provider.limits[2].each, Some(Each::Model));
-    assert!(provider.counts_amounts && !provider.counts_money);
+    assert!(provider.counts_amounts && !provider.bounds_money);
     let (without, _) = good(GOOD);
     assert!(without.providers["openai"].limits.is_empty() && !without.providers["openai"].counts_amounts);
 }

@@ -33,7 +33,7 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ),
     ("auth", &["auth"]),
     ("tenants", &["kubernetes", "jwt", "attributes"]),
-    ("limits", &["shadow", "onLedgerDown", "was"]),
+    ("limits", &["onLedgerDown", "was"]),
     ("access", &["shadow"]),
 ];
 
