@@ -9,7 +9,7 @@ use super::observed::{self, Connections};
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::ids::ProviderId;
-use crate::limits::Ledger;
+use crate::limits::{Ledger, Rule};
 use crate::mock::Mock;
 use crate::net::body::BufferBudget;
 use crate::net::endpoint::Endpoint;
@@ -120,6 +120,7 @@ impl State {
             ));
         }
         warnings.extend(forgotten_at_a_restart(snapshot));
+        self.shared.ledger.adopt(rules(snapshot), self.clock.moment());
         if snapshot.providers.values().any(|provider| provider.endpoint.is_tls()) {
             self.warm_tls();
         }
@@ -186,11 +187,15 @@ impl State {
     }
 }
 
+/// Every limit of a policy.
+fn rules(snapshot: &Snapshot) -> impl Iterator<Item = &Rule> {
+    let providers = snapshot.providers.values().flat_map(|provider| provider.limits.iter());
+    snapshot.tenants.values().flat_map(|tenant| tenant.limits.iter()).chain(providers)
+}
+
 /// A warning where a window outlives the process: its counts do not.
 fn forgotten_at_a_restart(snapshot: &Snapshot) -> Option<String> {
-    let providers = snapshot.providers.values().flat_map(|provider| provider.limits.iter());
-    let rules = snapshot.tenants.values().flat_map(|tenant| tenant.limits.iter()).chain(providers);
-    let mut turning = rules.filter(|rule| rule.quota.turn().is_some());
+    let mut turning = rules(snapshot).filter(|rule| rule.quota.turn().is_some());
     let first = turning.next()?;
     let others = match turning.count() {
         0 => String::new(),

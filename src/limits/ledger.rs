@@ -1,5 +1,6 @@
 //! Live counts of every limit. Outlives policy reloads. Nothing here waits.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,13 +158,24 @@ impl Ledger {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Brings the rules of a policy into force, all of them together and before its first call: one that was renamed
+    /// takes over the cells of its old name, unless it counts something already. Calls under the old policy count in
+    /// the same cells.
+    pub fn adopt<'r>(&self, rules: impl IntoIterator<Item = &'r Rule>, now: Now) {
+        let now = self.no_earlier(now);
+        let rules: HashMap<Name, &Rule> = rules.into_iter().map(|rule| (Name::of(rule), rule)).collect();
+        for (name, rule) in &rules {
+            self.rename(name, rule, |name| rules.contains_key(name), now);
+        }
+    }
+
     /// What every cell holds at `now`, by owner, key and value.
     ///
     /// An idle cell of an `each` may be missing. For operators: it copies the list of all cells.
     pub fn usage(&self, now: Now) -> Vec<CellUse> {
         let now = self.no_earlier(now);
-        let limits: Vec<Arc<Limit>> = self.limits.iter().map(|limit| Arc::clone(&limit)).collect();
-        let mut uses: Vec<CellUse> = limits
+        let mut uses: Vec<CellUse> = self
+            .all()
             .iter()
             .flat_map(|limit| {
                 let cells = limit.cells(now);
@@ -177,8 +189,7 @@ impl Ledger {
     /// What every limit's fullest cell holds at `now`, in no order; a limit without cells is left out.
     pub fn fullest(&self, now: Now) -> Vec<LimitUse> {
         let now = self.no_earlier(now);
-        let limits: Vec<Arc<Limit>> = self.limits.iter().map(|limit| Arc::clone(&limit)).collect();
-        limits.iter().filter_map(|limit| LimitUse::of(limit, now)).collect()
+        self.all().iter().filter_map(|limit| LimitUse::of(limit, now)).collect()
     }
 
     /// The cell of `rule` for one value of its `each`, made if need be.
@@ -209,10 +220,56 @@ impl Ledger {
         Now { wall: Timestamp::from_second(latest).unwrap_or(now.wall), ..now }
     }
 
+    /// Every limit, each once.
+    fn all(&self) -> Vec<Arc<Limit>> {
+        let limits = self.limits.iter().map(|limit| Arc::clone(&limit));
+        limits.filter(|limit| !limit.is_passed_on()).collect()
+    }
+
+    fn find(&self, name: &Name) -> Option<Arc<Limit>> {
+        self.limits.get(name).map(|limit| Arc::clone(&limit))
+    }
+
+    /// Gives a rule the cells that it had under another name, be it that it was renamed, or renamed and then had its
+    /// old name back. What another rule in force has stays there.
+    fn rename(&self, name: &Name, rule: &Rule, is_in_force: impl Fn(&Name) -> bool, now: Now) {
+        let former = rule.was.as_ref().map(|was| Name { key: was.clone(), ..name.clone() });
+        let own = self.find(name);
+        let passed_on = own.clone().filter(|own| own.is_passed_on());
+        if own.is_some_and(|own| !own.is_passed_on() && (former.is_none() || own.counts(now))) {
+            return;
+        }
+        let known = former.as_ref().and_then(|former| self.find(former));
+        let holders = [passed_on.clone(), known].into_iter().flatten().filter_map(|limit| self.holder(limit));
+        if let Some(holder) = holders.into_iter().find(|holder| !is_in_force(holder.name())) {
+            self.limits.insert(name.clone(), Arc::new(holder.renamed(name.clone())));
+            self.limits.insert(holder.name().clone(), Arc::new(holder.passed_on(holder.name().clone())));
+            return;
+        }
+        if passed_on.is_some() {
+            self.limits.remove(name);
+        }
+        // Nobody has asked under the old name yet; whoever still does counts with the others.
+        if let Some(former) =
+            former.filter(|former| !is_in_force(former) && !self.limits.contains_key(former))
+        {
+            let passed_on = self.limit(rule, now).passed_on(former.clone());
+            self.limits.insert(former, Arc::new(passed_on));
+        }
+    }
+
+    /// The limit that has these cells now.
+    fn holder(&self, limit: Arc<Limit>) -> Option<Arc<Limit>> {
+        if !limit.is_passed_on() {
+            return Some(limit);
+        }
+        self.all().into_iter().find(|other| other.shares_cells(&limit))
+    }
+
     fn limit(&self, rule: &Rule, now: Now) -> Arc<Limit> {
         let name = Name::of(rule);
-        if let Some(limit) = self.limits.get(&name) {
-            return Arc::clone(&limit);
+        if let Some(limit) = self.find(&name) {
+            return limit;
         }
         self.sweep(now);
         let new = || Arc::new(Limit::new(Arc::clone(&self.mark), rule, self.cap, now));

@@ -16,6 +16,8 @@ pub(super) struct Limit {
     ledger: Mark,
     name: Name,
     cells: Cells,
+    /// Whether its cells are another's now, which was renamed: it is there for those who still know it by this name.
+    passed_on: bool,
 }
 
 /// Tells ledgers apart for as long as any of their limits lives.
@@ -32,10 +34,18 @@ pub(super) struct Name {
     pub(super) each: Option<Each>,
 }
 
-#[derive(Debug)]
+/// Shared by all names of a limit that was renamed.
+#[derive(Clone, Debug)]
 enum Cells {
     Whole(Arc<Cell>),
-    Each { named: Mutex<Table>, nameless: Arc<Cell>, overflow: Arc<Cell> },
+    Each(Arc<EachCells>),
+}
+
+#[derive(Debug)]
+struct EachCells {
+    named: Mutex<Table>,
+    nameless: Arc<Cell>,
+    overflow: Arc<Cell>,
 }
 
 impl Limit {
@@ -43,13 +53,40 @@ impl Limit {
         let cell = |value| Arc::new(Cell::new(value, &rule.quota, now));
         let cells = match rule.each {
             None => Cells::Whole(cell(Value::Whole)),
-            Some(_) => Cells::Each {
+            Some(_) => Cells::Each(Arc::new(EachCells {
                 named: Mutex::new(Table::new(cap)),
                 nameless: cell(Value::Nameless),
                 overflow: cell(Value::Overflow),
-            },
+            })),
         };
-        Self { ledger, name: Name::of(rule), cells }
+        Self { ledger, name: Name::of(rule), cells, passed_on: false }
+    }
+
+    /// Its cells under another name, which has them from here on.
+    pub(super) fn renamed(&self, name: Name) -> Self {
+        Self { ledger: Arc::clone(&self.ledger), name, cells: self.cells.clone(), passed_on: false }
+    }
+
+    /// Its cells for those who still know it by this name.
+    pub(super) fn passed_on(&self, name: Name) -> Self {
+        Self { passed_on: true, ..self.renamed(name) }
+    }
+
+    pub(super) fn is_passed_on(&self) -> bool {
+        self.passed_on
+    }
+
+    pub(super) fn shares_cells(&self, other: &Self) -> bool {
+        match (&self.cells, &other.cells) {
+            (Cells::Whole(cell), Cells::Whole(its)) => Arc::ptr_eq(cell, its),
+            (Cells::Each(cells), Cells::Each(its)) => Arc::ptr_eq(cells, its),
+            (Cells::Whole(_), Cells::Each(_)) | (Cells::Each(_), Cells::Whole(_)) => false,
+        }
+    }
+
+    /// Whether any of its cells counts something.
+    pub(super) fn counts(&self, now: Now) -> bool {
+        self.cells(now).iter().any(|cell| !cell.lock().is_idle(now))
     }
 
     /// Whether it is the limit of `rule` in that ledger.
@@ -67,10 +104,10 @@ impl Limit {
     pub(super) fn cell(&self, value: Option<&str>, quota: &Quota, now: Now) -> Arc<Cell> {
         match (&self.cells, value) {
             (Cells::Whole(cell), _) => Arc::clone(cell),
-            (Cells::Each { nameless, .. }, None) => Arc::clone(nameless),
-            (Cells::Each { named, overflow, .. }, Some(name)) => {
-                let found = named.lock().cell(name, quota, now);
-                found.unwrap_or_else(|| Arc::clone(overflow))
+            (Cells::Each(each), None) => Arc::clone(&each.nameless),
+            (Cells::Each(each), Some(name)) => {
+                let found = each.named.lock().cell(name, quota, now);
+                found.unwrap_or_else(|| Arc::clone(&each.overflow))
             }
         }
     }
@@ -79,9 +116,10 @@ impl Limit {
     pub(super) fn cells(&self, now: Now) -> Vec<Arc<Cell>> {
         match &self.cells {
             Cells::Whole(cell) => vec![Arc::clone(cell)],
-            Cells::Each { named, nameless, overflow } => {
-                let mut cells = named.lock().cells();
-                let shared = [nameless, overflow].into_iter().filter(|cell| !cell.lock().is_idle(now));
+            Cells::Each(each) => {
+                let mut cells = each.named.lock().cells();
+                let shared =
+                    [&each.nameless, &each.overflow].into_iter().filter(|cell| !cell.lock().is_idle(now));
                 cells.extend(shared.cloned());
                 cells
             }
@@ -93,13 +131,17 @@ impl Limit {
         let Some(limit) = Arc::get_mut(limit) else {
             return false;
         };
+        if limit.passed_on {
+            // The cells stay with the name that has them.
+            return !limit.counts(now);
+        }
         match &mut limit.cells {
             Cells::Whole(cell) => Cell::is_replaceable(cell, now),
-            Cells::Each { named, nameless, overflow } => {
-                Cell::is_replaceable(nameless, now)
-                    && Cell::is_replaceable(overflow, now)
-                    && named.get_mut().is_replaceable(now)
-            }
+            Cells::Each(each) => Arc::get_mut(each).is_some_and(|each| {
+                Cell::is_replaceable(&mut each.nameless, now)
+                    && Cell::is_replaceable(&mut each.overflow, now)
+                    && each.named.get_mut().is_replaceable(now)
+            }),
         }
     }
 

@@ -8,6 +8,7 @@ mod facts;
 mod model;
 mod peers;
 mod queue;
+mod renames;
 mod spending;
 
 use std::num::{NonZeroU32, NonZeroU64};

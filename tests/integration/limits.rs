@@ -301,3 +301,19 @@ async fn a_limit_of_another_name_begins_anew() {
     proxy.reload(&named("rpm"));
     assert_eq!(ask(5).await, 0, "and the old one is not forgotten by that");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_renamed_limit_goes_on_where_it_was_and_calls_under_way_with_it() {
+    let named = |limit: &str| limited(limit, "tokensPerSecond: 1, tokens: 5");
+    let proxy = proxy(&named("open: { concurrent: 2 }, rpm: { requests: 3, per: 1m }"));
+    let running = proxy.stream("m").open().await;
+    proxy.reload(&named("places: { concurrent: 2, was: open }, calls: { requests: 3, per: 1m, was: rpm }"));
+    let second = proxy.stream("m").open().await;
+    assert_eq!(second.status, 200);
+    assert_eq!(proxy.chat("m").await.status, 429, "the first still has its place");
+    assert!(running.rest().await.is_done() && second.rest().await.is_done());
+    proxy.reload(&named("seats: { concurrent: 2, was: places }, rate: { requests: 3, per: 1m, was: calls }"));
+    assert_eq!([proxy.chat("m").await.status, proxy.chat("m").await.status], [200, 429]);
+    let keys: Vec<_> = proxy.cells().into_iter().map(|cell| cell.0).collect();
+    assert_eq!(keys, ["rate", "seats"]);
+}

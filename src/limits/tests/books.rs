@@ -55,6 +55,20 @@ pub(crate) enum Step {
         secs: u64,
     },
     Reload(Policy),
+    /// Gives limits another name, as a policy says it; nothing else changes.
+    Rename {
+        tpm: Rename,
+        calls: Rename,
+        says_was: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rename {
+    Keep,
+    Anew,
+    /// To the name before.
+    Back,
 }
 
 /// What a reload may change.
@@ -67,12 +81,48 @@ pub(crate) struct Policy {
     unit: Unit,
     /// What the budget is called.
     name: &'static str,
-    /// Whether the first limit turns with the calendar instead of rolling.
+    /// Whether the users' limit turns with the calendar instead of rolling.
     turns: bool,
     /// Which of the limits it has at all.
     written: [bool; 6],
     /// Which of them only count, by their place.
     shadows: [bool; 6],
+    tpm: Named,
+    calls: Named,
+}
+
+/// What a limit is called, and was. The books know it by what stands before the `~`, whatever it is called.
+#[derive(Clone, Debug)]
+struct Named {
+    key: String,
+    was: Option<String>,
+    /// Names given so far.
+    given: u32,
+}
+
+impl Named {
+    fn new(key: &str) -> Self {
+        Self { key: key.to_owned(), was: None, given: 0 }
+    }
+
+    fn rename(&mut self, how: Rename, says_was: bool) {
+        let stem = self.key.split('~').next().unwrap().to_owned();
+        let (key, given) = match how {
+            Rename::Keep => {
+                self.was = self.was.take().filter(|_| says_was);
+                return;
+            }
+            Rename::Anew => (format!("{stem}~{}", self.given + 1), self.given + 1),
+            Rename::Back if self.was.is_none() => return,
+            Rename::Back => (self.was.take().unwrap(), self.given),
+        };
+        let was = Some(std::mem::replace(&mut self.key, key));
+        *self = Self { key: self.key.clone(), was, given };
+    }
+
+    fn name(&self, rule: Rule) -> Rule {
+        Rule { key: self.key.as_str().into(), was: self.was.as_deref().map(LimitKey::from), ..rule }
+    }
 }
 
 fn amounts() -> impl Strategy<Value = Amounts> {
@@ -106,7 +156,13 @@ fn policies() -> impl Strategy<Value = Policy> {
             turns,
             written,
             shadows,
+            tpm: Named::new("tpm"),
+            calls: Named::new("calls"),
         })
+}
+
+fn renames() -> impl Strategy<Value = Rename> {
+    prop_oneof![2 => Just(Rename::Keep), 2 => Just(Rename::Anew), 1 => Just(Rename::Back)]
 }
 
 /// Schedules.
@@ -126,6 +182,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => prop_oneof![0..20_000_u64, 0..40 * 3_600_000_u64].prop_map(|millis| Step::Pass { millis }),
         1 => (0..200_000_u64).prop_map(|secs| Step::Back { secs }),
         1 => policies().prop_map(Step::Reload),
+        1 => (renames(), renames(), any::<bool>())
+            .prop_map(|(tpm, calls, says_was)| Step::Rename { tpm, calls, says_was }),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -136,17 +194,21 @@ impl Policy {
         let zone = Arc::new(TimeZone::get(self.zone).unwrap());
         let calendar = |turn| Window::Calendar(Calendar { turn, zone: Arc::clone(&zone) });
         let [tpm, model, budget, user, calls] = self.amounts;
-        let first = if self.turns { calendar(Turn::Day) } else { per.clone() };
+        let each_user = if self.turns { calendar(Turn::Day) } else { per.clone() };
         let rules = [
-            rule("tpm", windowed(Unit::Tokens, tpm, first), None),
+            self.tpm.name(rule("tpm", windowed(Unit::Tokens, tpm, per.clone()), None)),
             rule("model", windowed(self.unit, model, per), Some(Each::Model)),
             rule(self.name, windowed(Unit::Usd, budget, calendar(self.turn)), None),
-            rule("user", windowed(self.unit, user, calendar(Turn::Day)), Some(Each::User)),
-            rule("calls", windowed(Unit::Requests, calls / 8, calendar(Turn::Day)), Some(Each::Model)),
+            rule("user", windowed(self.unit, user, each_user), Some(Each::User)),
+            self.calls.name(rule(
+                "calls",
+                windowed(Unit::Requests, calls / 8, calendar(Turn::Day)),
+                Some(Each::Model),
+            )),
             rule("open", concurrent(9), None),
         ];
         let rules = self.shadowed(rules).into_iter().zip(self.written);
-        rules.filter_map(|(rule, written)| written.then_some(rule)).collect()
+        rules.filter_map(|(rule, written)| (written || is_renamed(&rule)).then_some(rule)).collect()
     }
 
     /// Under the same keys as the tenant's: whose a limit is tells them apart.
@@ -156,7 +218,7 @@ impl Policy {
         let calendar = Window::Calendar(Calendar { turn: self.turn, zone });
         let [tpm, model, budget, ..] = self.amounts;
         let rules = [
-            rule("tpm", windowed(Unit::Tokens, tpm, per.clone()), None),
+            self.tpm.name(rule("tpm", windowed(Unit::Tokens, tpm, per.clone()), None)),
             rule("model", windowed(self.unit, model, per), Some(Each::Model)),
             rule("budget", windowed(Unit::Usd, budget, calendar), None),
             rule("open", concurrent(3), Some(Each::Model)),
@@ -172,6 +234,11 @@ impl Policy {
             .map(|(rule, shadow)| Rule { mode: mode(shadow), ..rule })
             .collect()
     }
+}
+
+/// One that is left out for a while has no former name to be found by.
+fn is_renamed(rule: &Rule) -> bool {
+    ["tpm", "calls"].contains(&stem(&rule.key).as_str())
 }
 
 fn concurrent(amount: u32) -> Quota {
@@ -209,11 +276,15 @@ fn id(rule: &Rule, user: Option<&str>, model: &str) -> Id {
         Some(Each::Model) => Some(model.to_owned()),
         Some(Each::User | Each::App | Each::Key) => Some(user.unwrap_or("(none)").to_owned()),
     };
-    (rule.key.as_str().to_owned(), rule.quota.unit(), rule.quota.turn(), value, rule.owner.clone())
+    (stem(&rule.key), rule.quota.unit(), rule.quota.turn(), value, rule.owner.clone())
+}
+
+fn stem(key: &LimitKey) -> String {
+    key.as_str().split('~').next().unwrap().to_owned()
 }
 
 fn id_of(cell: &CellUse) -> Id {
-    (cell.key.as_str().to_owned(), cell.unit, cell.turn, cell.value.clone(), cell.owner.clone())
+    (stem(&cell.key), cell.unit, cell.turn, cell.value.clone(), cell.owner.clone())
 }
 
 /// One cell. What is reserved is not here: it is the sum over all calls.
@@ -307,6 +378,7 @@ struct Call {
 /// A ledger, and books of what it should hold; whatever differs panics.
 pub(crate) struct World {
     ledger: Arc<Ledger>,
+    policy: Policy,
     rules: Arc<[Rule]>,
     /// The provider's.
     rules_there: Arc<[Rule]>,
@@ -332,12 +404,15 @@ impl World {
             turns: false,
             written: [true; 6],
             shadows: [false; 6],
+            tpm: Named::new("tpm"),
+            calls: Named::new("calls"),
         };
         let now = Now { instant: Instant::now(), wall: "2026-03-15T12:00:00Z".parse().unwrap() };
         let mut world = Self {
             ledger: Arc::new(Ledger::with_cells(4)),
             rules: policy.rules(),
             rules_there: policy.rules_there(),
+            policy,
             calls: Vec::new(),
             books: HashMap::new(),
             now,
@@ -373,12 +448,24 @@ impl World {
             Step::Pass { millis } => self.now = later(self.now, Duration::from_millis(*millis)),
             Step::Back { secs } => self.now.wall -= Duration::from_secs(*secs),
             Step::Reload(policy) => {
-                self.rules = policy.rules();
-                self.rules_there = policy.rules_there();
+                let (tpm, calls) = (self.policy.tpm.clone(), self.policy.calls.clone());
+                self.load(Policy { tpm, calls, ..policy.clone() });
+            }
+            Step::Rename { tpm, calls, says_was } => {
+                let mut policy = self.policy.clone();
+                policy.tpm.rename(*tpm, *says_was);
+                policy.calls.rename(*calls, *says_was);
+                self.load(policy);
             }
         }
         self.latest = Now { instant: self.now.instant, wall: self.latest.wall.max(self.now.wall) };
         self.compare();
+    }
+
+    fn load(&mut self, policy: Policy) {
+        (self.rules, self.rules_there) = (policy.rules(), policy.rules_there());
+        self.ledger.adopt(self.rules.iter().chain(&*self.rules_there), self.now);
+        self.policy = policy;
     }
 
     /// Gives whether there was room.
@@ -501,7 +588,7 @@ impl World {
     /// Whether what only counts tells when it had no room, and nothing else does.
     fn would_refuse(&self, reservation: &Reservation, asked: &[Id], amounts: &Amounts) {
         for id in asked {
-            let told = reservation.would_refuse().any(|rule| rule.key.as_str() == id.0);
+            let told = reservation.would_refuse().any(|rule| stem(&rule.key) == id.0);
             let (over, only_counts) = (self.over(id, amounts, None), self.books[id].mode == Mode::Shadow);
             if over.abs() > BLUR || !only_counts {
                 assert_eq!(told, only_counts && over > 0.0, "{id:?} is over by {over}");
@@ -520,7 +607,7 @@ impl World {
         };
         let (rule, each) = (&exceeded.rule, exceeded.each.clone());
         let (unit, turn) = (rule.quota.unit(), rule.quota.turn());
-        let id = (rule.key.as_str().to_owned(), unit, turn, each, rule.owner.clone());
+        let id = (stem(&rule.key), unit, turn, each, rule.owner.clone());
         assert!(asked.contains(&id));
         assert_eq!(self.books[&id].mode, Mode::Enforce);
         assert!(over(&id) > -BLUR, "{id:?} had room");

@@ -24,7 +24,8 @@ pub(super) struct Limit {
     pub(super) quota: Quota,
     each: Option<Each>,
     pub(super) mode: limits::Mode,
-    was: Option<LimitKey>,
+    /// The name that it had before, and where that is said.
+    was: Option<(LimitKey, Span)>,
     place: Arc<str>,
     /// Whether its refusal is a 402.
     payment_required: bool,
@@ -94,11 +95,38 @@ pub(super) fn rules(owner: &Owner, limits: &Limits) -> Arc<[Rule]> {
         quota: limit.quota.clone(),
         each: limit.each,
         mode: limit.mode,
-        was: limit.was.clone(),
+        was: limit.was.as_ref().map(|(was, _)| was.clone()),
         place: Arc::clone(&limit.place),
         slot: Slot::default(),
     };
     limits.iter().map(rule).collect()
+}
+
+/// Tells where a limit has the old name of another, after plan and tenant were joined.
+pub(super) fn check_renames(owner: &Owner, limits: &Limits, found: &mut Findings<'_>) {
+    let mut taken: BTreeMap<&LimitKey, Span> = BTreeMap::new();
+    let of = format!("{} {}", owner.kind(), quoted(&owner.name()));
+    for (key, was, at) in limits.iter().filter_map(|(key, limit)| {
+        let (was, at) = limit.was.as_ref()?;
+        Some((key, was, *at))
+    }) {
+        let (name, old) = (quoted(key.as_str()), quoted(was.as_str()));
+        if let Some(other) = limits.get(was) {
+            let place = found.place(other.at);
+            found
+                .error(at, format!("limit {name} of {of} was {old}, but {of} has a limit {old} too"))
+                .hint("remove `was`, or the limit of the old name")
+                .other("the other is here", place);
+        }
+        if let Some(first) = taken.insert(was, at) {
+            super::twice(
+                &format!("two limits of {of} were {old}: only one can go on with its counts"),
+                at,
+                first,
+                found,
+            );
+        }
+    }
 }
 
 /// Those whose refusal is a 402.
@@ -122,8 +150,24 @@ fn limit(name: &str, at: Span, spec: &spec::Limit, whose: Whose, found: &mut Fin
     };
     let exceed = exceed::compile(spec.on_exceed.as_ref(), quota.as_ref(), found)?;
     let payment_required = status.unwrap_or(false);
+    let was = match &spec.was {
+        None => None,
+        Some(written) => Some((former(name, written, found)?, written.span)),
+    };
     let place = found.file_and_line(at);
-    Some(Limit { at, quota: quota?, each, mode, was: None, place, payment_required, exceed })
+    Some(Limit { at, quota: quota?, each, mode, was, place, payment_required, exceed })
+}
+
+/// The name that a limit had.
+fn former(name: &str, written: &At<String>, found: &mut Findings<'_>) -> Option<LimitKey> {
+    let was = written.value.as_deref()?;
+    if was == name {
+        found
+            .error(written.span, format!("limit {} was not renamed: this is its name", quoted(name)))
+            .hint("write the name that it had in an earlier policy, or remove `was`");
+        return None;
+    }
+    names::check("limit", was, written.span, found).then(|| LimitKey::from(was))
 }
 
 /// How much a limit says, and of what.

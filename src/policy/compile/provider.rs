@@ -38,6 +38,7 @@ pub(super) fn compile(
     for (name, entry) in &written.entries {
         let provider = entry.value.as_ref().and_then(|spec| {
             let limits = limit::compile(spec.limits.as_ref(), Whose::Provider, found);
+            limit::check_renames(&Owner::Provider(name.as_str().into()), &limits, found);
             let provider = One { name, at: entry.span, spec }.compile(may_mock, &limits, found);
             providers.limits.insert(ProviderId::from(name.as_str()), limits);
             provider

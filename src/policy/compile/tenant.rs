@@ -93,6 +93,7 @@ impl Compiler<'_, '_> {
         let owner = Owner::Tenant(id.clone());
         let reach = Reach { owner: &owner, access: access.as_ref() };
         let events = reach.events(&limits, self.names.routes, self.found);
+        limit::check_renames(&owner, &limits, self.found);
         let tenant = Tenant {
             id: id.clone(),
             access: access.unwrap_or_default(),

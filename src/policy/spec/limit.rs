@@ -37,6 +37,10 @@ pub struct Limit {
     /// What happens beyond it: `onExceed: { clamp: { atLeast: 256 } }`. Default: reject. Not at a provider, whose limits
     /// never refuse a caller: its models are passed over.
     pub on_exceed: Option<At<OnExceed>>,
+    /// The name that it had before: `was: budget`. It goes on with the counts of that name, those of calls under way
+    /// too, unless it has counts of its own; with another unit, kind of window or `each` it starts anew. May stay
+    /// here. Default: a new name starts anew.
+    pub was: Option<At<String>>,
     /// The status of its refusals, for limits of `usd` and those `per: day`, `week` or `month`: `budgetStatus: 402`.
     /// Default: 429. Not at a provider.
     pub budget_status: Option<At<u16>>,

@@ -32,7 +32,7 @@ const FIELDS: &[(&str, &[Field])] = &[
     ("Timeouts", &[adds("firstToken")]),
     ("Tenant", &[adds("attributes")]),
     ("Match", &[decides("kubernetes"), decides("jwt")]),
-    ("Limit", &[adds("onLedgerDown"), adds("was")]),
+    ("Limit", &[adds("onLedgerDown")]),
 ];
 
 /// Choices, by the spec type that will have them.

@@ -30,12 +30,12 @@ warning: tenant `app` may not use anything
 
 #[test]
 fn a_field_that_is_not_built_yet() {
-    let expected = r#"error: `was` is not built yet
+    let expected = r#"error: `onLedgerDown` is not built yet
   --> policy.yaml:12:27
    |
-12 |   pro: { limits: { rpm: { was: calls, requests: 100, per: 1m, each: user } } }
-   |                           ^^^"#;
-    assert_eq!(shown("{ requests: 100", "{ was: calls, requests: 100"), expected);
+12 |   pro: { limits: { rpm: { onLedgerDown: deny, requests: 100, per: 1m, each: user } } }
+   |                           ^^^^^^^^^^^^"#;
+    assert_eq!(shown("{ requests: 100", "{ onLedgerDown: deny, requests: 100"), expected);
 }
 
 #[test]

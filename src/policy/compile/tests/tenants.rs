@@ -134,3 +134,37 @@ fn a_limit_counts_one_thing_and_requests_have_a_window() {
     assert_eq!(limit("{ requests: 1, per: 1s, each: usr }"), "unknown choice `usr`");
     assert_eq!(limit("7"), "expected a map, found a number");
 }
+
+#[test]
+fn a_renamed_limit_knows_its_old_name() {
+    let (snapshot, warnings) = good(&with("rpm: { requests: 100,", "calls: { was: rpm, requests: 100,"));
+    assert_eq!(warnings, [""; 0]);
+    let rule = &snapshot.tenants["app"].limits[0];
+    assert_eq!((rule.key.as_str(), rule.was.as_ref().map(|was| was.as_str())), ("calls", Some("rpm")));
+}
+
+#[test]
+fn a_limit_whose_old_name_is_another_limits_is_an_error() {
+    let own = "limits: { calls: { was: rpm, requests: 7, per: 10s } },";
+    let text = with("plan: pro,", &format!("plan: pro, {own}"));
+    let message = "limit `calls` of tenant `app` was `rpm`, but tenant `app` has a limit `rpm` too";
+    assert_eq!(faults(&text), [format!("14 error: {message}")]);
+    let twice =
+        with("rpm: { requests: 100,", "a: { was: old, requests: 5, per: 1m }, b: { was: old, requests: 100,");
+    assert_eq!(
+        faults(&twice),
+        ["12 error: two limits of tenant `app` were `old`: only one can go on with its counts"]
+    );
+    assert_eq!(
+        fault_of("rpm: { requests: 100,", "rpm: { was: rpm, requests: 100,"),
+        "limit `rpm` was not renamed: this is its name"
+    );
+    assert_eq!(
+        fault_of("rpm: { requests: 100,", "rpm: { was: \"a b\", requests: 100,"),
+        "`a b` cannot be the name of a limit"
+    );
+    let there =
+        with("openai: {", "openai: { limits: { a: { concurrent: 1 }, b: { was: a, concurrent: 2 } }, ");
+    let message = "limit `b` of provider `openai` was `a`, but provider `openai` has a limit `a` too";
+    assert_eq!(faults(&there), [format!("5 error: {message}")]);
+}
