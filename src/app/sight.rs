@@ -129,6 +129,7 @@ fn shown(cell: &CellUse, place: Option<&str>) -> Value {
         "used": amount(cell.settled),
         "reserved": amount(cell.reserved),
         "amount": amount(cell.limit),
+        "keptBack": amount(cell.kept_back),
         "debt": amount(cell.debt),
         "window": cell.turn.map(Turn::as_str),
         "perSeconds": cell.per.map(|per| per.as_secs_f64()),

@@ -16,6 +16,8 @@ use crate::clock::Timestamp;
 #[derive(Debug)]
 pub(super) struct Budget {
     amount: NonZeroU64,
+    /// What of it is granted to no call.
+    kept_back: u64,
     calendar: Calendar,
     /// The running window.
     start: Timestamp,
@@ -35,7 +37,7 @@ impl Budget {
     pub(super) fn new(amount: NonZeroU64, calendar: &Calendar, now: Timestamp) -> Self {
         let (start, end) = calendar.bounds(now);
         let calendar = calendar.clone();
-        Self { amount, calendar, start, end, at: now, turns: 0, settled: 0, reserved: 0 }
+        Self { amount, kept_back: 0, calendar, start, end, at: now, turns: 0, settled: 0, reserved: 0 }
     }
 
     /// Puts a limit in force; what was used stays, and in a new zone it counts in the window that runs there.
@@ -52,14 +54,23 @@ impl Budget {
         self.calendar = calendar.clone();
     }
 
+    /// Grants so much less than the limit from now on.
+    pub(super) fn keep_back(&mut self, kept_back: u64) {
+        self.kept_back = kept_back;
+    }
+
+    pub(super) fn grantable(&self) -> u64 {
+        self.amount.get().saturating_sub(self.kept_back)
+    }
+
     /// Why `ask` does not fit in place of `held`, as of the last time that it advanced; none where it does.
     pub(super) fn short(&self, ask: u64, held: u64, now: Timestamp) -> Option<Short> {
         let others = self.settled.checked_add(self.reserved.saturating_sub(held));
         let fits =
-            others.and_then(|others| others.checked_add(ask)).is_some_and(|all| all <= self.amount.get());
+            others.and_then(|others| others.checked_add(ask)).is_some_and(|all| all <= self.grantable());
         if fits {
             None
-        } else if ask > self.amount.get() {
+        } else if ask > self.grantable() {
             Some(Short::Never)
         } else {
             Some(Short::For(self.left(now)))
@@ -136,8 +147,8 @@ impl Budget {
     pub(super) fn standing(&self) -> Standing {
         let taken = self.settled.saturating_add(self.reserved);
         Standing {
-            limit: self.amount.get(),
-            remaining: self.amount.get().saturating_sub(taken),
+            limit: self.grantable(),
+            remaining: self.grantable().saturating_sub(taken),
             reset: if taken == 0 { Duration::ZERO } else { between(self.at, self.end) },
             per: between(self.start, self.end),
         }

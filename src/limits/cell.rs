@@ -194,9 +194,11 @@ impl Count {
         match (&mut self.words, &rule.quota) {
             (Words::Rolling(rate), Quota::Windowed { amount, window: Window::Rolling(per), .. }) => {
                 rate.adopt(*amount, *per, now.instant);
+                rate.keep_back(rule.kept_back);
             }
             (Words::Calendar(budget), Quota::Windowed { amount, window: Window::Calendar(calendar), .. }) => {
                 budget.adopt(*amount, calendar, now.wall);
+                budget.keep_back(rule.kept_back);
             }
             (Words::Concurrent(places), Quota::Concurrent { amount }) => places.adopt(*amount),
             // Unit and kind of window are part of a cell's identity, so these never meet; a new kind is a fresh count.
@@ -231,7 +233,7 @@ impl Count {
 
     /// Why `ask` has to wait for those who ask for so much before it, as of the last time that it advanced.
     pub(super) fn short_behind(&self, ahead: u64, ask: u64, now: Now) -> Short {
-        if ask > self.limit() && !matches!(self.words, Words::Concurrent(_)) {
+        if ask > self.grantable() && !matches!(self.words, Words::Concurrent(_)) {
             return Short::Never;
         }
         let all = ahead.saturating_add(ask);
@@ -251,21 +253,21 @@ impl Count {
         match &self.words {
             Words::Rolling(rate) => Some(rate.wait(ask)),
             Words::Calendar(budget) => {
-                (budget.settled().saturating_add(ask) <= budget.amount()).then_some(Duration::ZERO)
+                (budget.settled().saturating_add(ask) <= budget.grantable()).then_some(Duration::ZERO)
             }
             Words::Concurrent(_) => Some(Duration::ZERO),
         }
     }
 
-    /// Amount and length of the limit in force, and whether it refuses.
+    /// What the limit in force grants in which time, and whether it refuses.
     pub(super) fn in_force(&self) -> (u64, Option<Duration>, Mode) {
-        (self.limit(), self.standing().map(|standing| standing.per), self.mode)
+        (self.grantable(), self.standing().map(|standing| standing.per), self.mode)
     }
 
     /// The most that fits in place of what `share` holds, as of the last time that it advanced.
     pub(super) fn room(&self, share: &Share) -> u64 {
         let others = self.reserved().saturating_sub(share.held);
-        self.limit().saturating_sub(self.settled().saturating_add(others))
+        self.grantable().saturating_sub(self.settled().saturating_add(others))
     }
 
     /// Holds `ask` in place of what the share held; the caller has seen that it fits, or that the limit only counts.
@@ -347,6 +349,15 @@ impl Count {
         match &self.words {
             Words::Rolling(rate) => rate.amount(),
             Words::Calendar(budget) => budget.amount(),
+            Words::Concurrent(places) => places.amount().into(),
+        }
+    }
+
+    /// What of the limit in force is granted; the rest is kept back.
+    pub(super) fn grantable(&self) -> u64 {
+        match &self.words {
+            Words::Rolling(rate) => rate.grantable(),
+            Words::Calendar(budget) => budget.grantable(),
             Words::Concurrent(places) => places.amount().into(),
         }
     }

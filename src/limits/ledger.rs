@@ -60,6 +60,8 @@ pub struct CellUse {
     pub debt: u64,
     /// The limit in force: the one that was last asked about.
     pub limit: u64,
+    /// What of the limit is granted to no call.
+    pub kept_back: u64,
     /// How often its window turns; none where it rolls or has none.
     pub turn: Option<Turn>,
     /// The length of its window; none where it has none.
@@ -85,7 +87,7 @@ pub struct LimitUse {
     pub each: Option<Each>,
     /// Used and held, of the cell of which the largest share is.
     pub used: u64,
-    /// What is left of it.
+    /// What of it may yet be granted.
     pub available: u64,
     /// How many cells there are.
     pub cells: usize,
@@ -299,19 +301,23 @@ impl fmt::Debug for Ledger {
     }
 }
 
+/// Used and held, the limit, and what of it is granted.
+type Held = (u64, u64, u64);
+
 impl LimitUse {
     fn of(limit: &Limit, now: Now) -> Option<Self> {
         let cells = limit.cells(now);
         let held = cells.iter().map(|cell| {
             let mut count = cell.lock();
             count.advance(now);
-            (count.settled().saturating_add(count.reserved()), count.limit())
+            let used = count.settled().saturating_add(count.reserved());
+            (used, count.limit(), count.grantable())
         });
         // Shares compared without dividing: a/b < c/d where a*d < c*b.
-        let share = |(used, limit): (u64, u64), (other, its): (u64, u64)| {
+        let share = |(used, limit, _): Held, (other, its, _): Held| {
             (u128::from(used) * u128::from(its)).cmp(&(u128::from(other) * u128::from(limit)))
         };
-        let (used, amount) = held.max_by(|a, b| share(*a, *b))?;
+        let (used, _, grantable) = held.max_by(|a, b| share(*a, *b))?;
         let name = limit.name();
         Some(Self {
             owner: name.owner.clone(),
@@ -320,7 +326,7 @@ impl LimitUse {
             turn: name.turn,
             each: name.each,
             used,
-            available: amount.saturating_sub(used),
+            available: grantable.saturating_sub(used),
             cells: cells.len(),
         })
     }
@@ -340,7 +346,7 @@ impl CellUse {
     fn of(name: &Name, cell: &Cell, now: Now) -> Self {
         let mut count = cell.lock();
         count.advance(now);
-        let (settled, limit) = (count.settled(), count.limit());
+        let (settled, limit, grantable) = (count.settled(), count.limit(), count.grantable());
         let (reserved, reset, mode) = (count.reserved(), count.turns(), count.mode());
         let per = count.standing().map(|standing| standing.per);
         let wait = match count.short(1, &Share::default(), now) {
@@ -361,6 +367,7 @@ impl CellUse {
             reserved,
             debt: settled.saturating_sub(limit),
             limit,
+            kept_back: limit - grantable,
             per,
             reset,
             wait,

@@ -14,6 +14,8 @@ use crate::clock::Instant;
 #[derive(Debug)]
 pub(super) struct Rate {
     amount: NonZeroU64,
+    /// What of it is granted to no call; it leaks with the rest.
+    kept_back: u64,
     /// Nanoseconds. One of what is counted weighs `per` parts and `amount` parts leak each nanosecond: no fraction
     /// is ever rounded. 2^64 of 2^64 parts fit into 128 bits; only debt can go beyond, and stops there.
     per: NonZeroU64,
@@ -27,7 +29,7 @@ pub(super) struct Rate {
 
 impl Rate {
     pub(super) fn new(amount: NonZeroU64, per: Duration, now: Instant) -> Self {
-        Self { amount, per: window(per), settled: 0, reserved: 0, at: now }
+        Self { amount, kept_back: 0, per: window(per), settled: 0, reserved: 0, at: now }
     }
 
     /// Puts a limit in force: what leaked until `now` leaked at the old one, what was used stays.
@@ -44,15 +46,24 @@ impl Rate {
         }
     }
 
+    /// Grants so much less than the limit from now on.
+    pub(super) fn keep_back(&mut self, kept_back: u64) {
+        self.kept_back = kept_back;
+    }
+
+    pub(super) fn grantable(&self) -> u64 {
+        self.amount.get().saturating_sub(self.kept_back)
+    }
+
     /// Why `ask` does not fit in place of `held`, as of the last time that it advanced; none where it does.
     ///
     /// What is reserved counts as if it were settled now.
     pub(super) fn short(&self, ask: u64, held: u64) -> Option<Short> {
         let others = self.settled.saturating_add(self.parts(self.reserved.saturating_sub(held)));
-        let over = others.saturating_add(self.parts(ask)).checked_sub(self.parts(self.amount.get()))?;
+        let over = others.saturating_add(self.parts(ask)).checked_sub(self.parts(self.grantable()))?;
         if over == 0 {
             None
-        } else if ask > self.amount.get() {
+        } else if ask > self.grantable() {
             Some(Short::Never)
         } else {
             Some(Short::For(self.leaks_in(over)))
@@ -62,7 +73,7 @@ impl Rate {
     /// How long until so much fits beside what is settled, whatever is reserved.
     pub(super) fn wait(&self, ask: u64) -> Duration {
         let all = self.settled.saturating_add(self.parts(ask));
-        self.leaks_in(all.saturating_sub(self.parts(self.amount.get())))
+        self.leaks_in(all.saturating_sub(self.parts(self.grantable())))
     }
 
     /// Holds `ask` in place of what the share held; the caller has seen that it fits, or that the limit only counts.
@@ -120,8 +131,8 @@ impl Rate {
     pub(super) fn standing(&self) -> Standing {
         let taken = self.settled().saturating_add(self.reserved);
         Standing {
-            limit: self.amount.get(),
-            remaining: self.amount.get().saturating_sub(taken),
+            limit: self.grantable(),
+            remaining: self.grantable().saturating_sub(taken),
             reset: self.leaks_in(self.settled.saturating_add(self.parts(self.reserved))),
             per: Duration::from_nanos(self.per.get()),
         }

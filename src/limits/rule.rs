@@ -20,6 +20,9 @@ pub struct Rule {
     pub key: LimitKey,
     /// How much of what.
     pub quota: Quota,
+    /// What of the amount is granted to no call, so that what calls use beyond their share lands within it. Less than
+    /// the amount; zero of calls and places.
+    pub kept_back: u64,
     /// What gets a cell of its own; none for the whole tenant.
     pub each: Option<Each>,
     /// Whether it refuses.
@@ -300,7 +303,7 @@ pub struct Exceeded {
 /// Where a caller stands with the tightest of its limits of one unit; becomes the rate headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Calls, tokens or nano-dollars per window.
+    /// What is granted per window: calls, tokens or nano-dollars.
     pub limit: u64,
     /// What would be admitted right now.
     pub remaining: u64,

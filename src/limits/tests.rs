@@ -43,6 +43,7 @@ fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
         owner: Owner::Tenant("checkout".into()),
         key: key.into(),
         quota,
+        kept_back: 0,
         each,
         mode: Mode::Enforce,
         was: None,

@@ -96,7 +96,11 @@ pub(super) fn refusal(exceeded: &Exceeded, tenant: &Tenant) -> Refusal {
     let allowed = allowed(&rule.quota);
     let Some(wait) = wait(exceeded) else {
         let asked = counted(rule.quota.unit(), exceeded.asked);
-        let message = format!("Limit {whose} is {allowed}, and this call alone may need {asked}.");
+        let kept_back = match rule.kept_back {
+            0 => String::new(),
+            kept_back => format!(", of which {} are kept back", counted(rule.quota.unit(), kept_back)),
+        };
+        let message = format!("Limit {whose} is {allowed}{kept_back}, and this call alone may need {asked}.");
         return Refusal::new(cause, message).never_retry();
     };
     let message = format!("Limit {whose} is reached: {allowed}. Try again in {}.", spoken_wait(wait));

@@ -318,3 +318,30 @@ async fn operators_see_where_a_limit_was_written_and_how_far_a_call_may_go_beyon
     assert_eq!(page(&asked("estimate: upperBound"))[2]["overrun"], 0);
     assert_eq!(page(&asked("reserveOutput: { expect: 5 }, estimate: upperBound"))[2]["overrun"], 100);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_back_of_a_budget_takes_what_calls_use_beyond_their_reservation() {
+    // Three words at least, of which one is expected: what comes beyond lands in the half that no call is granted.
+    let proxy = proxy(&policy(
+        "faults: [ok]",
+        "tpd: { outputTokens: 10, per: day, reserveBuffer: 50% }",
+        "reserveOutput: { expect: 1 }",
+    ));
+    assert_eq!([proxy.chat("m").await.status, proxy.chat("m").await.status], [200, 200]);
+    let (used, held) = cell(&proxy);
+    assert!((5..=10).contains(&used) && held == 0, "beyond what is granted, within the limit: {used}");
+    assert_eq!(proxy.chat("m").await.status, 429);
+    let usage = proxy.state.sight().usage();
+    let limit = &usage["limits"][0];
+    assert_eq!((limit["amount"].as_u64(), limit["keptBack"].as_u64()), (Some(10), Some(5)));
+    assert_eq!(limit["debt"].as_u64(), Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_more_than_may_be_granted_is_told_what_is_kept_back() {
+    let limit = "tpd: { inputTokens: 4, per: day, reserveBuffer: 50% }";
+    let proxy = proxy(&policy("faults: [ok]", limit, "estimate: upperBound"));
+    let message = proxy.chat("m").await.message();
+    let start = "Limit `tpd` of tenant `app` is 4 input tokens per day, of which 2 input tokens are kept back, and this";
+    assert!(message.starts_with(start), "{message}");
+}

@@ -144,6 +144,7 @@ impl Counts for Wrong {
                 per: None,
                 reset: None,
                 mode: Mode::Enforce,
+                kept_back: 0,
                 wait: None,
             }
         };

@@ -54,7 +54,7 @@ pub(crate) enum Step {
     Back {
         secs: u64,
     },
-    Reload(Policy),
+    Reload(Box<Policy>),
     /// Gives limits another name, as a policy says it; nothing else changes.
     Rename {
         tpm: Rename,
@@ -87,6 +87,8 @@ pub(crate) struct Policy {
     written: [bool; 6],
     /// Which of them only count, by their place.
     shadows: [bool; 6],
+    /// What of them is kept back, in percent.
+    buffers: [u64; 6],
     tpm: Named,
     calls: Named,
 }
@@ -144,9 +146,9 @@ fn policies() -> impl Strategy<Value = Policy> {
         prop::sample::select(vec!["budget", "budget", "purse"]),
         prop::bool::weighted(0.2),
         prop::array::uniform6(prop::bool::weighted(0.9)),
-        prop::array::uniform6(prop::bool::weighted(0.2)),
+        prop::array::uniform6((prop::bool::weighted(0.2), prop_oneof![Just(0), 1..=50_u64])),
     )
-        .prop_map(|(amounts, secs, zone, turn, unit, name, turns, written, shadows)| Policy {
+        .prop_map(|(amounts, secs, zone, turn, unit, name, turns, written, modified)| Policy {
             amounts,
             secs,
             zone,
@@ -155,7 +157,8 @@ fn policies() -> impl Strategy<Value = Policy> {
             name,
             turns,
             written,
-            shadows,
+            shadows: modified.map(|(shadow, _)| shadow),
+            buffers: modified.map(|(_, percent)| percent),
             tpm: Named::new("tpm"),
             calls: Named::new("calls"),
         })
@@ -181,7 +184,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         // Seconds for what rolls, days for what turns.
         2 => prop_oneof![0..20_000_u64, 0..40 * 3_600_000_u64].prop_map(|millis| Step::Pass { millis }),
         1 => (0..200_000_u64).prop_map(|secs| Step::Back { secs }),
-        1 => policies().prop_map(Step::Reload),
+        1 => policies().prop_map(|policy| Step::Reload(Box::new(policy))),
         1 => (renames(), renames(), any::<bool>())
             .prop_map(|(tpm, calls, says_was)| Step::Rename { tpm, calls, says_was }),
     ];
@@ -207,7 +210,7 @@ impl Policy {
             )),
             rule("open", concurrent(9), None),
         ];
-        let rules = self.shadowed(rules).into_iter().zip(self.written);
+        let rules = self.modified(rules).into_iter().zip(self.written);
         rules.filter_map(|(rule, written)| (written || is_renamed(&rule)).then_some(rule)).collect()
     }
 
@@ -223,16 +226,20 @@ impl Policy {
             rule("budget", windowed(Unit::Usd, budget, calendar), None),
             rule("open", concurrent(3), Some(Each::Model)),
         ];
-        self.shadowed(rules.map(|rule| Rule { owner: Owner::Provider("openai".into()), ..rule })).into()
+        self.modified(rules.map(|rule| Rule { owner: Owner::Provider("openai".into()), ..rule })).into()
     }
 
-    fn shadowed<const N: usize>(&self, rules: [Rule; N]) -> Vec<Rule> {
-        let mode = |only_counts| if only_counts { Mode::Shadow } else { Mode::Enforce };
-        rules
-            .into_iter()
-            .zip(self.shadows)
-            .map(|(rule, shadow)| Rule { mode: mode(shadow), ..rule })
-            .collect()
+    fn modified<const N: usize>(&self, rules: [Rule; N]) -> Vec<Rule> {
+        let modified =
+            rules.into_iter().zip(self.shadows).zip(self.buffers).map(|((rule, shadow), percent)| {
+                let mode = if shadow { Mode::Shadow } else { Mode::Enforce };
+                let kept_back = match &rule.quota {
+                    Quota::Windowed { unit: Unit::Requests, .. } | Quota::Concurrent { .. } => 0,
+                    Quota::Windowed { amount, .. } => amount.get() * percent / 100,
+                };
+                Rule { mode, kept_back, ..rule }
+            });
+        modified.collect()
     }
 }
 
@@ -256,6 +263,7 @@ fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
         quota,
         each,
         mode: Mode::Enforce,
+        kept_back: 0,
         was: None,
         place: "policy.yaml:1".into(),
         slot: Slot::default(),
@@ -291,6 +299,7 @@ fn id_of(cell: &CellUse) -> Id {
 struct Book {
     settled: f64,
     quota: Quota,
+    kept_back: u64,
     mode: Mode,
     /// Of a calendar: the first day of the running window, and how often it turned.
     window: Option<Date>,
@@ -303,8 +312,8 @@ const BLUR: f64 = 1e-6;
 
 impl Book {
     fn new(rule: &Rule, now: Now) -> Self {
-        let (quota, mode) = (rule.quota.clone(), rule.mode);
-        let mut book = Self { settled: 0.0, quota, mode, window: None, turns: 0, at: now };
+        let (quota, mode, kept_back) = (rule.quota.clone(), rule.mode, rule.kept_back);
+        let mut book = Self { settled: 0.0, quota, kept_back, mode, window: None, turns: 0, at: now };
         book.window = book.first_day();
         book
     }
@@ -314,6 +323,11 @@ impl Book {
             Quota::Windowed { amount, .. } => amount.get() as f64,
             Quota::Concurrent { amount } => amount.get().into(),
         }
+    }
+
+    /// What of it is granted.
+    fn granted(&self) -> f64 {
+        self.limit() - self.kept_back as f64
     }
 
     /// The running window, by the calendar on the wall.
@@ -346,6 +360,7 @@ impl Book {
     fn adopt(&mut self, rule: &Rule, now: Now) {
         self.advance(now);
         self.quota = rule.quota.clone();
+        self.kept_back = rule.kept_back;
         self.window = self.first_day();
         if (self.mode, rule.mode) == (Mode::Shadow, Mode::Enforce) {
             self.settled = self.settled.min(self.limit());
@@ -404,6 +419,7 @@ impl World {
             turns: false,
             written: [true; 6],
             shadows: [false; 6],
+            buffers: [0; 6],
             tpm: Named::new("tpm"),
             calls: Named::new("calls"),
         };
@@ -449,7 +465,7 @@ impl World {
             Step::Back { secs } => self.now.wall -= Duration::from_secs(*secs),
             Step::Reload(policy) => {
                 let (tpm, calls) = (self.policy.tpm.clone(), self.policy.calls.clone());
-                self.load(Policy { tpm, calls, ..policy.clone() });
+                self.load(Policy { tpm, calls, ..(**policy).clone() });
             }
             Step::Rename { tpm, calls, says_was } => {
                 let mut policy = self.policy.clone();
@@ -582,7 +598,7 @@ impl World {
     /// By how much another so large passes the limit.
     fn over(&self, id: &Id, amounts: &Amounts, of: Option<usize>) -> f64 {
         let all = self.books[id].settled + (self.reserved(id, of) + amounts.of(id.1)) as f64;
-        all - self.books[id].limit()
+        all - self.books[id].granted()
     }
 
     /// Whether what only counts tells when it had no room, and nothing else does.
@@ -611,7 +627,7 @@ impl World {
         assert!(asked.contains(&id));
         assert_eq!(self.books[&id].mode, Mode::Enforce);
         assert!(over(&id) > -BLUR, "{id:?} had room");
-        let never = id.1 != Unit::Concurrent && amounts.of(id.1) as f64 > self.books[&id].limit();
+        let never = id.1 != Unit::Concurrent && amounts.of(id.1) as f64 > self.books[&id].granted();
         assert_eq!((exceeded.never, exceeded.asked), (never, amounts.of(id.1)));
         assert_eq!(exceeded.wait.is_none(), never || id.1 == Unit::Concurrent);
     }
@@ -623,7 +639,9 @@ impl World {
             if granted.contains(&id) {
                 assert_eq!(cell.limit as f64, self.books[&id].limit(), "{cell:?}");
                 assert_eq!(cell.mode, self.books[&id].mode, "{cell:?}");
-                assert!(cell.mode == Mode::Shadow || cell.settled + cell.reserved <= cell.limit, "{cell:?}");
+                assert_eq!(cell.kept_back, self.books[&id].kept_back, "{cell:?}");
+                let taken = cell.settled + cell.reserved + cell.kept_back;
+                assert!(cell.mode == Mode::Shadow || taken <= cell.limit, "{cell:?}");
             }
         }
     }

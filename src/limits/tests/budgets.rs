@@ -338,3 +338,39 @@ fn what_only_counts_may_be_asked_for_anything() {
         assert_eq!(counts(&ledger, key, now).1, 0);
     }
 }
+
+#[test]
+fn what_is_kept_back_is_granted_to_no_call_and_takes_what_they_use_beyond() {
+    let (ledger, now) = (ledger(), moment());
+    for (key, window) in [("day", days()), ("tpm", Window::Rolling(MINUTE))] {
+        let kept = |kept_back| {
+            let rule = rule(key, windowed(Unit::Usd, 100, window.clone()), None);
+            limits([Rule { kept_back, ..rule }])
+        };
+        let refused = reserve(&ledger, &kept(20), usd(81), now).unwrap_err();
+        assert!(refused.never, "it is more than is ever granted");
+        let mut call = reserve(&ledger, &kept(20), usd(60), now).unwrap();
+        let standing = call.standing(Unit::Usd).unwrap().1;
+        assert_eq!((standing.limit, standing.remaining), (80, 20), "callers are told what may be granted");
+        assert!(reserve(&ledger, &kept(20), usd(21), now).is_err());
+        assert!(reserve(&ledger, &kept(20), usd(20), now).is_ok());
+        call.settle(&usd(95), now);
+        let shown = cell(&ledger, key, None, now);
+        assert_eq!((shown.settled, shown.limit, shown.kept_back, shown.debt), (95, 100, 20, 0));
+        let fullest = ledger.fullest(now).into_iter().find(|limit| limit.key.as_str() == key).unwrap();
+        assert_eq!((fullest.used, fullest.available), (95, 0));
+        assert!(reserve(&ledger, &kept(20), usd(1), now).is_err());
+        assert!(reserve(&ledger, &kept(0), usd(5), now).is_ok(), "another policy keeps back what it says");
+    }
+}
+
+#[test]
+fn a_rate_that_keeps_something_back_leaks_all_of_its_amount() {
+    let (ledger, now) = (ledger(), moment());
+    let rule = rule("tpm", windowed(Unit::Usd, 60, Window::Rolling(MINUTE)), None);
+    let rules = limits([Rule { kept_back: 30, ..rule }]);
+    reserve(&ledger, &rules, usd(30), now).unwrap().settle(&usd(60), now);
+    let wait = reserve(&ledger, &rules, usd(10), now).unwrap_err().wait;
+    assert_eq!(wait, Some(Duration::from_secs(40)), "60 used, 20 may be for 10 more, 1 leaks each second");
+    assert!(reserve(&ledger, &rules, usd(10), now + Duration::from_secs(40)).is_ok());
+}

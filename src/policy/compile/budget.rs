@@ -77,7 +77,7 @@ impl Budgets<'_> {
                 Unit::Usd => checked.priced(self, found),
             }
             checked.bounded(found);
-            checked.fits(unit, amount.get(), found);
+            checked.fits(unit, amount.get() - limit.kept_back, found);
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Limit {
     /// Where its name stands.
     pub(super) at: Span,
     pub(super) quota: Quota,
+    /// What of its amount is granted to no call.
+    pub(super) kept_back: u64,
     each: Option<Each>,
     pub(super) mode: limits::Mode,
     /// The name that it had before, and where that is said.
@@ -93,6 +95,7 @@ pub(super) fn rules(owner: &Owner, limits: &Limits) -> Arc<[Rule]> {
         owner: owner.clone(),
         key: key.clone(),
         quota: limit.quota.clone(),
+        kept_back: limit.kept_back,
         each: limit.each,
         mode: limit.mode,
         was: limit.was.as_ref().map(|(was, _)| was.clone()),
@@ -154,8 +157,35 @@ fn limit(name: &str, at: Span, spec: &spec::Limit, whose: Whose, found: &mut Fin
         None => None,
         Some(written) => Some((former(name, written, found)?, written.span)),
     };
+    let kept_back = match &spec.reserve_buffer {
+        None => 0,
+        Some(written) => kept_back(written, quota.as_ref()?, found)?,
+    };
     let place = found.file_and_line(at);
-    Some(Limit { at, quota: quota?, each, mode, was, place, payment_required, exceed })
+    Some(Limit { at, quota: quota?, kept_back, each, mode, was, place, payment_required, exceed })
+}
+
+/// How much a part of a limit is, rounded down: what is granted is never nothing.
+fn kept_back(written: &At<spec::Buffer>, quota: &Quota, found: &mut Findings<'_>) -> Option<u64> {
+    match quota {
+        Quota::Windowed {
+            unit: Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::Usd,
+            amount,
+            ..
+        } => {
+            let part = u128::from(amount.get()) * u128::from(written.value?.0) / 100;
+            u64::try_from(part).ok()
+        }
+        Quota::Windowed { unit: Unit::Requests | Unit::Concurrent, .. } | Quota::Concurrent { .. } => {
+            found
+                .error(
+                    written.span,
+                    "no call uses more of this limit than was held for it: there is nothing to keep back",
+                )
+                .hint("remove `reserveBuffer`: it is for limits of tokens and `usd`");
+            None
+        }
+    }
 }
 
 /// The name that a limit had.

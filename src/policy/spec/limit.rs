@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{At, Dollars, Per, TimeSpan, Zone};
+use super::{At, Buffer, Dollars, Per, TimeSpan, Zone};
 
 /// How much of what, and in which time: `rpm: { requests: 100, per: 1m, each: user }`,
 /// `tpm: { tokens: 200000, per: 1m }`, `month: { usd: "500.00", per: month }` or `open: { concurrent: 40 }`.
@@ -34,6 +34,10 @@ pub struct Limit {
     /// metric `egret_limit_would_refuse`, the access log and spans. Turned to `enforce` it starts from its count, at
     /// most the limit. What it says of refusals holds from then on. Default: enforce.
     pub mode: Option<At<Mode>>,
+    /// What of a limit of tokens or `usd` is granted to no call, so that what calls use beyond what was held for them
+    /// (`reserveOutput: { expect: .. }`, an input estimated too low) lands within the limit: `reserveBuffer: 10%`, from
+    /// 1% to 50%. Default: nothing.
+    pub reserve_buffer: Option<At<Buffer>>,
     /// What happens beyond it: `onExceed: { clamp: { atLeast: 256 } }`. Default: reject. Not at a provider, whose limits
     /// never refuse a caller: its models are passed over.
     pub on_exceed: Option<At<OnExceed>>,

@@ -22,7 +22,7 @@ pub use mock::{Fault, Mock};
 pub use model::{Accepts, MaxTokensField, Model, Price};
 pub use provider::{Dialect, KeySource, OfferedApi, Provider, StreamUsage};
 pub use route::{Route, Strategy, Target, Timeouts};
-pub use scalar::{Date, Decimal, Dollars, Expected, KeyHash, Per, TimeSpan, Zone};
+pub use scalar::{Buffer, Date, Decimal, Dollars, Expected, KeyHash, Per, TimeSpan, Zone};
 pub use tenant::{Access, AccessMode, Match, Plan, Tenant};
 
 /// One document of a policy. Several documents, also of several files, make one policy together.

@@ -108,6 +108,28 @@ impl FromStr for Dollars {
 
 const DOLLARS_HINT: &str = "write US dollars: \"500.00\", at most nine digits after the point";
 
+/// A part of a limit, in percent of it: `10%`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffer(pub u8);
+
+impl FromStr for Buffer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.strip_suffix('%').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+        let percent = digits.and_then(|digits| digits.parse().ok());
+        match percent {
+            Some(percent @ 1..=50) => Ok(Self(percent)),
+            Some(0 | 51..) => {
+                Err(format!("a part of a limit that is kept back is from 1% to 50%\n{BUFFER_HINT}"))
+            }
+            None => Err(format!("this is no part of a limit\n{BUFFER_HINT}")),
+        }
+    }
+}
+
+const BUFFER_HINT: &str = "write a whole number of percent, 1% to 50%: 10%";
+
 /// How much output is expected of an answer: a number of tokens, or `learned`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
@@ -248,6 +270,7 @@ read_from_text!(Per, "a window with its unit, such as 1m", SPAN_HINT);
 read_from_text!(Decimal, "a price in quotes, such as \"2.00\"", PRICE_HINT);
 read_from_text!(Zone, "the name of a time zone, such as Europe/Berlin", ZONE_HINT);
 read_from_text!(Dollars, "an amount in quotes, such as \"500.00\"", DOLLARS_HINT);
+read_from_text!(Buffer, "a part in percent, such as 10%", BUFFER_HINT);
 read_from_text!(Date, "a day in quotes, such as \"2026-01-01\"", DAY_HINT);
 read_from_text!(KeyHash, "64 hex digits in quotes", HASH_HINT);
 
@@ -281,6 +304,17 @@ mod tests {
             ["", "s", "1", "1.5s", "-1s", "1 s", "1S", "1w", "99999999999999999999d", "18446744073709551615d"]
         {
             assert_eq!(span(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_a_whole_number_of_percent_up_to_half() {
+        assert_eq!(
+            ["1%", "10%", "50%"].map(|text| text.parse()),
+            [1, 10, 50].map(|percent| Ok(Buffer(percent)))
+        );
+        for wrong in ["", "%", "10", "0%", "51%", "999%", "-1%", "1.5%", "10 %", "+5%", "10%%"] {
+            assert!(wrong.parse::<Buffer>().is_err(), "{wrong}");
         }
     }
 

@@ -456,3 +456,32 @@ fn access_in_shadow_mode_is_not_built_yet() {
         budgeted("{ requests: 9, per: 1m }", "").replace("allow: [\"*\"]", "allow: [\"*\"], mode: shadow");
     assert_eq!(errors(&text), ["`shadow` is not built yet"]);
 }
+
+#[test]
+fn a_buffer_is_a_part_of_the_limit_that_is_granted_to_no_call() {
+    let kept = |limit: &str| {
+        let (snapshot, warnings) = good(&budgeted(limit, ""));
+        assert_eq!(warnings, [""; 0]);
+        snapshot.tenants["app"].limits[0].kept_back
+    };
+    assert_eq!(kept("{ tokens: 50005, per: 1m, reserveBuffer: 10% }"), 5_000);
+    assert_eq!(kept("{ usd: \"18446744073\", per: 1m, reserveBuffer: 50% }"), 9_223_372_036_500_000_000);
+    assert_eq!(kept("{ inputTokens: 1, per: 1m, reserveBuffer: 50% }"), 0, "something can always be granted");
+    assert_eq!(kept("{ tokens: 50005, per: 1m }"), 0);
+    let of = |limit: &str| errors(&budgeted(limit, ""));
+    let nothing = "no call uses more of this limit than was held for it: there is nothing to keep back";
+    assert_eq!(of("{ requests: 9, per: 1m, reserveBuffer: 10% }"), [nothing]);
+    assert_eq!(of("{ concurrent: 9, reserveBuffer: 10% }"), [nothing]);
+    let part = "a part of a limit that is kept back is from 1% to 50%";
+    assert_eq!(of("{ tokens: 50000, per: 1m, reserveBuffer: 0% }"), [part]);
+    assert_eq!(of("{ tokens: 50000, per: 1m, reserveBuffer: 51% }"), [part]);
+    assert_eq!(of("{ tokens: 50000, per: 1m, reserveBuffer: much }"), ["this is no part of a limit"]);
+    assert_eq!(
+        of("{ tokens: 50000, per: 1m, reserveBuffer: 10 }"),
+        ["expected a part in percent, such as 10%, found a number"]
+    );
+    // The single call has to fit into what may be granted.
+    snapshot(&budgeted("{ outputTokens: 40000, per: 1m }", ""));
+    let small = of("{ outputTokens: 40000, per: 1m, reserveBuffer: 20% }");
+    assert!(small[0].contains("has no room for a single call of `large`"), "{small:?}");
+}
