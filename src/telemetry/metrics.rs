@@ -85,7 +85,7 @@ impl Metrics {
         self.calls.of(
             CallKey::of(record),
             || CallRow::bind(&self.instruments, record),
-            |row| row.note(record),
+            |row| row.note(&self.instruments, record),
         );
         for (at, attempt) in record.attempts.iter().enumerate() {
             let key = AttemptKey::of(record, at, attempt);

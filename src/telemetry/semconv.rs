@@ -189,6 +189,8 @@ pub mod metric {
     pub const CALLS: &str = "egret.calls";
     /// Time that a call spent in egret.
     pub const OVERHEAD: &str = "egret.call.overhead";
+    /// Time that a call waited for room beyond a limit.
+    pub const QUEUED: &str = "egret.call.queued";
     /// Errors that are egret's own.
     pub const REFUSALS: &str = "egret.refusals";
     /// Tries at a target.

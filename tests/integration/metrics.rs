@@ -197,6 +197,7 @@ fn everything() -> CallRecord {
         output_audio: one,
     });
     record.cost = Some(NanoUsd(1));
+    record.queued = Duration::from_millis(1);
     record.first_byte = Some(Duration::from_millis(1));
     record
 }

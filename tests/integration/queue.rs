@@ -62,6 +62,8 @@ async fn twenty_callers_at_once_are_served_one_after_the_other_in_the_order_in_w
     let last = queued(&records[19]).unwrap();
     assert!((1_880.0..2_000.0).contains(&last), "{last}");
     assert_eq!(proxy.cells()[0].3, 0);
+    let metrics = proxy.state.shared.telemetry.metrics.render();
+    assert!(metrics.contains("egret_call_queued_seconds_count{egret_tenant=\"app\"} 19"), "{metrics}");
 }
 
 #[tokio::test(start_paused = true)]

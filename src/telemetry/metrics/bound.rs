@@ -119,6 +119,8 @@ impl CallKey {
 pub(super) struct CallRow {
     calls: BoundCounter<u64>,
     overhead: BoundHistogram<f64>,
+    /// Bound with the first call that waited.
+    queued: OnceLock<BoundHistogram<f64>>,
     refusals: Option<BoundCounter<u64>>,
     _names: (Option<TenantId>, Option<RouteId>),
 }
@@ -130,6 +132,7 @@ impl CallRow {
         Self {
             calls: on.calls.bind(&[outcome, route(record), tenant(record), operation.clone()]),
             overhead: on.overhead.bind(&[operation]),
+            queued: OnceLock::new(),
             refusals: record
                 .refusal
                 .map(|code| on.refusals.bind(&[KeyValue::new(egret::REFUSAL, code), tenant(record)])),
@@ -137,8 +140,12 @@ impl CallRow {
         }
     }
 
-    pub(super) fn note(&self, record: &CallRecord) {
+    pub(super) fn note(&self, on: &Instruments, record: &CallRecord) {
         self.calls.add(1);
+        if !record.queued.is_zero() {
+            let queued = self.queued.get_or_init(|| on.queued.bind(&[tenant(record)]));
+            queued.record(record.queued.as_secs_f64());
+        }
         if let Some(overhead) = record.overhead() {
             self.overhead.record(overhead.as_secs_f64());
         }

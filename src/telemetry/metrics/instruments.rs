@@ -40,6 +40,7 @@ const OVERHEAD: [f64; 15] = [
 pub(super) struct Instruments {
     pub(super) calls: Counter<u64>,
     pub(super) overhead: Histogram<f64>,
+    pub(super) queued: Histogram<f64>,
     pub(super) refusals: Counter<u64>,
     pub(super) attempts: Counter<u64>,
     pub(super) fallbacks: Counter<u64>,
@@ -94,6 +95,10 @@ impl Instruments {
                 metric::OVERHEAD,
                 "Time in egret up to the answer's first byte, apart from waiting for caller and providers.",
                 &OVERHEAD,
+            ),
+            queued: time(
+                metric::QUEUED,
+                "Time that calls waited for room beyond a limit, of those that did.",
             ),
             refusals: counter(metric::REFUSALS, "Errors that egret answered by itself, by code."),
             attempts: counter(metric::ATTEMPTS, "Tries at a model of a provider, by how they ended."),
