@@ -46,7 +46,7 @@ fn smaller(
     sized: &Sized,
 ) -> Option<Sized> {
     let tenant = &principal.tenant;
-    match tenant.on_exceed.get(&exceeded.rule.key)? {
+    match tenant.beyond(&exceeded.rule)? {
         OnExceed::Clamp { .. } => {}
         OnExceed::Queue { .. } | OnExceed::Downgrade { .. } => return None,
     }

@@ -27,9 +27,13 @@ pub(super) async fn dispatch(
     let mut passed_over = 0;
     loop {
         let way = other.as_ref().unwrap_or(candidates);
-        let exceeded = match walk(relay, call, principal, asked, from_caller, way).await? {
-            Walked::Found(found) => return Ok(found),
-            Walked::NoRoom(exceeded) => exceeded,
+        let exceeded = match walk(relay, call, principal, asked, from_caller, way).await {
+            Ok(Walked::Found(found)) => return Ok(found),
+            Ok(Walked::NoRoom(exceeded)) => exceeded,
+            Err(refusal) => {
+                call.ticket = None;
+                return Err(refusal);
+            }
         };
         // Not twice: two limits could send a call to and fro.
         if other.is_none()
@@ -58,7 +62,7 @@ fn downgraded(
     candidates: &Candidates,
 ) -> Option<Candidates> {
     let tenant = &principal.tenant;
-    exceeded.iter().find_map(|exceeded| match tenant.on_exceed.get(&exceeded.rule.key)? {
+    exceeded.iter().find_map(|exceeded| match tenant.beyond(&exceeded.rule)? {
         OnExceed::Downgrade { to } => {
             let mut way = route::candidates(to, tenant, asked.api).ok()?;
             if asked.facts.stateful {

@@ -63,7 +63,7 @@ impl Queue {
         deadline: Instant,
     ) -> Waits<'e> {
         let began = *self.began.get_or_insert(now);
-        let wait = |exceeded: &'e Exceeded| match principal.tenant.on_exceed.get(&exceeded.rule.key)? {
+        let wait = |exceeded: &'e Exceeded| match principal.tenant.beyond(&exceeded.rule)? {
             OnExceed::Queue { max_wait } => {
                 let until = deadline.min(began + *max_wait);
                 (now < until && now + exceeded.soonest? <= until).then_some((exceeded, until))

@@ -428,3 +428,18 @@ async fn the_edition_decides_which_names_are_written() {
         assert_eq!(attribute(client, "gen_ai.provider.name").is_some(), new, "{edition:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_went_another_way_beyond_a_limit_says_so() {
+    let limit = "limits: { rpd: { requests: 1, per: day, onExceed: { downgrade: { to: m2 } } } }";
+    let (proxy, kept) = traced(&POLICY.replace("local: true,", &format!("local: true, {limit},")));
+    let mut ways = Vec::new();
+    for _ in 0..2 {
+        assert_eq!(proxy.chat("m1").await.status, 200);
+        let spans = kept.take();
+        let server = spans.iter().find(|span| span.kind == SpanKind::Server as i32).unwrap();
+        let value = |key: &str| value_of(&server.attributes, key);
+        ways.push((value("egret.route").unwrap(), value("egret.downgraded_to")));
+    }
+    assert_eq!(ways, [("m1".to_owned(), None), ("m1".to_owned(), Some("m2".to_owned()))]);
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use parking_lot::Mutex;
@@ -258,4 +259,48 @@ fn a_budget_is_spent_exactly_while_policies_change_and_calls_move_on() {
     let (spent, month) = (spent.into_inner(), cell(&ledger, "month", None, now));
     assert_eq!((month.settled, month.reserved), (spent, 0));
     assert!((BUDGET - 4..=BUDGET).contains(&spent), "{spent} of {BUDGET} were spent");
+}
+
+/// Wakes the thread that waits.
+struct Thread(thread::Thread);
+
+impl Wake for Thread {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[test]
+fn threads_that_wait_in_line_are_all_served_and_never_more_than_there_are_places() {
+    let (ledger, now, running) = (ledger(), moment(), AtomicU32::new(0));
+    let rules = limits([rule("open", concurrent(2), None)]);
+    together(|_| {
+        let waker = Waker::from(Arc::new(Thread(thread::current())));
+        for _ in 0..300 {
+            let mut ticket: Option<Ticket> = None;
+            let call = loop {
+                let anyone = anyone();
+                let answer = match &ticket {
+                    None => ledger.reserve(&rules, &anyone.ask(), now),
+                    Some(ticket) => ledger.reserve_in_turn(&rules, &anyone.ask(), ticket, now),
+                };
+                let exceeded = match answer {
+                    Ok(call) => break call,
+                    Err(exceeded) => exceeded,
+                };
+                let ticket = ticket.get_or_insert_with(|| Ticket::new(&ledger));
+                assert!(ticket.stand([&exceeded].into_iter()));
+                while ticket.poll_called(&Context::from_waker(&waker)).is_pending() {
+                    thread::park();
+                }
+            };
+            drop(ticket);
+            let others = running.fetch_add(1, Ordering::SeqCst);
+            assert!(others < 2, "{others} others");
+            thread::yield_now();
+            running.fetch_sub(1, Ordering::SeqCst);
+            drop(call);
+        }
+    });
+    assert_eq!(cell(&ledger, "open", None, now).reserved, 0);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Route, Tenant};
 use crate::ids::RouteId;
-use crate::limits::Rule;
+use crate::limits::{Mode, Owner, Rule};
 use crate::units::Tokens;
 
 /// What happens to a call beyond a limit.
@@ -75,12 +75,22 @@ impl Tenant {
         }
     }
 
+    /// What happens beyond one of the limits that refuse its calls; none where it just refuses. Beyond a provider's, which
+    /// may have the same key, nothing else ever happens.
+    pub fn beyond(&self, rule: &Rule) -> Option<&OnExceed> {
+        match rule.owner {
+            Owner::Tenant(_) => self.on_exceed.get(&rule.key),
+            Owner::Provider(_) => None,
+        }
+    }
+
     /// Below what no answer is bounded: the largest number that one of its limits says.
     pub fn least_answer(&self) -> Tokens {
-        let least = |event: &OnExceed| match event {
+        let least = |rule: &Rule| match self.beyond(rule)? {
             OnExceed::Clamp { at_least } => Some(*at_least),
             OnExceed::Queue { .. } | OnExceed::Downgrade { .. } => None,
         };
-        self.on_exceed.values().filter_map(least).max().unwrap_or_default()
+        let refusing = self.limits.iter().filter(|rule| rule.mode == Mode::Enforce);
+        refusing.filter_map(least).max().unwrap_or_default()
     }
 }
