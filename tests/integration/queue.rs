@@ -217,3 +217,37 @@ async fn streams_keep_their_place_to_their_end_while_others_wait() {
     assert_eq!(next.status, 200);
     assert!(began.elapsed() >= secs(3), "{:?}", began.elapsed());
 }
+
+/// Numbers that look random, the same at each run.
+fn scattered(seed: u64, n: u64) -> u64 {
+    let mixed = (seed << 32 | n).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_that_come_and_leave_at_any_time_those_who_stay_are_served_in_order() {
+    for seed in 0..12 {
+        let limits = format!(
+            "{}, tpm: {{ outputTokens: 1000, per: 1m, onExceed: {{ queue: {{ maxWait: 60s }} }} }}",
+            queue("concurrent: 2", "60s")
+        );
+        let proxy = proxy(&limited(&limits, "latency: 50ms, tokens: 2"));
+        let one = async |n: u64| {
+            let name = format!("{n:02}");
+            let most = 1 + scattered(seed, n) % 600;
+            let call = chat(&proxy, 5 * n + scattered(seed, n + 100) % 5, &name, most);
+            match scattered(seed, n + 200) % 4 {
+                0 => timeout(millis(5 * n + scattered(seed, n + 300) % 400), call).await.ok(),
+                _ => Some(call.await),
+            }
+        };
+        let answers = all((0..40).map(|n| Box::pin(one(n)))).await;
+        assert!(answers.iter().flatten().all(|(answer, _)| answer.status == 200), "seed {seed}");
+        let served = asked(&proxy);
+        assert!(served.is_sorted(), "seed {seed}: {served:?}");
+        let stayed = answers.iter().filter(|answer| answer.is_some()).count();
+        assert!((20..40).contains(&stayed) && served.len() >= stayed, "seed {seed}: {stayed}");
+        quiet().await;
+        assert!(proxy.cells().iter().all(|cell| cell.3 == 0), "seed {seed}: {:?}", proxy.cells());
+    }
+}
