@@ -77,6 +77,7 @@ impl Budgets<'_> {
                 Unit::Usd => checked.priced(self, found),
             }
             checked.bounded(found);
+            checked.clamps(found);
             checked.fits(unit, amount.get() - limit.kept_back, found);
         }
     }
@@ -135,6 +136,21 @@ impl Checked<'_> {
             format!("counts output, but nothing says how long an answer of {} gets", listed(&endless));
         self.fault(&message, found)
             .hint("add `maxOutputTokens` to the model, or `reserveOutput: { cap: 4096 }` to `defaults`");
+    }
+
+    /// Answers that are never as long as the least to which they are clamped are never clamped.
+    fn clamps(&self, found: &mut Findings<'_>) {
+        let Some(least) = self.clamps else { return };
+        let writing = self.candidates.iter().filter(|candidate| has_output(candidate.model));
+        let longest: Option<Vec<u64>> = writing.map(|candidate| candidate.model.max_output_tokens).collect();
+        // Of one that is not known there may be more.
+        if let Some(longest) = longest.as_ref().and_then(|longest| longest.iter().max())
+            && *longest < least.0
+        {
+            let message =
+                format!("clamps to no less than {least} tokens, but no answer gets longer than {longest}");
+            self.fault(&message, found).hint("name fewer tokens in `atLeast`, or write `onExceed: reject`");
+        }
     }
 
     /// The smallest call that names no bound: one token of input, and all that is held of the output, or as little as it

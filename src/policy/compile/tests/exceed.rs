@@ -167,3 +167,15 @@ fn every_limit_may_queue_for_a_while() {
     }
     assert_eq!(error("{ concurrent: 5, onExceed: { queue: {} } }"), "`maxWait` is missing");
 }
+
+#[test]
+fn answers_that_are_never_so_long_are_not_clamped() {
+    let limit = |at_least: u64| {
+        format!("{{ tokens: 90000, per: 1m, onExceed: {{ clamp: {{ atLeast: {at_least} }} }} }}")
+    };
+    assert!(event(&limit(32_768)).is_some());
+    assert_eq!(
+        error(&limit(32_769)),
+        "limit `rpm` of tenant `app` clamps to no less than 32769 tokens, but no answer gets longer than 32768"
+    );
+}
