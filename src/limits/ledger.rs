@@ -140,8 +140,8 @@ impl Ledger {
         Reservation::take(self, rules, ask, Who::New, now)
     }
 
-    /// The same for a call that has waited: it comes before all who came later. What it asks for is judged by the limits in
-    /// force, which may be newer than its own.
+    /// The same for a call that has waited: it comes before all who came later. What it asks for is judged by the limits
+    /// in force, which may be newer than its own.
     ///
     /// # Errors
     /// The rule without room that has the longest wait.
