@@ -75,6 +75,32 @@ async fn peer_bug_01_of_many_callers_at_once_exactly_those_are_admitted_for_whom
 }
 
 #[tokio::test(start_paused = true)]
+async fn peer_bug_02_every_path_is_charged_in_tokens_and_in_money() {
+    let limits = "tokens: { tokens: 100000, per: day }, money: { usd: \"1.00\", per: day }";
+    let proxy = proxy(&policy("faults: [ok]", limits, ""));
+    let used = || proxy.cells().into_iter().map(|(_, _, used, held)| (used, held)).collect::<Vec<_>>();
+    let (mut tokens, mut money) = (0, 0);
+    for (path, body) in [
+        ("chat/completions", r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#),
+        ("chat/completions", r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#),
+        ("completions", r#"{"model":"m","prompt":"hi"}"#),
+        ("completions", r#"{"model":"m","prompt":"hi","stream":true}"#),
+        ("embeddings", r#"{"model":"m","input":"one two"}"#),
+        ("responses", r#"{"model":"m","input":"hi"}"#),
+        ("responses", r#"{"model":"m","input":"hi","stream":true}"#),
+    ] {
+        assert_eq!(proxy.post(&format!("/v1/{path}"), body).await.status, 200, "{path}");
+        let usage = &proxy.record()["usage"];
+        let (input, all) = (usage["input"].as_u64().unwrap(), usage["total"].as_u64().unwrap());
+        assert!(all > 0, "{path} {body}");
+        tokens += all;
+        // In nano-dollars: 1,000 for a token of input, 2,000 for one of output.
+        money += 1_000 * input + 2_000 * (all - input);
+        assert_eq!(used(), [(money, 0), (tokens, 0)], "{path} {body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn peer_bug_03_a_spent_budget_is_an_account_without_money_and_no_sdk_tries_again() {
     let proxy = proxy(&policy("faults: [ok]", "day: { tokens: 150, per: day }", ""));
     assert_eq!(proxy.chat("m").await.status, 200);
@@ -143,7 +169,7 @@ async fn a_try_that_was_given_up_costs_what_the_policy_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_leaves_a_stream_pays_for_its_input_and_what_came() {
+async fn peer_bug_11_a_caller_that_leaves_a_stream_pays_for_its_input_and_what_came() {
     let proxy = proxy(&policy("tokens: 50, faults: [{ stall: { afterChunks: 4 } }]", TOKENS, ""));
     let mut reading = proxy.stream("m").open().await;
     reading.next().await;

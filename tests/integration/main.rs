@@ -8,10 +8,12 @@
 //! | 01 a limit passed under concurrency, 03 one that bites a call too late, 04 counts lost by a reload | `tests/integration/limits.rs`, `src/limits/tests/peers.rs` |
 //! | 01 a budget passed by clients at once, 09 tokens and money of mixed calls | `tests/integration/process/exact.rs` |
 //! | 01 a budget passed under concurrency, 03 one that is spent, 04 what was spent lost by a reload | `tests/integration/budgets.rs` |
-//! | 02 a path that is not counted | `tests/integration/limits.rs` |
+//! | 02 a path that is not counted | `tests/integration/limits.rs`, `tests/integration/budgets.rs` |
+//! | 05 budgets for groups, changed without a deployment, 08 windows that begin at the wrong time or zone | `tests/integration/windows.rs` |
+//! | 08 windows that begin at the wrong time or zone | `src/limits/tests/peers.rs` |
 //! | 09 usage of streams, 10 its parts, 20 limits of size, 29 rewritten bodies | `tests/integration/bodies.rs` |
 //! | 10 the cost of each part | `tests/integration/cost.rs` |
-//! | 11 callers that leave | `tests/integration/leaving.rs` |
+//! | 11 callers that leave | `tests/integration/leaving.rs`, `tests/integration/budgets.rs` |
 //! | 12 failures without fallback, 13 after a good head, 14 DNS and connect, 15 a fallback that spins | `tests/integration/failover.rs` |
 //! | 17 memory that grows with the names callers invent | `tests/integration/metrics.rs` |
 //! | 17 memory that grows while a backend is away | `tests/telemetry/test_faults.py` |
@@ -24,7 +26,7 @@
 //! | 30 wrong parents, spans missing or there twice | `tests/integration/traces.rs` |
 //! | 30 streams cut at a rollout | `tests/integration/process/drain.rs` |
 //!
-//! Waiting for what they are about: 05 to 08 (money, replicas, windows of the calendar), first-token time in 18, 21
+//! Waiting for what they are about: 06 (replicas), 07 (a store that is away), first-token time in 18, 21
 //! (hedging), 27 (releases), 28 (translation). 16, and 17 under load, are measured by `tests/bench`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -49,3 +51,4 @@ mod shadow;
 mod support;
 mod timers;
 mod traces;
+mod windows;

@@ -48,7 +48,7 @@ fn peer_bug_04_counts_survive_a_reload() {
 }
 
 #[test]
-fn peer_bug_1_a_budget_is_not_passed_by_the_first_calls_at_once() {
+fn peer_bug_01_a_budget_of_money_is_not_passed_by_the_first_calls_at_once() {
     let (ledger, now) = (ledger(), moment());
     let window = Window::Calendar(Calendar { turn: Turn::Month, zone: Arc::new(TimeZone::UTC) });
     let rules = limits([rule("month", windowed(Unit::Usd, 100, window), None)]);
@@ -61,7 +61,7 @@ fn peer_bug_1_a_budget_is_not_passed_by_the_first_calls_at_once() {
 }
 
 #[test]
-fn peer_bug_8_a_budget_begins_anew_at_its_own_zones_midnight_and_at_no_other_time() {
+fn peer_bug_08_a_budget_begins_anew_at_its_own_zones_midnight_and_at_no_other_time() {
     let (ledger, noon) = (ledger(), moment());
     let zone = Arc::new(TimeZone::get("America/New_York").unwrap());
     let window = Window::Calendar(Calendar { turn: Turn::Day, zone });
