@@ -13,6 +13,7 @@
 
 mod callgrind;
 mod floor;
+mod ledger;
 mod load;
 mod measure;
 mod peers;
@@ -45,6 +46,8 @@ struct Arguments {
 enum Part {
     /// Count instructions per call under callgrind.
     Callgrind(callgrind::CallgrindArgs),
+    /// Time and allocations of the ledger alone.
+    Ledger(ledger::LedgerArgs),
     /// The bare hyper relay.
     Floor {
         /// Its address.
@@ -71,6 +74,7 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Callgrind(args)) => {
             rounds::with_provider(egret(arguments.egret)?, |setup| callgrind::run(&args, setup))
         }
+        Some(Part::Ledger(args)) => ledger::run(&args),
         Some(Part::Floor { listen, upstream }) => on_one_thread(floor::run(listen, upstream)),
         Some(Part::Provider { listen }) => on_one_thread(async move { Ok(provider::run(listen).await?) }),
         Some(Part::Load(args)) => on_one_thread(async move {
