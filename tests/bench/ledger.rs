@@ -174,6 +174,7 @@ fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
         quota,
         each,
         mode: Mode::Enforce,
+        kept_back: 0,
         was: None,
         place: "policy.yaml:1".into(),
         slot: Slot::default(),
