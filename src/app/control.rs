@@ -67,6 +67,7 @@ pub(super) fn run(
         let _ = worker.join();
     }
     // Every call has settled now.
+    state.shared.ledger.close(state.clock.moment());
     last.stop();
     let pushing = Arc::clone(state);
     let _ = runtime.block_on(async {

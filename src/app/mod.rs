@@ -24,6 +24,9 @@ pub use state::State;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::ids::TenantId;
+use crate::limits::Ledger;
+use crate::limits::durable::FileStore;
+use crate::limits::store::StoreError;
 use crate::net::tls::{LazyTls, TlsError};
 use crate::policy::watch::{LoadFault, Loaded, Watch};
 use crate::policy::{compile, load};
@@ -66,6 +69,17 @@ pub struct Options {
     pub extra_ca: Option<PathBuf>,
     /// Whether HTTP/2 without TLS is accepted.
     pub h2c: bool,
+    /// Where counts are kept.
+    pub ledger: LedgerPlace,
+}
+
+/// Where the counts of limits are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerPlace {
+    /// In the process: a restart forgets them.
+    Memory,
+    /// In a file of this process alone.
+    File(PathBuf),
 }
 
 /// Why a process could not start.
@@ -83,6 +97,9 @@ pub enum StartError {
     /// The environment asks for an export that cannot be.
     #[error(transparent)]
     Otlp(#[from] OtlpError),
+    /// The counts of earlier processes cannot be read, or new ones not be kept.
+    #[error("--ledger: {0}")]
+    Ledger(#[from] StoreError),
     /// A thread, a runtime or a signal handler could not be set up.
     #[error("the system refuses what egret needs to start: {0}")]
     System(#[from] std::io::Error),
@@ -93,14 +110,14 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Policy(_) => 2,
-            Self::Bind(_) | Self::Tls(_) | Self::Otlp(_) | Self::System(_) => 1,
+            Self::Bind(_) | Self::Tls(_) | Self::Otlp(_) | Self::Ledger(_) | Self::System(_) => 1,
         }
     }
 }
 
 /// Runs until drained; `say` gets the one line that tells that calls are served, and where.
 ///
-/// Start order: certificates, policy, sockets, export, workers, operators' pages, that line. Whatever can fail fails before
+/// Start order: certificates, policy, ledger, sockets, export, workers, operators' pages, that line. Whatever can fail fails before
 /// the first call is accepted.
 pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str)) -> Result<(), StartError> {
     // A body that never fits is too large for good; "try again shortly" would be no help.
@@ -119,12 +136,16 @@ pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str))
         }
         loaded => loaded,
     };
+    let clock = Clock::system();
+    let ledger = ledger(&options.ledger, &clock)?;
     let calls = server::bind(options.listen)?;
     let operators = control::Operators::bind(options)?;
     // After what may well fail: its end waits for backends.
     let telemetry = telemetry(environment, &tls, &main)?;
-    let state = State::new(environment, Clock::system(), settings, options.max_buffered, tls, telemetry);
+    let state =
+        State::counting_in(ledger, environment, clock, settings, options.max_buffered, tls, telemetry);
     let state = Arc::new(state);
+    keep_ledger(&state)?;
     match loaded {
         Ok(loaded) => state.begin(loaded),
         Err(LoadFault::Bad(text) | LoadFault::Unreadable(text)) => state.await_first(text),
@@ -135,6 +156,25 @@ pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str))
     // A thread that hangs, such as one that writes into a full pipe, is left behind.
     main.runtime.shutdown_background();
     served
+}
+
+fn ledger(place: &LedgerPlace, clock: &Clock) -> Result<Ledger, StartError> {
+    match place {
+        LedgerPlace::Memory => Ok(Ledger::new()),
+        LedgerPlace::File(path) => {
+            let store = FileStore::open(path)?;
+            Ok(Ledger::durable(Box::new(store), clock.moment())?)
+        }
+    }
+}
+
+/// Starts the one writer, on a thread of its own: disks make wait. It ends when the ledger is closed.
+fn keep_ledger(state: &State) -> Result<(), StartError> {
+    let ledger = Arc::clone(&state.shared.ledger);
+    if ledger.is_durable() {
+        std::thread::Builder::new().name("egret-ledger".to_owned()).spawn(move || ledger.keep())?;
+    }
+    Ok(())
 }
 
 /// Where calls are noted, as the environment says; what is exported, the main thread carries.

@@ -154,6 +154,29 @@ pub(super) fn telemetry(meter: &Meter, log: &Arc<AccessLog>, spans: Option<&Arc<
     count(metric::SPANS_FAILED, "Spans that the backend did not take.", |queue| &queue.failed);
 }
 
+/// Registers how the store of a durable ledger does.
+pub(super) fn ledger(meter: &Meter, ledger: &Arc<Ledger>) {
+    if !ledger.is_durable() {
+        return;
+    }
+    let of = Arc::clone(ledger);
+    let help = "1 while the ledger's store fails, and limits do as their onLedgerDown says.";
+    gauge(meter, metric::LEDGER_DEGRADED, "", help, move |into| into.observe(u64::from(of.is_down()), &[]));
+    let of = Arc::clone(ledger);
+    counter(meter, metric::LEDGER_WRITES, "Transactions of the ledger's store, by result.", move |into| {
+        if let Some(meters) = of.meters() {
+            into.observe(meters.failed.value(), &[KeyValue::new("result", "failed")]);
+            into.observe(meters.written.value(), &[KeyValue::new("result", "written")]);
+        }
+    });
+    let of = Arc::clone(ledger);
+    counter(meter, metric::LEDGER_ROWS, "Counts that the ledger's store has taken.", move |into| {
+        if let Some(meters) = of.meters() {
+            into.observe(meters.rows.value(), &[]);
+        }
+    });
+}
+
 /// Registers the connections to providers.
 pub(super) fn connections(meter: &Meter, connections: &Connections) {
     let of = connections.clone();

@@ -137,6 +137,6 @@ fn shown(cell: &CellUse, place: Option<&str>) -> Value {
         "waitMs": cell.wait.map(|wait| wait.as_millis() as u64),
         "place": place,
         "scope": "pod",
-        "durable": false,
+        "durable": cell.durable,
     })
 }

@@ -45,8 +45,21 @@ pub struct State {
 }
 
 impl State {
-    /// Everything but a policy.
+    /// Everything but a policy, with counts in memory.
     pub fn new(
+        environment: &Environment,
+        clock: Clock,
+        settings: relay::Settings,
+        max_buffered: usize,
+        tls: LazyTls,
+        telemetry: Telemetry,
+    ) -> Self {
+        Self::counting_in(Ledger::new(), environment, clock, settings, max_buffered, tls, telemetry)
+    }
+
+    /// The same with counts in a ledger of your own.
+    pub fn counting_in(
+        ledger: Ledger,
         environment: &Environment,
         clock: Clock,
         settings: relay::Settings,
@@ -56,7 +69,7 @@ impl State {
     ) -> Self {
         let shared = Shared {
             store: Arc::new(PolicyStore::empty()),
-            ledger: Arc::new(Ledger::new()),
+            ledger: Arc::new(ledger),
             calibration: Calibration::default(),
             secrets: Arc::new(Secrets::new(environment.clone())),
             telemetry,
@@ -85,6 +98,7 @@ impl State {
         observed::policy(meter, store);
         observed::calls(meter, &self.drain, budget);
         observed::limits(meter, ledger, &self.clock);
+        observed::ledger(meter, ledger);
         observed::telemetry(meter, &telemetry.access_log, telemetry.spans.as_ref().map(Spans::queue));
         observed::connections(meter, &self.connections);
         observed::process(meter, &self.clock);
@@ -119,8 +133,13 @@ impl State {
                 "--tenant {tenant}: the policy has no such tenant; callers without a key get a 401"
             ));
         }
-        warnings.extend(forgotten_at_a_restart(snapshot));
-        self.shared.ledger.adopt(rules(snapshot), self.clock.moment());
+        let (ledger, now) = (&self.shared.ledger, self.clock.moment());
+        ledger.adopt(rules(snapshot), now);
+        if ledger.is_durable() {
+            ledger.restore(rules(snapshot), now);
+        } else {
+            warnings.extend(forgotten_at_a_restart(snapshot));
+        }
         if snapshot.providers.values().any(|provider| provider.endpoint.is_tls()) {
             self.warm_tls();
         }
@@ -203,7 +222,7 @@ fn forgotten_at_a_restart(snapshot: &Snapshot) -> Option<String> {
     };
     Some(format!(
         "{}: limit `{}` of {}{others}: windows of the calendar are counted in this pod's memory; a restart \
-         starts them anew",
+         starts them anew; `--ledger file:PATH` keeps them",
         first.place, first.key, first.owner
     ))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 
-use crate::app::{self, Options};
+use crate::app::{self, LedgerPlace, Options};
 use crate::environment::Environment;
 use crate::ids::TenantId;
 use crate::server::Mode;
@@ -17,7 +17,7 @@ use crate::server::Mode;
 /// wrong usage.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes:\n  0  drained after SIGTERM or SIGINT\n  1  could not start: an address in use, an unreadable CA file, ..\n  2  no good policy (its diagnostics are printed), or wrong usage\n\nSignals:\n  SIGTERM, SIGINT  drain; a second one ends at once\n  SIGHUP           load the policy again"
+    after_help = "Exit codes:\n  0  drained after SIGTERM or SIGINT\n  1  could not start: an address in use, an unreadable CA file or ledger, ..\n  2  no good policy (its diagnostics are printed), or wrong usage\n\nSignals:\n  SIGTERM, SIGINT  drain; a second one ends at once\n  SIGHUP           load the policy again"
 )]
 pub struct Args {
     /// The policy: a YAML file, or a directory of them; watched for changes
@@ -39,6 +39,10 @@ pub struct Args {
     /// The tenant of callers on loopback that send no key, instead of the one with `local: true`
     #[arg(long, env = "EGRET_TENANT", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     tenant: Option<String>,
+
+    /// Where counts are kept: memory, or file:PATH, which survives restarts
+    #[arg(long, env = "EGRET_LEDGER", value_name = "PLACE", default_value = "memory", value_parser = ledger)]
+    ledger: LedgerPlace,
 
     /// What SIGTERM means: a sidecar serves on until its app is idle, a gateway stops accepting
     #[arg(long, env = "EGRET_DRAIN", value_name = "MODE", value_enum, default_value_t = DrainMode::Sidecar)]
@@ -131,6 +135,7 @@ fn options(args: Args) -> Options {
         max_buffered: args.max_buffered,
         extra_ca: args.extra_ca,
         h2c: args.h2c,
+        ledger: args.ledger,
     }
 }
 
@@ -146,6 +151,20 @@ fn start_log(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError>
         tracing::debug!("a log is running already");
     }
     Ok(())
+}
+
+/// `memory`, `file:/var/lib/egret/ledger`.
+fn ledger(text: &str) -> Result<LedgerPlace, String> {
+    if text == "memory" {
+        return Ok(LedgerPlace::Memory);
+    }
+    match text.split_once(':') {
+        Some(("file", path)) if !path.is_empty() => Ok(LedgerPlace::File(PathBuf::from(path))),
+        Some(("redis" | "rediss", _)) => {
+            Err("a ledger in Redis is not built yet; there are `memory` and `file:PATH`".to_owned())
+        }
+        Some(_) | None => Err("needs `memory` or `file:PATH`, as in file:/var/lib/egret/ledger".to_owned()),
+    }
 }
 
 /// `300ms`, `25s`, `2m`.
@@ -193,6 +212,16 @@ mod tests {
         let table: String = command.get_arguments().map(row).collect();
         let readme = include_str!("../../README.md");
         assert!(readme.contains(&table), "the README's table of flags is not\n{table}");
+    }
+
+    #[test]
+    fn a_ledger_is_memory_or_a_file() {
+        assert_eq!(ledger("memory"), Ok(LedgerPlace::Memory));
+        assert_eq!(ledger("file:/var/lib/a:b"), Ok(LedgerPlace::File("/var/lib/a:b".into())));
+        assert!(ledger("redis://cache:6379").is_err_and(|error| error.contains("not built yet")));
+        for wrong in ["", "file", "file:", "/var/lib/ledger", "disk:x", "Memory"] {
+            assert!(ledger(wrong).is_err_and(|error| error.contains("`memory` or `file:PATH`")), "{wrong}");
+        }
     }
 
     #[test]

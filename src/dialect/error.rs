@@ -40,6 +40,8 @@ pub enum Cause {
     PaymentRequired,
     /// The process holds as many request bytes as it may.
     Overloaded,
+    /// What counts a limit durably does not answer.
+    LedgerUnavailable,
     /// Every provider refused our credential.
     UpstreamAuthFailed,
     /// No provider answered.
@@ -69,7 +71,7 @@ pub struct Problem<'a> {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Unauthenticated,
         Self::ModelNotAllowed,
         Self::ModelNotFound,
@@ -86,6 +88,7 @@ impl Cause {
         Self::BudgetSpent,
         Self::PaymentRequired,
         Self::Overloaded,
+        Self::LedgerUnavailable,
         Self::UpstreamAuthFailed,
         Self::NoProviderAvailable,
         Self::UpstreamTimeout,
@@ -126,6 +129,7 @@ impl Cause {
             Self::BudgetSpent => "insufficient_quota",
             Self::PaymentRequired => "payment_required",
             Self::Overloaded => "overloaded",
+            Self::LedgerUnavailable => "ledger_unavailable",
             Self::UpstreamAuthFailed => "upstream_auth_failed",
             Self::NoProviderAvailable => "no_provider_available",
             Self::UpstreamTimeout => "upstream_timeout",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::calendar::Calendar;
 use super::cell::{Share, Short};
 use super::rule::Standing;
+use super::store::{Lapse, Row};
 use crate::clock::Timestamp;
 
 /// What is used in one window of a calendar.
@@ -99,12 +100,21 @@ impl Budget {
         share.held = 0;
     }
 
-    /// So much was used. Of a share of an earlier window only what is beyond it counts in the running one.
-    pub(super) fn charge(&mut self, used: u64, share: &mut Share, now: Timestamp) {
+    /// So much was used. Of a share of an earlier window only what is beyond it counts in the running one: so much.
+    pub(super) fn charge(&mut self, used: u64, share: &mut Share, now: Timestamp) -> u64 {
         self.advance(now);
         let covered = if share.turn == self.turns { 0 } else { used.min(share.covered) };
         share.covered -= covered;
         self.settled = self.settled.saturating_add(used - covered);
+        used - covered
+    }
+
+    /// What an earlier process had of it, and what it could have used, where their window still runs.
+    pub(super) fn restore(&mut self, row: &Row, now: Timestamp) {
+        match row.lapse {
+            Lapse::Turns { at } if now < at => self.settled = row.settled.saturating_add(row.ahead),
+            Lapse::Turns { .. } | Lapse::Leaks { .. } => {}
+        }
     }
 
     /// What was used beyond the limit is no debt.

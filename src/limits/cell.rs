@@ -1,14 +1,17 @@
 //! One cell: what is held against one limit by one user, app, key, model or tenant.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Budget;
 use super::concurrency::Concurrency;
-use super::queue::{self, Caller, Line};
+use super::cover::{Cover, Standing as Ahead};
+use super::lease::{Lease, Leased};
+use super::queue::{self, Caller};
 use super::rate::Rate;
 use super::rule::{Mode, Quota, Rule, Standing, Window};
+use super::store::{Lapse, Row};
+use super::words::Words;
 use crate::clock::{Now, Timestamp};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -16,41 +19,16 @@ use crate::sync::{Mutex, MutexGuard};
 #[derive(Debug)]
 pub(super) struct Cell {
     value: Value,
-    locked: Mutex<Locked>,
+    words: Mutex<Words>,
+    /// Of a cell that outlives the process.
+    kept: Option<Box<Kept>>,
 }
 
-/// What one lock guards: the count, and who waits for room in it.
+/// Where a cell is kept.
 #[derive(Debug)]
-pub(super) struct Locked {
-    count: Count,
-    /// None where nobody waits.
-    line: Option<Box<Line>>,
-}
-
-impl Deref for Locked {
-    type Target = Count;
-
-    fn deref(&self) -> &Count {
-        &self.count
-    }
-}
-
-impl DerefMut for Locked {
-    fn deref_mut(&mut self) -> &mut Count {
-        &mut self.count
-    }
-}
-
-impl Locked {
-    /// What those ask for who come before a caller of this number, or before one that has none; none where nobody does.
-    pub(super) fn ahead(&self, number: Option<u64>) -> Option<u64> {
-        self.line.as_ref()?.ahead(number)
-    }
-
-    /// Who is to be called when there may be more room.
-    pub(super) fn next(&self) -> Option<Arc<Caller>> {
-        self.line.as_ref()?.first()
-    }
+struct Kept {
+    lease: Arc<Lease>,
+    key: Arc<str>,
 }
 
 /// Whose cell it is within its limit. The shared ones are no names: a user may be called `(none)`.
@@ -65,15 +43,15 @@ pub(super) enum Value {
     Overflow,
 }
 
-/// What changes together: the words of a cell, and whether the limit in force refuses.
+/// What a cell counts, and whether the limit in force refuses.
 #[derive(Debug)]
 pub(super) struct Count {
-    words: Words,
+    kind: Kind,
     mode: Mode,
 }
 
 #[derive(Debug)]
-enum Words {
+enum Kind {
     Rolling(Rate),
     Calendar(Budget),
     Concurrent(Concurrency),
@@ -102,48 +80,124 @@ pub(super) enum Short {
 
 impl Cell {
     pub(super) fn new(value: Value, quota: &Quota, now: Now) -> Self {
-        Self { value, locked: Mutex::new(Locked { count: Count::new(quota, now), line: None }) }
+        let words = Words::new(Count::new(quota, now), None);
+        Self { value, words: Mutex::new(words), kept: None }
+    }
+
+    /// A cell that outlives the process, with what an earlier one left. Calls at once end with their process.
+    pub(super) fn leased(value: Value, quota: &Quota, now: Now, leased: Option<&Leased>) -> Self {
+        let windowed = matches!(quota, Quota::Windowed { .. });
+        let Some(leased) = leased.filter(|_| windowed) else {
+            return Self::new(value, quota, now);
+        };
+        let (key, row, old) = leased.claim(&value);
+        let mut count = Count::new(quota, now);
+        if let Some(row) = row {
+            count.restore(&row, now);
+        }
+        let kept = Kept { lease: Arc::clone(&leased.lease), key };
+        let cover = Cover::new(now, row.is_some(), old);
+        let words = Words::new(count, Some(cover));
+        Self { value, words: Mutex::new(words), kept: Some(Box::new(kept)) }
     }
 
     /// Several are locked only in the order of [`Cell::order`].
-    pub(super) fn lock(&self) -> MutexGuard<'_, Locked> {
-        self.locked.lock()
+    pub(super) fn lock(&self) -> MutexGuard<'_, Words> {
+        self.words.lock()
     }
 
-    /// What was held is used as `used`: one step for all others.
-    pub(super) fn settle(&self, used: u64, share: &mut Share, now: Now) {
-        self.free(|count| count.settle(used, share, now));
+    /// What was held is used as `used`: one step for all others. Whether the store has to be told.
+    pub(super) fn settle(self: &Arc<Self>, used: u64, share: &mut Share, now: Now) -> bool {
+        self.free(|words| words.settle(used, share, now))
     }
 
     /// What the share held will not be used.
-    pub(super) fn give_back(&self, share: &mut Share) {
-        self.free(|count| count.give_back(share));
+    pub(super) fn give_back(self: &Arc<Self>, share: &mut Share) {
+        self.free(|words| {
+            words.give_back(share);
+            false
+        });
     }
 
     /// Puts a limit in force, and lets those who wait look at it.
-    pub(super) fn adopt(&self, rule: &Rule, now: Now) {
-        self.free(|count| count.adopt(rule, now));
+    pub(super) fn adopt(self: &Arc<Self>, rule: &Rule, now: Now) {
+        self.free(|words| {
+            words.adopt(rule, now);
+            false
+        });
     }
 
-    /// Does what may make room, and calls whoever is next.
-    fn free(&self, change: impl FnOnce(&mut Count)) {
-        let next = {
-            let mut locked = self.locked.lock();
-            change(&mut locked.count);
-            locked.next()
+    /// Does what may make room, and calls whoever is next. Queues the cell where the store has to be told.
+    fn free(self: &Arc<Self>, change: impl FnOnce(&mut Words) -> bool) -> bool {
+        let (owes, next) = {
+            let mut words = self.words.lock();
+            let owes = change(&mut words);
+            if owes {
+                self.queue(&mut words);
+            }
+            (owes, words.next())
         };
         call(next);
+        owes
     }
 
     /// Lets a caller wait here for so much; true where it is the first now, none where the line is full.
     pub(super) fn enter(&self, caller: &Arc<Caller>, ask: u64) -> Option<bool> {
-        queue::enter(&mut self.locked.lock().line, caller, ask)
+        queue::enter(self.words.lock().line(), caller, ask)
     }
 
     /// Lets a caller go, and calls the next.
     pub(super) fn leave(&self, caller: &Caller) {
-        let next = queue::leave(&mut self.locked.lock().line, caller);
+        let next = queue::leave(self.words.lock().line(), caller);
         call(next);
+    }
+
+    /// What gives it leases.
+    pub(super) fn lease(&self) -> Option<&Arc<Lease>> {
+        self.kept.as_ref().map(|kept| &kept.lease)
+    }
+
+    /// Puts it into the queue to the store; its lock is held.
+    pub(super) fn queue(self: &Arc<Self>, words: &mut Words) {
+        if let (Some(kept), true) = (&self.kept, words.queue()) {
+            kept.lease.push(Arc::clone(self));
+        }
+    }
+
+    /// The row to write for it, and the key that it no longer has.
+    pub(super) fn prepare(&self, gone: &mut Vec<Arc<str>>) -> Option<(Arc<str>, Row)> {
+        let kept = self.kept.as_ref()?;
+        let mut words = self.lock();
+        gone.extend(words.old());
+        Some((Arc::clone(&kept.key), words.prepare()?))
+    }
+
+    /// The store has the row.
+    pub(super) fn commit(self: &Arc<Self>) {
+        let mut words = self.lock();
+        if words.commit() {
+            self.queue(&mut words);
+        }
+    }
+
+    /// The store did not say that it has the row: it is to be written again.
+    pub(super) fn abandon(self: &Arc<Self>) {
+        let mut words = self.lock();
+        words.abandon();
+        self.queue(&mut words);
+    }
+
+    /// The row, or its removal, that leaves nothing ahead but what calls hold.
+    pub(super) fn close(&self, now: Now, rows: &mut Vec<(Arc<str>, Row)>, gone: &mut Vec<Arc<str>>) {
+        let Some(kept) = &self.kept else { return };
+        let mut words = self.lock();
+        words.advance(now);
+        gone.extend(words.old());
+        match words.row(words.reserved()) {
+            Some(row) if row.settled > 0 || row.ahead > 0 => rows.push((Arc::clone(&kept.key), row)),
+            Some(_) | None if words.is_written() => gone.push(Arc::clone(&kept.key)),
+            Some(_) | None => {}
+        }
     }
 
     /// Its place among all cells alive: the address.
@@ -164,7 +218,18 @@ impl Cell {
     ///
     /// Needs no lock, for nobody else has it. The caller keeps others from reaching it meanwhile.
     pub(super) fn is_replaceable(cell: &mut Arc<Self>, now: Now) -> bool {
-        Arc::get_mut(cell).is_some_and(|cell| cell.locked.get_mut().is_idle(now))
+        Arc::get_mut(cell).is_some_and(|cell| cell.words.get_mut().is_idle(now))
+    }
+}
+
+impl Drop for Cell {
+    /// A cell that counts nothing leaves no row.
+    fn drop(&mut self) {
+        let Some(kept) = self.kept.take() else { return };
+        let words = self.words.get_mut();
+        if words.is_written() && words.settled() == 0 && words.reserved() == 0 {
+            kept.lease.remove(kept.key);
+        }
     }
 }
 
@@ -175,43 +240,43 @@ fn call(next: Option<Arc<Caller>>) {
 }
 
 impl Count {
-    fn new(quota: &Quota, now: Now) -> Self {
-        let words = match quota {
+    pub(super) fn new(quota: &Quota, now: Now) -> Self {
+        let kind = match quota {
             Quota::Windowed { amount, window: Window::Rolling(per), .. } => {
-                Words::Rolling(Rate::new(*amount, *per, now.instant))
+                Kind::Rolling(Rate::new(*amount, *per, now.instant))
             }
             Quota::Windowed { amount, window: Window::Calendar(calendar), .. } => {
-                Words::Calendar(Budget::new(*amount, calendar, now.wall))
+                Kind::Calendar(Budget::new(*amount, calendar, now.wall))
             }
-            Quota::Concurrent { amount } => Words::Concurrent(Concurrency::new(*amount)),
+            Quota::Concurrent { amount } => Kind::Concurrent(Concurrency::new(*amount)),
         };
-        Self { words, mode: Mode::Enforce }
+        Self { kind, mode: Mode::Enforce }
     }
 
     /// Puts a limit in force from `now` on; what was used stays. Where it only counted until now, and refuses from here
     /// on, what was used beyond it is no debt.
     pub(super) fn adopt(&mut self, rule: &Rule, now: Now) {
-        match (&mut self.words, &rule.quota) {
-            (Words::Rolling(rate), Quota::Windowed { amount, window: Window::Rolling(per), .. }) => {
+        match (&mut self.kind, &rule.quota) {
+            (Kind::Rolling(rate), Quota::Windowed { amount, window: Window::Rolling(per), .. }) => {
                 rate.adopt(*amount, *per, now.instant);
                 rate.keep_back(rule.kept_back);
             }
-            (Words::Calendar(budget), Quota::Windowed { amount, window: Window::Calendar(calendar), .. }) => {
+            (Kind::Calendar(budget), Quota::Windowed { amount, window: Window::Calendar(calendar), .. }) => {
                 budget.adopt(*amount, calendar, now.wall);
                 budget.keep_back(rule.kept_back);
             }
-            (Words::Concurrent(places), Quota::Concurrent { amount }) => places.adopt(*amount),
+            (Kind::Concurrent(places), Quota::Concurrent { amount }) => places.adopt(*amount),
             // Unit and kind of window are part of a cell's identity, so these never meet; a new kind is a fresh count.
-            (Words::Rolling(_) | Words::Calendar(_) | Words::Concurrent(_), Quota::Windowed { .. })
-            | (Words::Rolling(_) | Words::Calendar(_), Quota::Concurrent { .. }) => {
+            (Kind::Rolling(_) | Kind::Calendar(_) | Kind::Concurrent(_), Quota::Windowed { .. })
+            | (Kind::Rolling(_) | Kind::Calendar(_), Quota::Concurrent { .. }) => {
                 *self = Self::new(&rule.quota, now);
             }
         }
         if (self.mode, rule.mode) == (Mode::Shadow, Mode::Enforce) {
-            match &mut self.words {
-                Words::Rolling(rate) => rate.forgive(),
-                Words::Calendar(budget) => budget.forgive(),
-                Words::Concurrent(_) => {}
+            match &mut self.kind {
+                Kind::Rolling(rate) => rate.forgive(),
+                Kind::Calendar(budget) => budget.forgive(),
+                Kind::Concurrent(_) => {}
             }
         }
         self.mode = rule.mode;
@@ -224,38 +289,38 @@ impl Count {
 
     /// Why `ask` does not fit in place of what `share` holds, as of the last time that it advanced; none where it does.
     pub(super) fn short(&self, ask: u64, share: &Share, now: Now) -> Option<Short> {
-        match &self.words {
-            Words::Rolling(rate) => rate.short(ask, share.held),
-            Words::Calendar(budget) => budget.short(ask, share.held, now.wall),
-            Words::Concurrent(places) => places.is_full().then_some(Short::UntilFreed),
+        match &self.kind {
+            Kind::Rolling(rate) => rate.short(ask, share.held),
+            Kind::Calendar(budget) => budget.short(ask, share.held, now.wall),
+            Kind::Concurrent(places) => places.is_full().then_some(Short::UntilFreed),
         }
     }
 
     /// Why `ask` has to wait for those who ask for so much before it, as of the last time that it advanced.
     pub(super) fn short_behind(&self, ahead: u64, ask: u64, now: Now) -> Short {
-        if ask > self.grantable() && !matches!(self.words, Words::Concurrent(_)) {
+        if ask > self.grantable() && !matches!(self.kind, Kind::Concurrent(_)) {
             return Short::Never;
         }
         let all = ahead.saturating_add(ask);
-        match &self.words {
-            Words::Rolling(rate) => Short::For(rate.wait(rate.reserved().saturating_add(all))),
-            Words::Calendar(budget) => match budget.short(all, 0, now.wall) {
+        match &self.kind {
+            Kind::Rolling(rate) => Short::For(rate.wait(rate.reserved().saturating_add(all))),
+            Kind::Calendar(budget) => match budget.short(all, 0, now.wall) {
                 None => Short::For(Duration::ZERO),
                 Some(_) => Short::For(budget.left(now.wall)),
             },
-            Words::Concurrent(_) => Short::UntilFreed,
+            Kind::Concurrent(_) => Short::UntilFreed,
         }
     }
 
     /// The least time until there may be room for `ask`, were all that is held by others not used; none where only the
     /// turn of a calendar helps, or nothing.
     pub(super) fn soonest(&self, ask: u64) -> Option<Duration> {
-        match &self.words {
-            Words::Rolling(rate) => Some(rate.wait(ask)),
-            Words::Calendar(budget) => {
+        match &self.kind {
+            Kind::Rolling(rate) => Some(rate.wait(ask)),
+            Kind::Calendar(budget) => {
                 (budget.settled().saturating_add(ask) <= budget.grantable()).then_some(Duration::ZERO)
             }
-            Words::Concurrent(_) => Some(Duration::ZERO),
+            Kind::Concurrent(_) => Some(Duration::ZERO),
         }
     }
 
@@ -272,10 +337,10 @@ impl Count {
 
     /// Holds `ask` in place of what the share held; the caller has seen that it fits, or that the limit only counts.
     pub(super) fn grant(&mut self, ask: u64, share: &mut Share) {
-        match &mut self.words {
-            Words::Rolling(rate) => rate.grant(ask, share),
-            Words::Calendar(budget) => budget.grant(ask, share),
-            Words::Concurrent(places) => {
+        match &mut self.kind {
+            Kind::Rolling(rate) => rate.grant(ask, share),
+            Kind::Calendar(budget) => budget.grant(ask, share),
+            Kind::Concurrent(places) => {
                 places.hold();
                 share.held = 1;
             }
@@ -284,98 +349,130 @@ impl Count {
 
     /// What the share held will not be used.
     pub(super) fn give_back(&mut self, share: &mut Share) {
-        match &mut self.words {
-            Words::Rolling(rate) => rate.give_back(share),
-            Words::Calendar(budget) => budget.give_back(share),
-            Words::Concurrent(places) => {
+        match &mut self.kind {
+            Kind::Rolling(rate) => rate.give_back(share),
+            Kind::Calendar(budget) => budget.give_back(share),
+            Kind::Concurrent(places) => {
                 places.give_back();
                 share.held = 0;
             }
         }
     }
 
-    /// So much was used, whatever is held. Places are not used up.
-    pub(super) fn charge(&mut self, used: u64, share: &mut Share, now: Now) {
-        match &mut self.words {
-            Words::Rolling(rate) => rate.charge(used, now.instant),
-            Words::Calendar(budget) => budget.charge(used, share, now.wall),
-            Words::Concurrent(_) => {}
+    /// So much was used, whatever is held; gives how much of it counts in the running window. Places are not used up.
+    pub(super) fn charge(&mut self, used: u64, share: &mut Share, now: Now) -> u64 {
+        match &mut self.kind {
+            Kind::Rolling(rate) => rate.charge(used, now.instant),
+            Kind::Calendar(budget) => budget.charge(used, share, now.wall),
+            Kind::Concurrent(_) => 0,
         }
     }
 
-    /// What was held is used as `used`: one step for all others.
-    pub(super) fn settle(&mut self, used: u64, share: &mut Share, now: Now) {
-        self.charge(used, share, now);
-        self.give_back(share);
+    /// What an earlier process had, and could have.
+    fn restore(&mut self, row: &Row, now: Now) {
+        match &mut self.kind {
+            Kind::Rolling(rate) => rate.restore(row, now),
+            Kind::Calendar(budget) => budget.restore(row, now.wall),
+            Kind::Concurrent(_) => {}
+        }
+    }
+
+    /// How what is settled comes to count no more; none where nothing is.
+    pub(super) fn lapse(&self) -> Option<Lapse> {
+        match &self.kind {
+            Kind::Rolling(rate) => Some(rate.lapse()),
+            Kind::Calendar(budget) => Some(Lapse::Turns { at: budget.end() }),
+            Kind::Concurrent(_) => None,
+        }
+    }
+
+    /// The civil time as of which it is, told by a moment.
+    pub(super) fn as_of(&self, anchor: Now) -> Timestamp {
+        match &self.kind {
+            Kind::Rolling(rate) => rate.as_of(anchor),
+            Kind::Calendar(_) | Kind::Concurrent(_) => anchor.wall,
+        }
+    }
+
+    /// What a row ahead of use is made of; none of what no store keeps.
+    pub(super) fn standing_ahead(&self) -> Option<Ahead> {
+        let (limit, reserved) = (self.limit(), self.reserved());
+        let room = match &self.kind {
+            Kind::Rolling(_) => u64::MAX,
+            Kind::Calendar(_) | Kind::Concurrent(_) => {
+                self.grantable().saturating_sub(self.settled().saturating_add(reserved))
+            }
+        };
+        Some(Ahead { lapse: self.lapse()?, limit, reserved, room })
     }
 
     /// Lets time act.
     pub(super) fn advance(&mut self, now: Now) {
-        match &mut self.words {
-            Words::Rolling(rate) => rate.advance(now.instant),
-            Words::Calendar(budget) => budget.advance(now.wall),
-            Words::Concurrent(_) => {}
+        match &mut self.kind {
+            Kind::Rolling(rate) => rate.advance(now.instant),
+            Kind::Calendar(budget) => budget.advance(now.wall),
+            Kind::Concurrent(_) => {}
         }
     }
 
     pub(super) fn is_idle(&mut self, now: Now) -> bool {
         self.advance(now);
-        match &mut self.words {
-            Words::Rolling(rate) => rate.is_idle(),
-            Words::Calendar(budget) => budget.is_idle(now.wall),
-            Words::Concurrent(places) => places.held() == 0,
+        match &mut self.kind {
+            Kind::Rolling(rate) => rate.is_idle(),
+            Kind::Calendar(budget) => budget.is_idle(now.wall),
+            Kind::Concurrent(places) => places.held() == 0,
         }
     }
 
     /// What is used and still counts, a begun one as a whole.
     pub(super) fn settled(&self) -> u64 {
-        match &self.words {
-            Words::Rolling(rate) => rate.settled(),
-            Words::Calendar(budget) => budget.settled(),
-            Words::Concurrent(_) => 0,
+        match &self.kind {
+            Kind::Rolling(rate) => rate.settled(),
+            Kind::Calendar(budget) => budget.settled(),
+            Kind::Concurrent(_) => 0,
         }
     }
 
     pub(super) fn reserved(&self) -> u64 {
-        match &self.words {
-            Words::Rolling(rate) => rate.reserved(),
-            Words::Calendar(budget) => budget.reserved(),
-            Words::Concurrent(places) => places.held().into(),
+        match &self.kind {
+            Kind::Rolling(rate) => rate.reserved(),
+            Kind::Calendar(budget) => budget.reserved(),
+            Kind::Concurrent(places) => places.held().into(),
         }
     }
 
     /// The limit in force.
     pub(super) fn limit(&self) -> u64 {
-        match &self.words {
-            Words::Rolling(rate) => rate.amount(),
-            Words::Calendar(budget) => budget.amount(),
-            Words::Concurrent(places) => places.amount().into(),
+        match &self.kind {
+            Kind::Rolling(rate) => rate.amount(),
+            Kind::Calendar(budget) => budget.amount(),
+            Kind::Concurrent(places) => places.amount().into(),
         }
     }
 
     /// What of the limit in force is granted; the rest is kept back.
     pub(super) fn grantable(&self) -> u64 {
-        match &self.words {
-            Words::Rolling(rate) => rate.grantable(),
-            Words::Calendar(budget) => budget.grantable(),
-            Words::Concurrent(places) => places.amount().into(),
+        match &self.kind {
+            Kind::Rolling(rate) => rate.grantable(),
+            Kind::Calendar(budget) => budget.grantable(),
+            Kind::Concurrent(places) => places.amount().into(),
         }
     }
 
     /// When its window turns, if it does.
     pub(super) fn turns(&self) -> Option<Timestamp> {
-        match &self.words {
-            Words::Calendar(budget) => Some(budget.end()),
-            Words::Rolling(_) | Words::Concurrent(_) => None,
+        match &self.kind {
+            Kind::Calendar(budget) => Some(budget.end()),
+            Kind::Rolling(_) | Kind::Concurrent(_) => None,
         }
     }
 
     /// Where a caller stands; none where there is no window.
     pub(super) fn standing(&self) -> Option<Standing> {
-        match &self.words {
-            Words::Rolling(rate) => Some(rate.standing()),
-            Words::Calendar(budget) => Some(budget.standing()),
-            Words::Concurrent(_) => None,
+        match &self.kind {
+            Kind::Rolling(rate) => Some(rate.standing()),
+            Kind::Calendar(budget) => Some(budget.standing()),
+            Kind::Concurrent(_) => None,
         }
     }
 }

@@ -5,12 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::futures::OwnedNotified;
+
 use super::calendar::Turn;
 use super::cell::{Cell, Share, Short};
+use super::lease::{Lease, LeaseMeters};
 use super::limit::{Limit, Mark, Name};
 use super::queue::Ticket;
 use super::reservation::{Reservation, Who};
 use super::rule::{Ask, Each, Exceeded, Mode, Owner, Rule, Unit};
+use super::store::{Store, StoreError};
 use crate::clock::{Now, Timestamp};
 use crate::ids::LimitKey;
 use crate::sync::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -32,6 +36,8 @@ pub struct Ledger {
     latest: AtomicI64,
     /// Drawn by those who wait.
     numbers: AtomicU64,
+    /// Where its counts outlive the process.
+    lease: Option<Arc<Lease>>,
 }
 
 #[expect(clippy::disallowed_types, reason = "the one dashmap; its guards stay in this file")]
@@ -70,6 +76,8 @@ pub struct CellUse {
     pub reset: Option<Timestamp>,
     /// Until the least fits: zero where it does now, none where no time tells.
     pub wait: Option<Duration>,
+    /// Whether it outlives the process.
+    pub durable: bool,
 }
 
 /// What the fullest cell of a limit holds, for metrics: no names of callers.
@@ -114,7 +122,18 @@ impl Ledger {
             fills_slots: true,
             latest: AtomicI64::new(i64::MIN),
             numbers: AtomicU64::new(0),
+            lease: None,
         }
+    }
+
+    /// A ledger whose windows outlive the process: what a store has of them is what was used. Somebody has to
+    /// [`Ledger::keep`] it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn durable(store: Box<dyn Store>, now: Now) -> Result<Self, StoreError> {
+        let lease = Arc::new(Lease::open(store, now.wall)?);
+        Ok(Self { lease: Some(lease), ..Self::new() })
     }
 
     /// An empty ledger for offline use: it leaves no trace on the rules, whose slots are the serving one's.
@@ -169,6 +188,67 @@ impl Ledger {
         for (name, rule) in &rules {
             self.rename(name, rule, |name| rules.contains_key(name), now);
         }
+    }
+
+    /// Whether its windows outlive the process.
+    pub fn is_durable(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Whether the store of a durable ledger fails.
+    pub fn is_down(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.is_down())
+    }
+
+    /// What the store of a durable ledger was told.
+    pub fn meters(&self) -> Option<&LeaseMeters> {
+        self.lease.as_ref().map(|lease| &lease.meters)
+    }
+
+    /// Makes the cells of `rules` of which an earlier process has left something, so that they are seen before the
+    /// first call; forgets what counts no more.
+    pub fn restore<'r>(&self, rules: impl IntoIterator<Item = &'r Rule>, now: Now) {
+        let Some(lease) = &self.lease else { return };
+        for rule in rules {
+            self.limit(rule, now).restore(&rule.quota, now);
+        }
+        lease.sweep(now.wall);
+    }
+
+    /// Writes to the store what is to be written, as it comes, until [`Ledger::close`]: for a thread of its own.
+    pub fn keep(&self) {
+        if let Some(lease) = &self.lease {
+            lease.run();
+        }
+    }
+
+    /// Writes to the store what is to be written now.
+    pub fn write(&self) {
+        if let Some(lease) = &self.lease {
+            lease.turn();
+        }
+    }
+
+    /// Resolves when the store has taken something or failed: time to ask again where a lease was lacking. Counts from
+    /// when it is enabled.
+    pub fn renewed(&self) -> Option<OwnedNotified> {
+        self.lease.as_ref().map(|lease| lease.renewed())
+    }
+
+    /// The store has not answered for as long as a call can wait.
+    pub fn is_late(&self) {
+        if let Some(lease) = &self.lease {
+            lease.is_late();
+        }
+    }
+
+    /// Ends a durable ledger: the store keeps what was used, and nothing that is leased beyond it.
+    pub fn close(&self, now: Now) {
+        let Some(lease) = &self.lease else { return };
+        let now = self.no_earlier(now);
+        let limits: Vec<Arc<Limit>> = self.limits.iter().map(|limit| Arc::clone(&limit)).collect();
+        let cells: Vec<Arc<Cell>> = limits.iter().flat_map(|limit| limit.all_cells()).collect();
+        lease.close(&cells, now);
     }
 
     /// What every cell holds at `now`, by owner, key and value.
@@ -274,7 +354,7 @@ impl Ledger {
             return limit;
         }
         self.sweep(now);
-        let new = || Arc::new(Limit::new(Arc::clone(&self.mark), rule, self.cap, now));
+        let new = || Arc::new(Limit::new(Arc::clone(&self.mark), rule, self.cap, self.lease.as_ref(), now));
         Arc::clone(&self.limits.entry(name).or_insert_with(new))
     }
 
@@ -371,6 +451,7 @@ impl CellUse {
             per,
             reset,
             wait,
+            durable: cell.lease().is_some(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::calendar::Turn;
 use super::cell::{Cell, Value};
+use super::lease::{Lease, Leased};
 use super::rule::{Each, Owner, Quota, Rule, Unit};
 use super::table::Table;
 use crate::clock::Now;
@@ -18,6 +19,8 @@ pub(super) struct Limit {
     cells: Cells,
     /// Whether its cells are another's now, which was renamed: it is there for those who still know it by this name.
     passed_on: bool,
+    /// Where its cells outlive the process.
+    leased: Option<Arc<Leased>>,
 }
 
 /// Tells ledgers apart for as long as any of their limits lives.
@@ -49,22 +52,26 @@ struct EachCells {
 }
 
 impl Limit {
-    pub(super) fn new(ledger: Mark, rule: &Rule, cap: usize, now: Now) -> Self {
-        let cell = |value| Arc::new(Cell::new(value, &rule.quota, now));
+    pub(super) fn new(ledger: Mark, rule: &Rule, cap: usize, lease: Option<&Arc<Lease>>, now: Now) -> Self {
+        let name = Name::of(rule);
+        let was = || rule.was.as_ref().map(|was| Name { key: was.clone(), ..name.clone() });
+        let leased = lease.map(|lease| Arc::new(Leased::new(lease, &name, was())));
+        let cell = |value| Arc::new(Cell::leased(value, &rule.quota, now, leased.as_deref()));
         let cells = match rule.each {
             None => Cells::Whole(cell(Value::Whole)),
             Some(_) => Cells::Each(Arc::new(EachCells {
-                named: Mutex::new(Table::new(cap)),
+                named: Mutex::new(Table::new(cap).leased(leased.clone())),
                 nameless: cell(Value::Nameless),
                 overflow: cell(Value::Overflow),
             })),
         };
-        Self { ledger, name: Name::of(rule), cells, passed_on: false }
+        Self { ledger, name, cells, leased, passed_on: false }
     }
 
     /// Its cells under another name, which has them from here on.
     pub(super) fn renamed(&self, name: Name) -> Self {
-        Self { ledger: Arc::clone(&self.ledger), name, cells: self.cells.clone(), passed_on: false }
+        let (ledger, leased) = (Arc::clone(&self.ledger), self.leased.clone());
+        Self { ledger, name, cells: self.cells.clone(), leased, passed_on: false }
     }
 
     /// Its cells for those who still know it by this name.
@@ -87,6 +94,13 @@ impl Limit {
     /// Whether any of its cells counts something.
     pub(super) fn counts(&self, now: Now) -> bool {
         self.cells(now).iter().any(|cell| !cell.lock().is_idle(now))
+    }
+
+    /// Makes the cells of which an earlier process has left rows.
+    pub(super) fn restore(&self, quota: &Quota, now: Now) {
+        for value in self.leased.iter().flat_map(|leased| leased.unclaimed()) {
+            drop(self.cell(value.as_deref(), quota, now));
+        }
     }
 
     /// Whether it is the limit of `rule` in that ledger.
@@ -121,6 +135,18 @@ impl Limit {
                 let shared =
                     [&each.nameless, &each.overflow].into_iter().filter(|cell| !cell.lock().is_idle(now));
                 cells.extend(shared.cloned());
+                cells
+            }
+        }
+    }
+
+    /// Its cells, be it that they count nothing.
+    pub(super) fn all_cells(&self) -> Vec<Arc<Cell>> {
+        match &self.cells {
+            Cells::Whole(cell) => vec![Arc::clone(cell)],
+            Cells::Each(each) => {
+                let mut cells = each.named.lock().cells();
+                cells.extend([Arc::clone(&each.nameless), Arc::clone(&each.overflow)]);
                 cells
             }
         }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::cell::{Share, Short};
 use super::rule::Standing;
-use crate::clock::Instant;
+use super::store::{Lapse, Row};
+use crate::clock::{Instant, Now, Timestamp};
 
 /// Calls, tokens or money of one rolling window.
 ///
@@ -91,10 +92,36 @@ impl Rate {
         share.held = 0;
     }
 
-    /// So much was used, and leaks from `now` on.
-    pub(super) fn charge(&mut self, used: u64, now: Instant) {
+    /// So much was used, and leaks from `now` on; all of it counts.
+    pub(super) fn charge(&mut self, used: u64, now: Instant) -> u64 {
         self.advance(now);
         self.settled = self.settled.saturating_add(self.parts(used));
+        used
+    }
+
+    /// What an earlier process had of it, and what it could have used until now. The limit of then is in force until the
+    /// first ask, so that here as there it leaks at one pace.
+    pub(super) fn restore(&mut self, row: &Row, now: Now) {
+        let Lapse::Leaks { amount, per } = row.lapse else { return };
+        if let (Some(amount), Some(per)) = (NonZeroU64::new(amount), NonZeroU64::new(per)) {
+            (self.amount, self.per, self.at) = (amount, per, now.instant);
+            self.settled = row.leaked(now.wall).saturating_add(self.parts(row.ahead));
+        }
+    }
+
+    /// The rate at which it leaks.
+    pub(super) fn lapse(&self) -> Lapse {
+        Lapse::Leaks { amount: self.amount.get(), per: self.per.get() }
+    }
+
+    /// The civil time as of which it has leaked, told by a moment.
+    pub(super) fn as_of(&self, anchor: Now) -> Timestamp {
+        let (later, earlier) = (
+            self.at.saturating_duration_since(anchor.instant),
+            anchor.instant.saturating_duration_since(self.at),
+        );
+        let at = anchor.wall.saturating_add(later).and_then(|at| at.saturating_sub(earlier));
+        at.unwrap_or(anchor.wall)
     }
 
     /// What was used beyond the limit is no debt.

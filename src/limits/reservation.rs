@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::cell::{Cell, Locked, Share, Short};
+use super::cell::{Cell, Share, Short};
 use super::ledger::Ledger;
 use super::queue::{Caller, Spot};
-use super::rule::{Amounts, Ask, Each, Exceeded, Mode, Rule, Standing, Unit};
+use super::rule::{Amounts, Ask, Each, Exceeded, Lack, LedgerDown, Mode, Rule, Standing, Unit};
+use super::words::Words;
 use crate::clock::Now;
 use crate::ids::ModelId;
 use crate::sync::MutexGuard;
@@ -136,31 +137,37 @@ impl Reservation {
 
     /// The request was written to a provider: `requests` are used from here on, and leak where they roll. Idempotent.
     pub fn written(&mut self, now: Now) {
+        let mut owes = false;
         for (rule, hold) in self.rules.iter().zip(&mut self.holds) {
             if rule.quota.unit() == Unit::Requests {
-                hold.settle(1, now);
+                owes |= hold.settle(1, now) && must_be_kept(rule);
             }
         }
+        self.write_through(owes);
     }
 
     /// An attempt is over and has cost this much, at the model it was admitted to. It counts at once, as debt if need
     /// be; what is held stays held for the next attempt. Once the call is over, nothing is charged.
     pub fn charge(&mut self, amounts: &Amounts, now: Now) {
+        let mut owes = false;
         for (rule, hold) in self.rules.iter().zip(&mut self.holds) {
-            hold.charge(sized(rule, amounts), now);
+            owes |= hold.charge(sized(rule, amounts), now) && must_be_kept(rule);
         }
+        self.write_through(owes);
     }
 
     /// Ends the call, whose last attempt has cost this much: that counts as used and what was held is free when it
     /// returns, in one step for each cell. Requests never written are refunded. Idempotent.
     pub fn settle(&mut self, amounts: &Amounts, now: Now) {
         self.over = true;
+        let mut owes = false;
         for (rule, hold) in self.rules.iter().zip(&mut self.holds) {
             match sized(rule, amounts) {
                 0 => hold.give_back(),
-                used => hold.settle(used, now),
+                used => owes |= hold.settle(used, now) && must_be_kept(rule),
             }
         }
+        self.write_through(owes);
     }
 
     /// Ends the call, which has cost nothing but what was charged. Idempotent.
@@ -187,6 +194,13 @@ impl Reservation {
             .filter(|(rule, _)| rule.quota.unit() == unit && rule.mode == Mode::Enforce)
             .filter_map(|(rule, hold)| Some((rule, hold.cell.lock().standing()?)))
             .min_by_key(|(_, standing)| (standing.remaining, Reverse(standing.reset)))
+    }
+
+    /// Nobody hears of what was used before it is kept: where it is more than all that was leased, the store is told now.
+    fn write_through(&self, owes: bool) {
+        if let (true, Some(lease)) = (owes, self.holds.iter().find_map(|hold| hold.cell.lease())) {
+            lease.write_through();
+        }
     }
 
     /// What the call would hold of a rule at `model`: what it holds already, or has used there, or asks for anew.
@@ -217,17 +231,26 @@ impl Hold {
         Self { cell, held: Held::Asked, share: Share::default() }
     }
 
-    fn charge(&mut self, used: u64, now: Now) {
-        if self.held == Held::Reserved && used > 0 {
-            self.cell.lock().charge(used, &mut self.share, now);
+    /// Whether the store has to be told.
+    fn charge(&mut self, used: u64, now: Now) -> bool {
+        if self.held != Held::Reserved || used == 0 {
+            return false;
         }
+        let mut words = self.cell.lock();
+        let owes = words.charge(used, &mut self.share, now);
+        if owes {
+            self.cell.queue(&mut words);
+        }
+        owes
     }
 
-    fn settle(&mut self, used: u64, now: Now) {
-        if self.held == Held::Reserved {
-            self.cell.settle(used, &mut self.share, now);
-            self.held = Held::Used;
+    /// Whether the store has to be told.
+    fn settle(&mut self, used: u64, now: Now) -> bool {
+        if self.held != Held::Reserved {
+            return false;
         }
+        self.held = Held::Used;
+        self.cell.settle(used, &mut self.share, now)
     }
 
     fn give_back(&mut self) {
@@ -235,6 +258,14 @@ impl Hold {
             self.cell.give_back(&mut self.share);
             self.held = Held::Nothing;
         }
+    }
+}
+
+/// Whether nobody may hear of what was used before the store has. What only counts is written when there is time.
+fn must_be_kept(rule: &Rule) -> bool {
+    match rule.mode {
+        Mode::Enforce => true,
+        Mode::Shadow => false,
     }
 }
 
@@ -255,7 +286,7 @@ fn sized(rule: &Rule, amounts: &Amounts) -> u64 {
 /// Which hold does not fit, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Refused {
-    short: Short,
+    short: Missing,
     /// Of several with the same wait, the one written first.
     at: Reverse<usize>,
     room: u64,
@@ -263,7 +294,20 @@ struct Refused {
     behind: bool,
 }
 
+/// What a hold lacks; the greater is said. Without room no lease helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Missing {
+    Lease,
+    Store,
+    Room(Short),
+}
+
 impl Refused {
+    /// By what is missing of a store.
+    fn of_store(missing: Missing, at: usize) -> Self {
+        Self { short: missing, at: Reverse(at), room: 0, soonest: None, behind: false }
+    }
+
     fn exceeded(self, rules: &[Rule], holds: &[Hold], amounts: &Amounts) -> Exceeded {
         let Reverse(at) = self.at;
         let rule = Box::new(rules[at].clone());
@@ -273,11 +317,16 @@ impl Refused {
             rule,
             each: holds[at].cell.value().map(str::to_owned),
             wait: match self.short {
-                Short::For(wait) => Some(wait),
-                Short::UntilFreed | Short::Never => None,
+                Missing::Room(Short::For(wait)) => Some(wait),
+                Missing::Room(Short::UntilFreed | Short::Never) | Missing::Lease | Missing::Store => None,
             },
-            never: self.short == Short::Never,
-            soonest: self.soonest.filter(|_| self.short != Short::Never),
+            never: self.short == Missing::Room(Short::Never),
+            lack: match self.short {
+                Missing::Room(_) => Lack::Room,
+                Missing::Lease => Lack::Lease,
+                Missing::Store => Lack::Store,
+            },
+            soonest: self.soonest.filter(|_| self.short != Missing::Room(Short::Never)),
             behind: self.behind,
             spot: Spot(Arc::clone(&holds[at].cell)),
         }
@@ -323,7 +372,7 @@ fn take_locked(
     (amounts, who, now): (&Amounts, Who, Now),
     called: &mut Called,
 ) -> Result<(Granted, Beyond), Refused> {
-    let mut locked: SmallVec<[(usize, MutexGuard<'_, Locked>); INLINE]> = SmallVec::new();
+    let mut locked: SmallVec<[(usize, MutexGuard<'_, Words>); INLINE]> = SmallVec::new();
     let mut refused: Option<Refused> = None;
     let mut beyond = Beyond::new();
     for &at in order {
@@ -341,20 +390,31 @@ fn take_locked(
             (Held::Asked, Who::InTurn(_))
             | (Held::Resized | Held::Reserved | Held::Nothing | Held::Used, _) => count.advance(now),
         }
-        let Some(refusal) = refusal(count, rule, &hold.share, at, (amounts, who, now)) else { continue };
-        match count.mode() {
-            Mode::Enforce => refused = refused.max(Some(refusal)),
-            Mode::Shadow => beyond.push(at),
+        if count.is_stale() {
+            hold.cell.queue(count);
+        }
+        match (refusal(count, rule, &hold.share, at, (amounts, who, now)), count.mode()) {
+            (Some(refusal), Mode::Enforce) => refused = refused.max(Some(refusal)),
+            (Some(_), Mode::Shadow) => beyond.push(at),
+            (None, Mode::Enforce | Mode::Shadow) => {
+                let missing = uncovered(rule, hold, count, amounts.of(rule.quota.unit()));
+                refused = refused.max(missing.map(|missing| Refused::of_store(missing, at)));
+            }
         }
     }
     if let Some(refused) = refused {
+        if refused.short == Missing::Lease {
+            want_all(rules, holds, &mut locked, amounts);
+        }
         return Err(refused);
     }
     // What is unlocked on the way is written; nobody gets past what is still locked.
     let granted = locked.into_iter().map(|(at, mut count)| {
         let mut share = holds[at].share;
         let held = share.held;
-        count.grant(amounts.of(rules[at].quota.unit()), &mut share);
+        if count.grant(amounts.of(rules[at].quota.unit()), &mut share) {
+            holds[at].cell.queue(&mut count);
+        }
         if share.held < held {
             called.extend(count.next());
         }
@@ -364,7 +424,7 @@ fn take_locked(
 }
 
 /// Puts a limit in force; where that changes it, those who wait look at it.
-fn adopt(count: &mut Locked, rule: &Rule, now: Now, called: &mut Called) {
+fn adopt(count: &mut Words, rule: &Rule, now: Now, called: &mut Called) {
     let Some(next) = count.next() else { return count.adopt(rule, now) };
     let before = count.in_force();
     count.adopt(rule, now);
@@ -375,7 +435,7 @@ fn adopt(count: &mut Locked, rule: &Rule, now: Now, called: &mut Called) {
 
 /// Why a cell, whose time has acted, has no room for the ask; none where it has.
 fn refusal(
-    count: &Locked,
+    count: &Words,
     rule: &Rule,
     share: &Share,
     at: usize,
@@ -397,12 +457,42 @@ fn refusal(
     // Those before it use up their calls; of tokens and money most of what they ask for comes back.
     let used_before = if unit == Unit::Requests { ahead.unwrap_or(0) } else { 0 };
     Some(Refused {
-        short,
+        short: Missing::Room(short),
         at: Reverse(at),
         room: if ahead.is_some() { 0 } else { count.room(share) },
         soonest: count.soonest(ask.saturating_add(used_before)),
         behind: ahead.is_some(),
     })
+}
+
+/// What is missing of the lease of a cell that has room; nothing of a cell that does not outlive the process.
+fn uncovered(rule: &Rule, hold: &Hold, count: &Words, ask: u64) -> Option<Missing> {
+    let lease = hold.cell.lease().filter(|_| must_be_kept(rule))?;
+    let covered = || count.covers(ask, &hold.share);
+    match (lease.is_down(), rule.on_ledger_down) {
+        (true, LedgerDown::Allow) => None,
+        (true, LedgerDown::Deny) => Some(Missing::Store),
+        (true, LedgerDown::SpendLease) => (!covered()).then_some(Missing::Store),
+        (false, LedgerDown::Allow | LedgerDown::Deny | LedgerDown::SpendLease) => {
+            (!covered()).then_some(Missing::Lease)
+        }
+    }
+}
+
+/// Asks the store for what is missing, all at once.
+fn want_all(
+    rules: &[Rule],
+    holds: &[Hold],
+    locked: &mut [(usize, MutexGuard<'_, Words>)],
+    amounts: &Amounts,
+) {
+    for (at, count) in locked {
+        let (hold, ask) = (&holds[*at], amounts.of(rules[*at].quota.unit()));
+        if !count.covers(ask, &hold.share) {
+            count.want(ask);
+            hold.cell.queue(count);
+        }
+    }
 }
 
 fn contains(cells: &[Arc<Cell>], cell: &Arc<Cell>) -> bool {

@@ -27,6 +27,8 @@ pub struct Rule {
     pub each: Option<Each>,
     /// Whether it refuses.
     pub mode: Mode,
+    /// What it does while the ledger's store fails.
+    pub on_ledger_down: LedgerDown,
     /// The key that it had in an earlier policy, whose cells it takes over.
     pub was: Option<LimitKey>,
     /// Where it was written: `file:line`.
@@ -87,6 +89,18 @@ impl Mode {
             Self::Shadow => "shadow",
         }
     }
+}
+
+/// What a limit does while the ledger's store fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LedgerDown {
+    /// It refuses.
+    Deny,
+    /// It grants what the store has leased already, then refuses.
+    #[default]
+    SpendLease,
+    /// It counts in memory alone.
+    Allow,
 }
 
 /// How much of what.
@@ -275,7 +289,7 @@ pub struct Ask<'a> {
     pub amounts: Amounts,
 }
 
-/// A limit without room for a call.
+/// A limit without room for a call, or whose room is not leased.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exceeded {
     /// The rule that refused: of several, the one with the longest wait.
@@ -298,6 +312,19 @@ pub struct Exceeded {
     pub behind: bool,
     /// Where it may wait.
     pub spot: Spot,
+    /// What it lacks.
+    pub lack: Lack,
+}
+
+/// What a limit lacks that does not admit a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// Room: it is reached.
+    Room,
+    /// The store's word for the room that it has: it was asked, and soon gives it.
+    Lease,
+    /// The same, and the store fails.
+    Store,
 }
 
 /// Where a caller stands with the tightest of its limits of one unit; becomes the rate headers.

@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::cell::{Cell, Value};
+use super::lease::Leased;
 use super::rule::Quota;
 use crate::clock::Now;
 
@@ -20,6 +21,8 @@ pub(super) struct Table {
     nodes: Vec<Node>,
     hand: usize,
     cap: usize,
+    /// Where its cells outlive the process.
+    leased: Option<Arc<Leased>>,
 }
 
 #[derive(Debug)]
@@ -37,7 +40,12 @@ const LOOKS_WHEN_FULL: usize = 32;
 
 impl Table {
     pub(super) fn new(cap: usize) -> Self {
-        Self { index: HashMap::new(), nodes: Vec::new(), hand: 0, cap }
+        Self { index: HashMap::new(), nodes: Vec::new(), hand: 0, cap, leased: None }
+    }
+
+    /// The same with cells that may outlive the process.
+    pub(super) fn leased(self, leased: Option<Arc<Leased>>) -> Self {
+        Self { leased, ..self }
     }
 
     /// The name's cell, made if need be; none where the table is full and no cell in reach is idle.
@@ -63,7 +71,8 @@ impl Table {
 
     fn insert(&mut self, name: &str, quota: &Quota, now: Now) -> Arc<Cell> {
         let name: Arc<str> = Arc::from(name);
-        let cell = Arc::new(Cell::new(Value::Named(Arc::clone(&name)), quota, now));
+        let cell =
+            Arc::new(Cell::leased(Value::Named(Arc::clone(&name)), quota, now, self.leased.as_deref()));
         self.index.insert(Arc::clone(&name), self.nodes.len());
         self.nodes.push(Node { name, cell: Arc::clone(&cell), touched: false });
         cell

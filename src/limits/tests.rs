@@ -4,6 +4,7 @@ mod books;
 mod budgets;
 mod churn;
 mod concurrent;
+mod durable;
 mod facts;
 mod model;
 mod peers;
@@ -46,6 +47,7 @@ fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
         kept_back: 0,
         each,
         mode: Mode::Enforce,
+        on_ledger_down: LedgerDown::default(),
         was: None,
         place: "policy.yaml:1".into(),
         slot: Slot::default(),

@@ -9,8 +9,8 @@ use super::refusal::{Refusal, whole_seconds};
 use crate::clock::Now;
 use crate::dialect::error::Cause;
 use crate::ids::ModelId;
-use crate::limits::{Amounts, Ask, Exceeded, Ledger, Quota, Reservation, Rule, Standing, Unit, Window};
-use crate::policy::snapshot::{Model, Principal, Tenant};
+use crate::limits::{Amounts, Ask, Exceeded, Lack, Ledger, Quota, Reservation, Rule, Standing, Unit, Window};
+use crate::policy::snapshot::{Model, OnExceed, Principal, Tenant};
 use crate::units::NanoUsd;
 
 /// Takes room for a call that is about to try `model`; under all of these limits, or none.
@@ -85,9 +85,36 @@ pub(super) fn wait(exceeded: &Exceeded) -> Option<Duration> {
     (!exceeded.never).then(|| exceeded.wait.unwrap_or(Duration::from_secs(1)))
 }
 
+/// Why a candidate is passed over for a limit of its tenant's.
+pub(super) fn reason(exceeded: &Exceeded) -> &'static str {
+    match exceeded.lack {
+        Lack::Room => "limit",
+        Lack::Lease | Lack::Store => "ledger",
+    }
+}
+
+/// What happens to a call beyond the limit that refused it, where it is not just refused. What is missing of a ledger's
+/// store no other way makes up for.
+pub(super) fn beyond<'t>(exceeded: &Exceeded, tenant: &'t Tenant) -> Option<&'t OnExceed> {
+    match exceeded.lack {
+        Lack::Room => tenant.beyond(&exceeded.rule),
+        Lack::Lease | Lack::Store => None,
+    }
+}
+
 /// What the caller hears when no candidate has room.
 pub(super) fn refusal(exceeded: &Exceeded, tenant: &Tenant) -> Refusal {
     let rule = &exceeded.rule;
+    match exceeded.lack {
+        Lack::Room => {}
+        Lack::Lease | Lack::Store => {
+            let message = format!(
+                "Limit `{}` of {} cannot be counted: its ledger does not answer. Try again shortly.",
+                rule.key, rule.owner
+            );
+            return Refusal::new(Cause::LedgerUnavailable, message);
+        }
+    }
     let cause = cause(rule, tenant);
     let whose = match &exceeded.each {
         Some(value) => format!("`{}` of {} (for `{value}`)", rule.key, rule.owner),

@@ -46,7 +46,7 @@ fn smaller(
     sized: &Sized,
 ) -> Option<Sized> {
     let tenant = &principal.tenant;
-    match tenant.beyond(&exceeded.rule)? {
+    match admit::beyond(exceeded, tenant)? {
         OnExceed::Clamp { .. } => {}
         OnExceed::Queue { .. } | OnExceed::Downgrade { .. } => return None,
     }

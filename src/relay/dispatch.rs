@@ -12,10 +12,10 @@ use super::outcome::Failure;
 use super::receive::Asked;
 use super::refusal::Refusal;
 use super::route::Candidates;
-use super::{Relay, admit, clamp, shape};
+use super::{Relay, admit, clamp, lease, shape};
 use crate::clock::Instant;
 use crate::dialect::error::Cause;
-use crate::limits::Exceeded;
+use crate::limits::{Exceeded, Lack};
 use crate::policy::snapshot::{Model, Principal, Timeouts};
 
 /// What the walk found.
@@ -51,7 +51,7 @@ pub(super) async fn walk(
     let mut walk = Walk::default();
     for target in &candidates.targets[..reach] {
         let moment = relay.clock.moment();
-        let now = moment.instant;
+        let mut now = moment.instant;
         if let Err(refusal) = shape::check_fields(asked, target) {
             call.passes_over(target, refusal.cause().code(), now);
             walk.unfit.get_or_insert(refusal);
@@ -63,20 +63,41 @@ pub(super) async fn walk(
             continue;
         };
         let to = (&*candidates.route, &**target, asked);
-        let admitted = clamp::admit(call, principal, to, sized, moment);
+        let mut admitted = clamp::admit(call, principal, to, sized, moment);
+        if admitted.as_ref().is_err_and(lacks_lease) {
+            let ask = |call: &mut Call, now| clamp::admit(call, principal, to, sized, now);
+            // Boxed: it is rare, and every call would carry its room.
+            admitted = Box::pin(lease::asked_again(relay, call, deadline, ask)).await;
+            now = relay.clock.now();
+        }
         let sized = match admitted {
             Ok(sized) => sized,
             Err(exceeded) => {
-                call.passes_over(target, "limit", now);
+                call.passes_over(target, admit::reason(&exceeded), now);
                 walk.exceeded.push(exceeded);
                 continue;
             }
         };
-        match admit::at_provider(&relay.shared.ledger, target, sized.amounts, moment) {
+        let ledger = &relay.shared.ledger;
+        let mut there = admit::at_provider(ledger, target, sized.amounts, moment);
+        if there.as_ref().is_err_and(lacks_lease) {
+            let ask = |_: &mut Call, now| admit::at_provider(ledger, target, sized.amounts, now);
+            there = Box::pin(lease::asked_again(relay, call, deadline, ask)).await;
+            now = relay.clock.now();
+        }
+        match there {
             Ok(held) => call.held_there = held,
             Err(exceeded) => {
-                call.passes_over(target, "provider_limit", now);
-                walk.crowded(&exceeded);
+                match exceeded.lack {
+                    Lack::Room => {
+                        call.passes_over(target, "provider_limit", now);
+                        walk.crowded(&exceeded);
+                    }
+                    Lack::Lease | Lack::Store => {
+                        call.passes_over(target, admit::reason(&exceeded), now);
+                        walk.exceeded.push(exceeded);
+                    }
+                }
                 continue;
             }
         }
@@ -196,6 +217,10 @@ impl Walk {
         };
         Err(refusal.after(self.attempts))
     }
+}
+
+fn lacks_lease(exceeded: &Exceeded) -> bool {
+    exceeded.lack == Lack::Lease
 }
 
 fn unpriced(target: &Model) -> Refusal {

@@ -62,7 +62,7 @@ fn downgraded(
     candidates: &Candidates,
 ) -> Option<Candidates> {
     let tenant = &principal.tenant;
-    exceeded.iter().find_map(|exceeded| match tenant.beyond(&exceeded.rule)? {
+    exceeded.iter().find_map(|exceeded| match admit::beyond(exceeded, tenant)? {
         OnExceed::Downgrade { to } => {
             let mut way = route::candidates(to, tenant, asked.api).ok()?;
             if asked.facts.stateful {

@@ -10,6 +10,7 @@ mod charge;
 mod clamp;
 mod dispatch;
 mod exceed;
+mod lease;
 mod models;
 mod operation;
 mod outcome;

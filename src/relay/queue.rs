@@ -7,6 +7,7 @@ use std::task::Poll;
 use smallvec::SmallVec;
 
 use super::Relay;
+use super::admit;
 use super::call::Call;
 use crate::clock::Instant;
 use crate::limits::{Exceeded, Ticket};
@@ -63,7 +64,7 @@ impl Queue {
         deadline: Instant,
     ) -> Waits<'e> {
         let began = *self.began.get_or_insert(now);
-        let wait = |exceeded: &'e Exceeded| match principal.tenant.beyond(&exceeded.rule)? {
+        let wait = |exceeded: &'e Exceeded| match admit::beyond(exceeded, &principal.tenant)? {
             OnExceed::Queue { max_wait } => {
                 let until = deadline.min(began + *max_wait);
                 (now < until && now + exceeded.soonest? <= until).then_some((exceeded, until))

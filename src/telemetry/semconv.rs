@@ -246,6 +246,12 @@ pub mod metric {
     pub const LIMIT_AVAILABLE: &str = "egret.limit.available";
     /// How many a limit counts for.
     pub const LIMIT_CELLS: &str = "egret.limit.cells";
+    /// Whether the ledger's store fails.
+    pub const LEDGER_DEGRADED: &str = "egret.ledger.degraded";
+    /// Transactions of the ledger's store.
+    pub const LEDGER_WRITES: &str = "egret.ledger.writes";
+    /// Counts that the ledger's store has taken.
+    pub const LEDGER_ROWS: &str = "egret.ledger.rows";
     /// The policy in force.
     pub const POLICY: &str = "egret.policy.info";
     /// Whether the policy's files are not what is in force.

@@ -10,7 +10,7 @@ use anyhow::Context;
 use egret::clock::{Instant, Now, TimeZone};
 use egret::ids::{ModelId, UserId};
 use egret::limits::{
-    Amounts, Ask, Calendar, Each, Ledger, Mode, Owner, Quota, Rule, Slot, Turn, Unit, Window,
+    Amounts, Ask, Calendar, Each, Ledger, LedgerDown, Mode, Owner, Quota, Rule, Slot, Turn, Unit, Window,
 };
 use egret::units::{NanoUsd, Tokens};
 
@@ -175,6 +175,7 @@ fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
         each,
         mode: Mode::Enforce,
         kept_back: 0,
+        on_ledger_down: LedgerDown::default(),
         was: None,
         place: "policy.yaml:1".into(),
         slot: Slot::default(),

@@ -11,6 +11,7 @@
 //! | 02 a path that is not counted | `tests/integration/limits.rs`, `tests/integration/budgets.rs` |
 //! | 05 budgets for groups, changed without a deployment, 08 windows that begin at the wrong time or zone | `tests/integration/windows.rs` |
 //! | 08 windows that begin at the wrong time or zone | `src/limits/tests/peers.rs` |
+//! | 07 what holds while a store fails | `tests/integration/ledger.rs` |
 //! | 09 usage of streams, 10 its parts, 20 limits of size, 29 rewritten bodies | `tests/integration/bodies.rs` |
 //! | 10 the cost of each part | `tests/integration/cost.rs` |
 //! | 11 callers that leave | `tests/integration/leaving.rs`, `tests/integration/budgets.rs` |
@@ -26,7 +27,7 @@
 //! | 30 wrong parents, spans missing or there twice | `tests/integration/traces.rs` |
 //! | 30 streams cut at a rollout | `tests/integration/process/drain.rs` |
 //!
-//! Waiting for what they are about: 06 (replicas), 07 (a store that is away), first-token time in 18, 21
+//! Waiting for what they are about: 06 (replicas), first-token time in 18, 21
 //! (hedging), 27 (releases), 28 (translation). 16, and 17 under load, are measured by `tests/bench`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -40,6 +41,7 @@ mod exceed;
 mod failover;
 mod layering;
 mod leaving;
+mod ledger;
 mod limits;
 mod metrics;
 mod peers;

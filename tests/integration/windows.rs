@@ -39,8 +39,8 @@ const MOMENT: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// Spends the budget at `spent`: there is none until `turn`, then one until `next`, then one again.
 async fn turns(per: &str, zone: &str, [spent, turn, next]: [&str; 3]) {
-    let (proxy, what) = (proxy(&for_one_call(per, zone)), format!("per {per} in {zone}, spent at {spent}"));
-    set(&proxy, time(spent));
+    let what = format!("per {per} in {zone}, spent at {spent}");
+    let proxy = Start { wall: time(spent), ..Start::default() }.proxy(&for_one_call(per, zone));
     assert_eq!(asked(&proxy).await, 200, "{what}");
     for turn in [time(turn), time(next)] {
         assert_eq!(asked(&proxy).await, 429, "{what}");

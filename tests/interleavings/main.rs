@@ -30,7 +30,7 @@ mod wrong;
 mod limits;
 
 // Where the files of `src/limits` look for them.
-use egret::{clock, ids, units};
+use egret::{clock, ids, meters, units};
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;

@@ -11,8 +11,8 @@ use shuttle::thread;
 use crate::clock::{Instant, Now, TimeZone};
 use crate::ids::{ModelId, UserId};
 use crate::limits::{
-    Amounts, Ask, Calendar, CellUse, Each, Ledger, Mode, Owner, Quota, Reservation, Rule, Slot, Turn, Unit,
-    Window,
+    Amounts, Ask, Calendar, CellUse, Each, Ledger, LedgerDown, Mode, Owner, Quota, Reservation, Rule, Slot,
+    Turn, Unit, Window,
 };
 use crate::units::{NanoUsd, Tokens};
 use crate::wrong;
@@ -348,6 +348,7 @@ fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
         each,
         mode: Mode::Enforce,
         kept_back: 0,
+        on_ledger_down: LedgerDown::default(),
         was: None,
         place: "policy.yaml:1".into(),
         slot: Slot::default(),

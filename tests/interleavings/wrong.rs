@@ -145,6 +145,7 @@ impl Counts for Wrong {
                 reset: None,
                 mode: Mode::Enforce,
                 kept_back: 0,
+                durable: false,
                 wait: None,
             }
         };

@@ -25,7 +25,7 @@ pub(crate) fn status(cause: Cause) -> StatusCode {
         Cause::UpstreamAuthFailed | Cause::UpstreamFailed | Cause::StreamInterrupted => {
             StatusCode::BAD_GATEWAY
         }
-        Cause::NoProviderAvailable | Cause::Overloaded | Cause::ShuttingDown => {
+        Cause::NoProviderAvailable | Cause::Overloaded | Cause::LedgerUnavailable | Cause::ShuttingDown => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Cause::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -49,7 +49,9 @@ fn type_of(cause: Cause) -> &'static str {
         Cause::RateLimited => "rate_limit_error",
         // OpenAI's own word for an account without money.
         Cause::BudgetSpent | Cause::PaymentRequired => "insufficient_quota",
-        Cause::NoProviderAvailable | Cause::Overloaded | Cause::ShuttingDown => "service_unavailable_error",
+        Cause::NoProviderAvailable | Cause::Overloaded | Cause::LedgerUnavailable | Cause::ShuttingDown => {
+            "service_unavailable_error"
+        }
         Cause::UpstreamAuthFailed
         | Cause::UpstreamTimeout
         | Cause::UpstreamFailed

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use crate::clock::{Date, Instant, Now, TimeZone};
 use crate::ids::{LimitKey, ModelId, UserId};
 use crate::limits::{
-    Amounts, Ask, Calendar, CellUse, Each, Exceeded, Ledger, Mode, Owner, Quota, Reservation, Rule, Slot,
-    Turn, Unit, Window,
+    Amounts, Ask, Calendar, CellUse, Each, Exceeded, Ledger, LedgerDown, Mode, Owner, Quota, Reservation,
+    Rule, Slot, Turn, Unit, Window,
 };
 use crate::units::{NanoUsd, Tokens};
 
@@ -264,6 +264,7 @@ fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
         each,
         mode: Mode::Enforce,
         kept_back: 0,
+        on_ledger_down: LedgerDown::default(),
         was: None,
         place: "policy.yaml:1".into(),
         slot: Slot::default(),

@@ -9,9 +9,9 @@ use super::exceed::{self, Exceed};
 use super::{DAY, names, not_zero, span_between};
 use crate::clock::TimeZone;
 use crate::ids::LimitKey;
-use crate::limits::{self, Calendar, Each, Owner, Quota, Rule, Slot, Unit, Window};
+use crate::limits::{self, Calendar, Each, LedgerDown, Owner, Quota, Rule, Slot, Unit, Window};
 use crate::policy::diagnostic::{Findings, Span, quoted};
-use crate::policy::spec::{self, At, Entries, Mode, planned};
+use crate::policy::spec::{self, At, Entries, Mode, OnLedgerDown, planned};
 
 /// Limits by name. Where a part was faulty, that was told.
 pub(super) type Limits = BTreeMap<LimitKey, Limit>;
@@ -26,6 +26,7 @@ pub(super) struct Limit {
     pub(super) kept_back: u64,
     each: Option<Each>,
     pub(super) mode: limits::Mode,
+    on_ledger_down: LedgerDown,
     /// The name that it had before, and where that is said.
     was: Option<(LimitKey, Span)>,
     place: Arc<str>,
@@ -98,6 +99,7 @@ pub(super) fn rules(owner: &Owner, limits: &Limits) -> Arc<[Rule]> {
         kept_back: limit.kept_back,
         each: limit.each,
         mode: limit.mode,
+        on_ledger_down: limit.on_ledger_down,
         was: limit.was.as_ref().map(|(was, _)| was.clone()),
         place: Arc::clone(&limit.place),
         slot: Slot::default(),
@@ -152,6 +154,10 @@ fn limit(name: &str, at: Span, spec: &spec::Limit, whose: Whose, found: &mut Fin
         Mode::Shadow => limits::Mode::Shadow,
     };
     let exceed = exceed::compile(spec.on_exceed.as_ref(), quota.as_ref(), found)?;
+    let on_ledger_down = match &spec.on_ledger_down {
+        None => LedgerDown::default(),
+        Some(written) => on_ledger_down(written, quota.as_ref(), found)?,
+    };
     let payment_required = status.unwrap_or(false);
     let was = match &spec.was {
         None => None,
@@ -162,7 +168,18 @@ fn limit(name: &str, at: Span, spec: &spec::Limit, whose: Whose, found: &mut Fin
         Some(written) => kept_back(written, quota.as_ref()?, found)?,
     };
     let place = found.file_and_line(at);
-    Some(Limit { at, quota: quota?, kept_back, each, mode, was, place, payment_required, exceed })
+    Some(Limit {
+        at,
+        quota: quota?,
+        kept_back,
+        each,
+        mode,
+        was,
+        on_ledger_down,
+        place,
+        payment_required,
+        exceed,
+    })
 }
 
 /// How much a part of a limit is, rounded down: what is granted is never nothing.
@@ -198,6 +215,27 @@ fn former(name: &str, written: &At<String>, found: &mut Findings<'_>) -> Option<
         return None;
     }
     names::check("limit", was, written.span, found).then(|| LimitKey::from(was))
+}
+
+/// Calls at once end with their process: no ledger keeps them.
+fn on_ledger_down(
+    written: &At<OnLedgerDown>,
+    quota: Option<&Quota>,
+    found: &mut Findings<'_>,
+) -> Option<LedgerDown> {
+    if quota.is_some_and(|quota| quota.unit() == Unit::Concurrent) {
+        found
+            .error(
+                written.span,
+                "`onLedgerDown` is for what a ledger keeps, and calls at once are only counted in this process",
+            )
+            .hint("remove it: `concurrent` needs no store");
+    }
+    Some(match written.value? {
+        OnLedgerDown::Deny => LedgerDown::Deny,
+        OnLedgerDown::SpendLease => LedgerDown::SpendLease,
+        OnLedgerDown::Allow => LedgerDown::Allow,
+    })
 }
 
 /// How much a limit says, and of what.

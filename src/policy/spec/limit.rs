@@ -45,6 +45,10 @@ pub struct Limit {
     /// too, unless it has counts of its own; with another unit, kind of window or `each` it starts anew. May stay
     /// here. Default: a new name starts anew.
     pub was: Option<At<String>>,
+    /// What it does while the store of a durable ledger (`--ledger file:PATH`) fails: `onLedgerDown: deny` refuses,
+    /// `spendLease` grants what the store has already been told of and then refuses, `allow` counts in memory alone. A
+    /// ledger in memory has no store that could fail. Default: spendLease.
+    pub on_ledger_down: Option<At<OnLedgerDown>>,
     /// The status of its refusals, for limits of `usd` and those `per: day`, `week` or `month`: `budgetStatus: 402`.
     /// Default: 429. Not at a provider.
     pub budget_status: Option<At<u16>>,
@@ -116,4 +120,16 @@ impl OnExceed {
             Self::Clamp { .. } | Self::Queue { .. } | Self::Downgrade { .. } => false,
         }
     }
+}
+
+/// What a limit does while the ledger's store fails.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnLedgerDown {
+    /// It refuses.
+    Deny,
+    /// It grants what the store has been told of, then refuses.
+    SpendLease,
+    /// It counts in memory alone.
+    Allow,
 }

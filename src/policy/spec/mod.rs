@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 pub use super::node::decode::{At, Entries, Entry};
 pub use accounting::{Estimate, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveOutput};
-pub use limit::{Each, Limit, Mode, OnExceed};
+pub use limit::{Each, Limit, Mode, OnExceed, OnLedgerDown};
 pub use mock::{Fault, Mock};
 pub use model::{Accepts, MaxTokensField, Model, Price};
 pub use provider::{Dialect, KeySource, OfferedApi, Provider, StreamUsage};

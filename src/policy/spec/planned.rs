@@ -32,7 +32,6 @@ const FIELDS: &[(&str, &[Field])] = &[
     ("Timeouts", &[adds("firstToken")]),
     ("Tenant", &[adds("attributes")]),
     ("Match", &[decides("kubernetes"), decides("jwt")]),
-    ("Limit", &[adds("onLedgerDown")]),
 ];
 
 /// Choices, by the spec type that will have them.
@@ -41,6 +40,7 @@ const CHOICES: &[(&str, &[&str])] = &[
     ("Strategy", &["weighted", "fastest", "cheapest"]),
     ("EachOfProvider", &["providerKey"]),
     ("AccessMode", &["shadow"]),
+    ("OnLedgerDown", &["localShare"]),
     ("Preset", &provider::PLANNED),
 ];
 

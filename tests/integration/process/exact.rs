@@ -139,10 +139,10 @@ fn peer_bug_09_three_hundred_mixed_calls_are_accounted_to_the_token_and_the_nano
         bill.reasoning = any(bill.output);
         let mut order = Order { call: at, does, bill, bytes: 0 };
         if does == Does::Wait && !stream {
-            // Nobody hears what it comes to: all that it may, three digits of length or not.
-            order.bill = Bill { input: 100, output: MOST * n, ..Bill::default() };
+            // Nobody hears what it comes to: all that it may, and at the dearest price, that of a cache write.
+            order.bill = Bill { input: 100, cache_write: 100, output: MOST * n, ..Bill::default() };
             body(&mut order, stream, n);
-            order.bill.input = order.bytes;
+            (order.bill.input, order.bill.cache_write) = (order.bytes, order.bytes);
         }
         let status = call(egret.listen, &biller, &mut order, stream, n);
         assert!(status == 200 || does == Does::Wait, "call {at}: {status} {order:?}");

@@ -5,6 +5,7 @@ mod client;
 mod drain;
 mod exact;
 mod http;
+mod ledger;
 mod policy;
 mod provider;
 mod push;

@@ -13,9 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use egret::app::State;
 use egret::auth::api_key::KeyDigest;
-use egret::clock::{Clock, Timestamp};
+use egret::clock::{Clock, Instant, Now, Timestamp};
 use egret::environment::Environment;
 use egret::ids::TenantId;
+use egret::limits::Ledger;
 use egret::mock::Seen;
 use egret::net::tls::LazyTls;
 use egret::policy::load::Sources;
@@ -58,12 +59,17 @@ pub(crate) struct Start {
     pub(crate) max_body: usize,
     pub(crate) max_buffered: usize,
     pub(crate) spans: Option<Spans>,
+    pub(crate) ledger: Ledger,
+    /// What the clock on the wall says.
+    pub(crate) wall: Timestamp,
 }
 
 impl Default for Start {
     fn default() -> Self {
         let (max_body, max_buffered) = (32 << 20, 48 << 20);
-        Self { environment: Environment::given([]), stamp: None, max_body, max_buffered, spans: None }
+        let (environment, ledger) = (Environment::given([]), Ledger::new());
+        let wall = moment().wall;
+        Self { environment, stamp: None, max_body, max_buffered, spans: None, ledger, wall }
     }
 }
 
@@ -74,11 +80,11 @@ pub(crate) fn proxy(policy: &str) -> Proxy {
 
 impl Start {
     pub(crate) fn proxy(self, policy: &str) -> Proxy {
-        let at: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
         let settings = Settings { max_body: self.max_body, stamp: self.stamp };
-        let (clock, tls) = (Clock::standing(at), LazyTls::new(None).unwrap());
+        let (clock, tls) = (Clock::standing(self.wall), LazyTls::new(None).unwrap());
         let telemetry = Telemetry { spans: self.spans, ..Telemetry::default() };
-        let state = State::new(&self.environment, clock, settings, self.max_buffered, tls, telemetry);
+        let Self { environment, max_buffered, ledger, .. } = self;
+        let state = State::counting_in(ledger, &environment, clock, settings, max_buffered, tls, telemetry);
         state.begin(Loaded { snapshot: compiled(policy), warnings: Vec::new() });
         let relay = state.relay(Random::seeded(7));
         Proxy { state: Arc::new(state), relay, callers: Tasks::new() }
@@ -209,6 +215,11 @@ impl Proxy {
         self.callers.spawn("caller", serve_io(server, Peer::new(peer), service, settings, drain, tasks));
         caller
     }
+}
+
+/// When every proxy begins.
+pub(crate) fn moment() -> Now {
+    Now { instant: Instant::now(), wall: "2026-11-20T12:00:00Z".parse().unwrap() }
 }
 
 /// The policy, which has to be good.

@@ -19,7 +19,7 @@ fn every_cause_has_its_status_and_type() {
         Cause::RateLimited => (429, "rate_limit_error"),
         Cause::BudgetSpent => (429, "insufficient_quota"),
         Cause::PaymentRequired => (402, "insufficient_quota"),
-        Cause::Overloaded | Cause::NoProviderAvailable | Cause::ShuttingDown => {
+        Cause::Overloaded | Cause::LedgerUnavailable | Cause::NoProviderAvailable | Cause::ShuttingDown => {
             (503, "service_unavailable_error")
         }
         Cause::UpstreamAuthFailed | Cause::UpstreamFailed | Cause::StreamInterrupted => (502, "server_error"),

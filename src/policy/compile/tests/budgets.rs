@@ -6,7 +6,7 @@ use super::*;
 use crate::clock::TimeZone;
 use crate::dialect::edit;
 use crate::dialect::provider::MaxTokensField;
-use crate::limits::{Calendar, Quota, Turn, Unit, Window};
+use crate::limits::{Calendar, LedgerDown, Quota, Turn, Unit, Window};
 use crate::policy::snapshot::{
     Abandoned, Expected, HeldOutput, Hold, MissingUsage, Reserve, ReserveOutput, Unpriced,
 };
@@ -128,6 +128,26 @@ fn a_spent_budget_may_be_a_402() {
     assert_eq!(rolling, ["`budgetStatus` is for budgets: limits of `usd`, and those per day, week or month"]);
     let other = errors(&budgeted("{ usd: \"500\", per: day, budgetStatus: 403 }", ""));
     assert_eq!(other, ["the status of a spent budget is 402 or 429"]);
+}
+
+#[test]
+fn a_limit_says_what_it_does_while_its_ledger_fails() {
+    let of = |choice: &str| {
+        let snapshot = snapshot(&budgeted(&format!("{{ requests: 5, per: day{choice} }}"), ""));
+        snapshot.tenants["app"].limits[0].on_ledger_down
+    };
+    assert_eq!(of(""), LedgerDown::SpendLease);
+    assert_eq!(of(", onLedgerDown: spendLease"), LedgerDown::SpendLease);
+    assert_eq!(of(", onLedgerDown: deny"), LedgerDown::Deny);
+    assert_eq!(of(", onLedgerDown: allow"), LedgerDown::Allow);
+    let shared =
+        errors(&budgeted("{ requests: 5, per: day, onLedgerDown: { localShare: { pods: 3 } } }", ""));
+    assert_eq!(shared, ["`localShare` is not built yet"]);
+    let places = errors(&budgeted("{ concurrent: 5, onLedgerDown: deny }", ""));
+    assert_eq!(
+        places,
+        ["`onLedgerDown` is for what a ledger keeps, and calls at once are only counted in this process"]
+    );
 }
 
 #[test]

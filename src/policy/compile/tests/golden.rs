@@ -30,12 +30,12 @@ warning: tenant `app` may not use anything
 
 #[test]
 fn a_field_that_is_not_built_yet() {
-    let expected = r#"error: `onLedgerDown` is not built yet
-  --> policy.yaml:12:27
+    let expected = r#"error: `retry` is not built yet
+  --> policy.yaml:10:11
    |
-12 |   pro: { limits: { rpm: { onLedgerDown: deny, requests: 100, per: 1m, each: user } } }
-   |                           ^^^^^^^^^^^^"#;
-    assert_eq!(shown("{ requests: 100", "{ onLedgerDown: deny, requests: 100"), expected);
+10 |   chat: { retry: { maxAttempts: 2 }, targets: [{ model: large }, { model: small }] }
+   |           ^^^^^"#;
+    assert_eq!(shown("chat: {", "chat: { retry: { maxAttempts: 2 },"), expected);
 }
 
 #[test]

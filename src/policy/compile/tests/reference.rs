@@ -33,7 +33,7 @@ const NOT_BUILT: &[(&str, &[&str])] = &[
     ),
     ("auth", &["auth"]),
     ("tenants", &["kubernetes", "jwt", "attributes"]),
-    ("limits", &["onLedgerDown"]),
+    ("limits", &["localShare"]),
     ("access", &["shadow"]),
 ];
 
