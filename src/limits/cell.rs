@@ -21,14 +21,7 @@ pub(super) struct Cell {
     value: Value,
     words: Mutex<Words>,
     /// Of a cell that outlives the process.
-    kept: Option<Box<Kept>>,
-}
-
-/// Where a cell is kept.
-#[derive(Debug)]
-struct Kept {
-    lease: Arc<Lease>,
-    key: Arc<str>,
+    lease: Option<Arc<Lease>>,
 }
 
 /// Whose cell it is within its limit. The shared ones are no names: a user may be called `(none)`.
@@ -81,7 +74,7 @@ pub(super) enum Short {
 impl Cell {
     pub(super) fn new(value: Value, quota: &Quota, now: Now) -> Self {
         let words = Words::new(Count::new(quota, now), None);
-        Self { value, words: Mutex::new(words), kept: None }
+        Self { value, words: Mutex::new(words), lease: None }
     }
 
     /// A cell that outlives the process, with what an earlier one left. Calls at once end with their process.
@@ -95,10 +88,9 @@ impl Cell {
         if let Some(row) = row {
             count.restore(&row, now);
         }
-        let kept = Kept { lease: Arc::clone(&leased.lease), key };
-        let cover = Cover::new(now, row.is_some(), old);
+        let cover = Cover::new(now, key, row.is_some(), old);
         let words = Words::new(count, Some(cover));
-        Self { value, words: Mutex::new(words), kept: Some(Box::new(kept)) }
+        Self { value, words: Mutex::new(words), lease: Some(Arc::clone(&leased.lease)) }
     }
 
     /// Several are locked only in the order of [`Cell::order`].
@@ -154,22 +146,29 @@ impl Cell {
 
     /// What gives it leases.
     pub(super) fn lease(&self) -> Option<&Arc<Lease>> {
-        self.kept.as_ref().map(|kept| &kept.lease)
+        self.lease.as_ref()
     }
 
     /// Puts it into the queue to the store; its lock is held.
     pub(super) fn queue(self: &Arc<Self>, words: &mut Words) {
-        if let (Some(kept), true) = (&self.kept, words.queue()) {
-            kept.lease.push(Arc::clone(self));
+        if let (Some(lease), true) = (&self.lease, words.queue()) {
+            lease.push(Arc::clone(self));
         }
     }
 
-    /// The row to write for it, and the key that it no longer has.
+    /// Its limit has another name: its row, if it has one, moves along.
+    pub(super) fn rekey(self: &Arc<Self>, leased: &Leased) {
+        let mut words = self.lock();
+        if words.rekey(leased.key(&self.value)) {
+            self.queue(&mut words);
+        }
+    }
+
+    /// The row to write for it, and the keys that it no longer has.
     pub(super) fn prepare(&self, gone: &mut Vec<Arc<str>>) -> Option<(Arc<str>, Row)> {
-        let kept = self.kept.as_ref()?;
         let mut words = self.lock();
         gone.extend(words.old());
-        Some((Arc::clone(&kept.key), words.prepare()?))
+        Some((words.key()?, words.prepare()?))
     }
 
     /// The store has the row.
@@ -189,13 +188,13 @@ impl Cell {
 
     /// The row, or its removal, that leaves nothing ahead but what calls hold.
     pub(super) fn close(&self, now: Now, rows: &mut Vec<(Arc<str>, Row)>, gone: &mut Vec<Arc<str>>) {
-        let Some(kept) = &self.kept else { return };
         let mut words = self.lock();
+        let Some(key) = words.key() else { return };
         words.advance(now);
         gone.extend(words.old());
         match words.row(words.reserved()) {
-            Some(row) if row.settled > 0 || row.ahead > 0 => rows.push((Arc::clone(&kept.key), row)),
-            Some(_) | None if words.is_written() => gone.push(Arc::clone(&kept.key)),
+            Some(row) if row.settled > 0 || row.ahead > 0 => rows.push((key, row)),
+            Some(_) | None if words.is_written() => gone.push(key),
             Some(_) | None => {}
         }
     }
@@ -225,10 +224,10 @@ impl Cell {
 impl Drop for Cell {
     /// A cell that counts nothing leaves no row.
     fn drop(&mut self) {
-        let Some(kept) = self.kept.take() else { return };
+        let Some(lease) = self.lease.take() else { return };
         let words = self.words.get_mut();
         if words.is_written() && words.settled() == 0 && words.reserved() == 0 {
-            kept.lease.remove(kept.key);
+            words.old().chain(words.key()).for_each(|key| lease.remove(key));
         }
     }
 }

@@ -29,8 +29,12 @@ pub(super) struct Cover {
     anchor: Now,
     /// An earlier process has left a row.
     restored: bool,
-    /// Its key, where the limit had another then: that row goes with the first under the new key.
-    old: Option<Arc<str>>,
+    /// The key of its row.
+    key: Arc<str>,
+    /// Keys that it had, where the limit had other names: their rows go with the next that is written.
+    old: Vec<Arc<str>>,
+    /// Those that go with the row that is being written.
+    going: Vec<Arc<str>>,
 }
 
 /// The part ahead of one row.
@@ -59,14 +63,30 @@ const FIRST: u64 = 1024;
 const LARGEST: u64 = 32;
 
 impl Cover {
-    pub(super) fn new(now: Now, restored: bool, old: Option<Arc<str>>) -> Self {
-        let (row, next) = (None, None);
-        Self { row, next, queued: false, wanted: 0, ask: 0, block: 0, anchor: now, restored, old }
+    pub(super) fn new(now: Now, key: Arc<str>, restored: bool, old: Option<Arc<str>>) -> Self {
+        let (row, next, old, going) = (None, None, old.into_iter().collect(), Vec::new());
+        Self { row, next, queued: false, wanted: 0, ask: 0, block: 0, anchor: now, restored, key, old, going }
     }
 
-    /// The key of a row to remove together with the next that is written.
-    pub(super) fn old(&self) -> Option<Arc<str>> {
-        self.old.clone()
+    /// The key of its row.
+    pub(super) fn key(&self) -> Arc<str> {
+        Arc::clone(&self.key)
+    }
+
+    /// The keys of rows to remove together with the next that is written.
+    pub(super) fn old(&self) -> impl Iterator<Item = Arc<str>> {
+        self.old.iter().chain(&self.going).cloned()
+    }
+
+    /// Has its row under another key from here on. Whether that is to be written: it may have one under the old.
+    pub(super) fn rekey(&mut self, key: Arc<str>) -> bool {
+        if self.key == key || !self.is_written() {
+            self.key = key;
+            return false;
+        }
+        let before = mem::replace(&mut self.key, key);
+        self.old.push(before);
+        true
     }
 
     /// Notes what time it is.
@@ -121,6 +141,7 @@ impl Cover {
     /// What the row that is written now has ahead. It has left the queue.
     pub(super) fn prepare(&mut self, now: Standing) -> u64 {
         self.queued = false;
+        self.going.append(&mut self.old);
         let largest = (now.limit / LARGEST).max(1);
         self.block = self.block.saturating_mul(2).clamp((now.limit / FIRST).max(1), largest);
         let calls = mem::take(&mut self.wanted).max(self.ask.saturating_mul(2));
@@ -136,8 +157,8 @@ impl Cover {
     /// The row is in the store. Whether another is due at once.
     pub(super) fn commit(&mut self) -> bool {
         self.row = self.next.take().or(self.row);
-        self.old = None;
-        self.wanted > 0 || self.row.is_some_and(|row| row.overdrawn)
+        self.going.clear();
+        !self.old.is_empty() || self.wanted > 0 || self.row.is_some_and(|row| row.overdrawn)
     }
 
     /// The row may be in the store, or the one before it.

@@ -31,10 +31,20 @@ impl Leased {
         Self { lease: Arc::clone(lease), name: name.clone(), was }
     }
 
+    /// The same where the limit has another name from here on.
+    pub(super) fn renamed(&self, name: &Name) -> Self {
+        Self { lease: Arc::clone(&self.lease), name: name.clone(), was: Some(self.name.clone()) }
+    }
+
+    /// The key of a cell's row.
+    pub(super) fn key(&self, value: &Value) -> Arc<str> {
+        key(&self.name, value).into()
+    }
+
     /// The key of a cell, and its row from an earlier process. A row under the limit's old key goes when the first
     /// under its new one is written.
     pub(super) fn claim(&self, value: &Value) -> (Arc<str>, Option<Row>, Option<Arc<str>>) {
-        let key: Arc<str> = key(&self.name, value).into();
+        let key = self.key(value);
         let mut unclaimed = self.lease.unclaimed.lock();
         if let Some(row) = unclaimed.remove(&*key) {
             return (key, Some(row), None);

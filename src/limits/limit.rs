@@ -68,15 +68,27 @@ impl Limit {
         Self { ledger, name, cells, leased, passed_on: false }
     }
 
-    /// Its cells under another name, which has them from here on.
+    /// Its cells under another name, which has them from here on, and what a store has of them.
     pub(super) fn renamed(&self, name: Name) -> Self {
-        let (ledger, leased) = (Arc::clone(&self.ledger), self.leased.clone());
-        Self { ledger, name, cells: self.cells.clone(), leased, passed_on: false }
+        let leased = self.leased.as_ref().map(|leased| Arc::new(leased.renamed(&name)));
+        if let Some(leased) = &leased {
+            // Before the cells that there are: none is made under the old name in between.
+            if let Cells::Each(each) = &self.cells {
+                each.named.lock().rename(leased);
+            }
+            self.all_cells().iter().for_each(|cell| cell.rekey(leased));
+        }
+        Self { leased, ..self.shared(name) }
     }
 
     /// Its cells for those who still know it by this name.
     pub(super) fn passed_on(&self, name: Name) -> Self {
-        Self { passed_on: true, ..self.renamed(name) }
+        Self { passed_on: true, ..self.shared(name) }
+    }
+
+    fn shared(&self, name: Name) -> Self {
+        let (ledger, leased) = (Arc::clone(&self.ledger), self.leased.clone());
+        Self { ledger, name, cells: self.cells.clone(), leased, passed_on: false }
     }
 
     pub(super) fn is_passed_on(&self) -> bool {

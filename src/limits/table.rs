@@ -48,6 +48,11 @@ impl Table {
         Self { leased, ..self }
     }
 
+    /// Cells made from here on outlive the process under another name.
+    pub(super) fn rename(&mut self, leased: &Arc<Leased>) {
+        self.leased = Some(Arc::clone(leased));
+    }
+
     /// The name's cell, made if need be; none where the table is full and no cell in reach is idle.
     pub(super) fn cell(&mut self, name: &str, quota: &Quota, now: Now) -> Option<Arc<Cell>> {
         if let Some(node) = self.index.get(name).and_then(|&at| self.nodes.get_mut(at)) {

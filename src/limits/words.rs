@@ -123,9 +123,19 @@ impl Words {
         }
     }
 
-    /// The key of a row to remove with the next that is written.
-    pub(super) fn old(&self) -> Option<Arc<str>> {
-        self.cover.as_ref()?.old()
+    /// The key of its row.
+    pub(super) fn key(&self) -> Option<Arc<str>> {
+        Some(self.cover.as_ref()?.key())
+    }
+
+    /// The keys of rows to remove with the next that is written.
+    pub(super) fn old(&self) -> impl Iterator<Item = Arc<str>> {
+        self.cover.iter().flat_map(|cover| cover.old())
+    }
+
+    /// Has its row under another key from here on. Whether that is to be written.
+    pub(super) fn rekey(&mut self, key: Arc<str>) -> bool {
+        self.cover.as_mut().is_some_and(|cover| cover.rekey(key))
     }
 
     fn tell(&mut self, now: Now) {

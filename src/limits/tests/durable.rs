@@ -141,6 +141,46 @@ fn a_clean_stop_is_exact_and_leaves_no_row_of_what_counts_nothing() {
 }
 
 #[test]
+fn the_counts_of_a_renamed_limit_are_found_under_its_new_name_alone() {
+    let (disk, now) = (Disk::default(), moment());
+    let named = |key: &str, was: Option<&str>| {
+        let month = Rule { key: key.into(), was: was.map(Into::into), ..monthly(100_000) };
+        let users = tokens(&format!("{key}-users"), 100_000, Window::Rolling(MINUTE * 60), Some(Each::User));
+        limits([month, Rule { was: was.map(|was| format!("{was}-users").as_str().into()), ..users }])
+    };
+    let load = |ledger: &Ledger, rules: &[Rule]| {
+        ledger.adopt(rules, now);
+        ledger.restore(rules, now);
+    };
+    let (old, renamed, again) = (named("a", None), named("b", Some("a")), named("c", Some("b")));
+    let ledger = disk.ledger(now);
+    load(&ledger, &old);
+    spend(&ledger, &old, &user("kim"), 100, now);
+    for rules in [&renamed, &again] {
+        load(&ledger, rules);
+        spend(&ledger, rules, &user("kim"), 10, now);
+        spend(&ledger, rules, &user("lee"), 1, now);
+    }
+    // It says no more what it was; then the process crashes, and the next one never knew.
+    let last = named("c", None);
+    load(&ledger, &last);
+    ledger.write();
+    drop(ledger);
+    assert!(
+        disk.keys().iter().all(|key| key.contains("\"c\"") || key.contains("\"c-users\"")),
+        "{:?}",
+        disk.keys()
+    );
+
+    let ledger = disk.ledger(now);
+    load(&ledger, &last);
+    for (key, user, used) in [("c", None, 122), ("c-users", Some("kim"), 120), ("c-users", Some("lee"), 2)] {
+        let found = cell(&ledger, key, user, now).settled;
+        assert!((used..=used + 100_000 / 32).contains(&found), "{key} {user:?}: {found}");
+    }
+}
+
+#[test]
 fn a_restart_shows_what_was_used_before_the_first_call() {
     let (disk, now) = (Disk::default(), moment());
     let rules = limits([tokens("day", 1_000, Window::Rolling(MINUTE * 60), Some(Each::User))]);
