@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::process;
 use crate::clock::Clock;
+use crate::limits::lease::LeaseMeters;
 use crate::limits::ledger::{Ledger, LimitUse};
 use crate::limits::{Each, Unit};
 use crate::meters::Counter;
@@ -154,26 +155,23 @@ pub(super) fn telemetry(meter: &Meter, log: &Arc<AccessLog>, spans: Option<&Arc<
     count(metric::SPANS_FAILED, "Spans that the backend did not take.", |queue| &queue.failed);
 }
 
-/// Registers how the store of a durable ledger does.
+/// Registers how the ledger's store does; one in memory has none that could fail.
 pub(super) fn ledger(meter: &Meter, ledger: &Arc<Ledger>) {
-    if !ledger.is_durable() {
-        return;
-    }
     let of = Arc::clone(ledger);
     let help = "1 while the ledger's store fails, and limits do as their onLedgerDown says.";
     gauge(meter, metric::LEDGER_DEGRADED, "", help, move |into| into.observe(u64::from(of.is_down()), &[]));
-    let of = Arc::clone(ledger);
+    let count = |of: fn(&LeaseMeters) -> &Counter| {
+        let ledger = Arc::clone(ledger);
+        move || ledger.meters().map_or(0, |meters| of(meters).value())
+    };
+    let (failed, written) = (count(|meters| &meters.failed), count(|meters| &meters.written));
     counter(meter, metric::LEDGER_WRITES, "Transactions of the ledger's store, by result.", move |into| {
-        if let Some(meters) = of.meters() {
-            into.observe(meters.failed.value(), &[KeyValue::new("result", "failed")]);
-            into.observe(meters.written.value(), &[KeyValue::new("result", "written")]);
-        }
+        into.observe(failed(), &[KeyValue::new("result", "failed")]);
+        into.observe(written(), &[KeyValue::new("result", "written")]);
     });
-    let of = Arc::clone(ledger);
+    let rows = count(|meters| &meters.rows);
     counter(meter, metric::LEDGER_ROWS, "Counts that the ledger's store has taken.", move |into| {
-        if let Some(meters) = of.meters() {
-            into.observe(meters.rows.value(), &[]);
-        }
+        into.observe(rows(), &[]);
     });
 }
 

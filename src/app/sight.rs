@@ -57,7 +57,7 @@ impl Sight for ProcessSight {
     fn usage(&self) -> Value {
         let cells = self.0.shared.ledger.usage(self.0.clock.moment());
         let snapshot = self.0.shared.store.load();
-        let rules: Vec<&Rule> = snapshot.iter().flat_map(|snapshot| rules(snapshot)).collect();
+        let rules: Vec<&Rule> = snapshot.iter().flat_map(|snapshot| snapshot.rules()).collect();
         let place = |cell: &CellUse| rules.iter().find(|rule| cell.is_of(rule)).map(|rule| &*rule.place);
         json!({ "limits": cells.iter().map(|cell| shown(cell, place(cell))).collect::<Vec<_>>() })
     }
@@ -67,18 +67,9 @@ impl Sight for ProcessSight {
     }
 }
 
-/// Every limit of a policy.
-fn rules(snapshot: &Snapshot) -> impl Iterator<Item = &Rule> {
-    snapshot.tenants.values().flat_map(|tenant| tenant.limits.iter())
-}
-
 /// The limits of a policy as it was compiled.
 fn limits(snapshot: &Snapshot) -> Vec<Value> {
-    let of_tenants = snapshot.tenants.values().flat_map(|tenant| {
-        let limit = |rule| (rule, snapshot.overrun(tenant, rule));
-        tenant.limits.iter().map(limit)
-    });
-    of_tenants.map(|(rule, overrun)| limit(rule, overrun)).collect()
+    snapshot.rules().map(|rule| limit(rule, snapshot.overrun(rule))).collect()
 }
 
 fn limit(rule: &Rule, overrun: Option<u64>) -> Value {
@@ -101,6 +92,7 @@ fn limit(rule: &Rule, overrun: Option<u64>) -> Value {
         "perSeconds": per,
         "timeZone": zone,
         "each": rule.each.map(Each::as_str),
+        "mode": rule.mode.as_str(),
         "place": &*rule.place,
         // What one answer may use beyond what was held for it, and leave as debt; null where nothing bounds it.
         "overrun": overrun.map(|most| counted(unit, most)),

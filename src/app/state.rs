@@ -9,7 +9,7 @@ use super::observed::{self, Connections};
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::ids::ProviderId;
-use crate::limits::{Ledger, Rule};
+use crate::limits::Ledger;
 use crate::mock::Mock;
 use crate::net::body::BufferBudget;
 use crate::net::endpoint::Endpoint;
@@ -134,9 +134,9 @@ impl State {
             ));
         }
         let (ledger, now) = (&self.shared.ledger, self.clock.moment());
-        ledger.adopt(rules(snapshot), now);
+        ledger.adopt(snapshot.rules(), now);
         if ledger.is_durable() {
-            ledger.restore(rules(snapshot), now);
+            ledger.restore(snapshot.rules(), now);
         } else {
             warnings.extend(forgotten_at_a_restart(snapshot));
         }
@@ -206,15 +206,9 @@ impl State {
     }
 }
 
-/// Every limit of a policy.
-fn rules(snapshot: &Snapshot) -> impl Iterator<Item = &Rule> {
-    let providers = snapshot.providers.values().flat_map(|provider| provider.limits.iter());
-    snapshot.tenants.values().flat_map(|tenant| tenant.limits.iter()).chain(providers)
-}
-
 /// A warning where a window outlives the process: its counts do not.
 fn forgotten_at_a_restart(snapshot: &Snapshot) -> Option<String> {
-    let mut turning = rules(snapshot).filter(|rule| rule.quota.turn().is_some());
+    let mut turning = snapshot.rules().filter(|rule| rule.quota.turn().is_some());
     let first = turning.next()?;
     let others = match turning.count() {
         0 => String::new(),

@@ -52,6 +52,14 @@ pub struct Snapshot {
     pub unkeyed: HashMap<TenantId, Arc<Principal>>,
 }
 
+impl Snapshot {
+    /// Every limit: of tenants, then of providers.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let providers = self.providers.values().flat_map(|provider| provider.limits.iter());
+        self.tenants.values().flat_map(|tenant| tenant.limits.iter()).chain(providers)
+    }
+}
+
 /// 12 hex digits of a SHA-256 over a policy's sorted file names and bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Revision(pub [u8; 12]);

@@ -1,7 +1,9 @@
 //! By how much one call may go beyond what was held for it: the bound of what becomes debt.
 
+use std::sync::Arc;
+
 use super::{Hold, ListedPrice, Model, ReserveOutput, Route, Snapshot, Tenant, Unpriced};
-use crate::limits::{Rule, Unit};
+use crate::limits::{Owner, Rule, Unit};
 use crate::pricing::Price;
 use crate::pricing::estimate::Estimate;
 use crate::units::{NanoUsd, Tokens};
@@ -10,19 +12,32 @@ use crate::units::{NanoUsd, Tokens};
 type Bound = Option<u64>;
 
 impl Snapshot {
-    /// How much of a tenant's limit one call of one answer may use beyond what was held for it, by whatever it may ask
-    /// for: tokens or nano-dollars. Zero of what is counted exactly; none where nothing bounds it.
+    /// How much of a limit one call of one answer may use beyond what was held for it, by whatever may be asked for:
+    /// tokens or nano-dollars. Zero of what is counted exactly; none where nothing bounds it.
     ///
     /// Of calls that are text: nobody can tell from a body how large a picture is to which it points.
-    pub fn overrun(&self, tenant: &Tenant, rule: &Rule) -> Bound {
+    pub fn overrun(&self, rule: &Rule) -> Bound {
+        let counted = |tenant: &&Arc<Tenant>| match &rule.owner {
+            Owner::Tenant(id) => tenant.id == *id,
+            Owner::Provider(_) => true,
+        };
+        let mut tenants = self.tenants.values().filter(counted);
+        tenants.try_fold(0, |most, tenant| Some(most.max(self.of_tenant(tenant, rule)?)))
+    }
+
+    fn of_tenant(&self, tenant: &Tenant, rule: &Rule) -> Bound {
         let unit = rule.quota.unit();
+        let served = |model: &Model| match &rule.owner {
+            Owner::Tenant(_) => true,
+            Owner::Provider(id) => model.provider.id == *id,
+        };
         let mut candidates = self
             .routes
             .values()
             .filter(|route| tenant.access.allowed.contains(&route.id))
             .flat_map(|route| route.targets.iter().map(move |model| (&**route, &**model)));
         candidates.try_fold(0, |most, (route, model)| {
-            if tenant.access.denied.contains(&model.id) {
+            if tenant.access.denied.contains(&model.id) || !served(model) {
                 return Some(most);
             }
             Some(most.max(of_unit(tenant, route, model, unit)?))
