@@ -82,7 +82,7 @@ impl Row {
 
     /// What of a leaking row has not leaked at `now`, in parts of which one unit has as many as its window nanoseconds.
     /// What is ahead may have been used just now.
-    pub(super) fn leaked(&self, now: Timestamp) -> u128 {
+    pub fn leaked(&self, now: Timestamp) -> u128 {
         let Lapse::Leaks { amount, per } = self.lapse else {
             return 0;
         };

@@ -4,6 +4,7 @@ mod books;
 mod budgets;
 mod churn;
 mod concurrent;
+mod crashes;
 mod durable;
 mod facts;
 mod model;

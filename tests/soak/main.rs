@@ -1,4 +1,5 @@
-//! The ledger under random schedules, many of them, against books kept beside it and compared after every step.
+//! The ledger under random schedules, many of them: in memory against books kept beside it and compared after every step,
+//! and in a store against what it counted before each crash.
 //!
 //! ```sh
 //! cargo run --release --example soak -- --schedules 1000000
@@ -6,7 +7,8 @@
 //! ```
 //!
 //! A schedule is up to 120 steps: calls that begin, are written, charged, resized, settled or left at any point, policies
-//! that change, remove or rename limits, time that passes, clocks that step back. One that fails is made smaller until
+//! that change, remove or rename limits, time that passes, clocks that step back; of every other batch stores that fail,
+//! crashes and clean stops. One that fails is made smaller until
 //! nothing can be left out, and printed with the seed that gives it again; the exit code is 1 then.
 
 #![allow(
@@ -19,9 +21,14 @@
 #[path = "../../src/limits/tests/books.rs"]
 mod books;
 
+#[path = "../../src/limits/tests/crashes.rs"]
+#[allow(dead_code, reason = "unit tests use more of it")]
+mod crashes;
+
 // Where the books look for them.
 use egret::{clock, ids, limits, units};
 
+use std::fmt::Debug;
 use std::ops::AddAssign;
 use std::panic;
 use std::process::ExitCode;
@@ -32,9 +39,9 @@ use std::time::Duration;
 use clap::Parser;
 use egret::random::Random;
 use parking_lot::Mutex;
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 
-use books::{Step, World, steps};
 use clock::Instant;
 
 /// Random schedules of calls against the ledger.
@@ -70,11 +77,13 @@ fn main() -> ExitCode {
     );
     match failed {
         None => {
-            println!("ok: no schedule differs from its books");
+            println!("ok: no schedule differs from its books, none loses or makes up anything in a crash");
             ExitCode::SUCCESS
         }
         Some(fault) => {
-            println!("not so: no schedule differs from its books\n{fault}");
+            println!(
+                "not so: no schedule differs from its books, none loses or makes up anything in a crash\n{fault}"
+            );
             ExitCode::FAILURE
         }
     }
@@ -108,8 +117,31 @@ fn run(arguments: Arguments, seed: u64) -> (Tally, Option<String>) {
     (all.into_inner(), failed.into_inner())
 }
 
-/// The schedules of one seed; what failed, at its smallest.
+/// The schedules of one seed; what failed, at its smallest. An odd one's are of crashes.
 fn run_batch(seed: u64) -> (Tally, Option<String>) {
+    if seed.is_multiple_of(2) {
+        followed(seed, &books::steps(), |schedule| {
+            let mut world = books::World::new();
+            schedule.iter().for_each(|step| world.step(step));
+            world.end();
+            (world.grants, world.refusals)
+        })
+    } else {
+        followed(seed, &crashes::steps(), |schedule| {
+            let mut world = crashes::World::new();
+            schedule.iter().for_each(|step| world.step(step));
+            world.end();
+            (world.grants, world.refusals)
+        })
+    }
+}
+
+/// Follows the schedules of a seed, of which each gives how much was granted and refused.
+fn followed<S: Debug>(
+    seed: u64,
+    schedules: &impl Strategy<Value = Vec<S>>,
+    follow: impl Fn(&[S]) -> (u64, u64),
+) -> (Tally, Option<String>) {
     let mut runner = TestRunner::new(Config {
         cases: BATCH,
         max_shrink_iters: SMALLER,
@@ -118,8 +150,9 @@ fn run_batch(seed: u64) -> (Tally, Option<String>) {
         ..Config::default()
     });
     let tally = Mutex::new(Tally::default());
-    let done = runner.run(&steps(), |schedule| {
-        *tally.lock() += follow(&schedule);
+    let done = runner.run(schedules, |schedule| {
+        let (grants, refusals) = follow(&schedule);
+        *tally.lock() += Tally { schedules: 1, steps: schedule.len() as u64, grants, refusals };
         Ok(())
     });
     let fault = match done {
@@ -133,16 +166,6 @@ fn run_batch(seed: u64) -> (Tally, Option<String>) {
         Err(TestError::Abort(why)) => Some(why.to_string()),
     };
     (tally.into_inner(), fault)
-}
-
-fn follow(schedule: &[Step]) -> Tally {
-    let mut world = World::new();
-    for step in schedule {
-        world.step(step);
-    }
-    world.end();
-    let World { grants, refusals, .. } = world;
-    Tally { schedules: 1, steps: schedule.len() as u64, grants, refusals }
 }
 
 /// What was done.

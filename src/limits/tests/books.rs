@@ -252,11 +252,11 @@ fn concurrent(amount: u32) -> Quota {
     Quota::Concurrent { amount: NonZeroU32::new(amount).unwrap() }
 }
 
-fn windowed(unit: Unit, amount: u64, window: Window) -> Quota {
+pub(super) fn windowed(unit: Unit, amount: u64, window: Window) -> Quota {
     Quota::Windowed { unit, amount: NonZeroU64::new(amount).unwrap(), window }
 }
 
-fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
+pub(super) fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
     Rule {
         owner: Owner::Tenant("checkout".into()),
         key: key.into(),
@@ -271,8 +271,13 @@ fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
     }
 }
 
+/// When schedules begin.
+pub(super) fn start() -> Now {
+    Now { instant: Instant::now(), wall: "2026-03-15T12:00:00Z".parse().unwrap() }
+}
+
 /// Later on both clocks.
-fn later(now: Now, span: Duration) -> Now {
+pub(super) fn later(now: Now, span: Duration) -> Now {
     Now { instant: now.instant + span, wall: now.wall + span }
 }
 
@@ -424,7 +429,7 @@ impl World {
             tpm: Named::new("tpm"),
             calls: Named::new("calls"),
         };
-        let now = Now { instant: Instant::now(), wall: "2026-03-15T12:00:00Z".parse().unwrap() };
+        let now = start();
         let mut world = Self {
             ledger: Arc::new(Ledger::with_cells(4)),
             rules: policy.rules(),

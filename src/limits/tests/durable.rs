@@ -1,62 +1,13 @@
 //! A ledger that outlives its process: what it is told of earlier ones, and what holds while its store fails.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
 use proptest::prelude::*;
 
+use super::crashes::{Disk, World, admit, steps};
 use super::*;
-use crate::limits::store::{Lapse, Row, Store, StoreError};
+use crate::limits::store::{Lapse, Row};
 use crate::units::{NanoUsd, Tokens};
-
-/// What survives a crash, and how it fails on demand.
-#[derive(Clone, Default)]
-pub(super) struct Disk {
-    rows: Arc<Mutex<BTreeMap<String, Row>>>,
-    fails: Arc<AtomicBool>,
-    /// A failure after the rows were taken.
-    takes_and_fails: Arc<AtomicBool>,
-    writes: Arc<AtomicUsize>,
-}
-
-impl Store for Disk {
-    fn rows(&mut self) -> Result<Vec<(String, Row)>, StoreError> {
-        Ok(self.rows.lock().clone().into_iter().collect())
-    }
-
-    fn write(&mut self, gone: &[Arc<str>], kept: &[(Arc<str>, Row)]) -> Result<(), StoreError> {
-        if self.fails.load(Ordering::Relaxed) {
-            return Err(StoreError::new("the disk is full"));
-        }
-        self.writes.fetch_add(1, Ordering::Relaxed);
-        let mut rows = self.rows.lock();
-        rows.retain(|key, _| !gone.iter().any(|gone| **gone == **key));
-        rows.extend(kept.iter().map(|(key, row)| (key.to_string(), *row)));
-        match self.takes_and_fails.load(Ordering::Relaxed) {
-            true => Err(StoreError::new("the disk did not say")),
-            false => Ok(()),
-        }
-    }
-}
-
-impl Disk {
-    fn ledger(&self, now: Now) -> Arc<Ledger> {
-        Arc::new(Ledger::durable(Box::new(self.clone()), now).unwrap())
-    }
-
-    fn fail(&self, fails: bool) {
-        self.fails.store(fails, Ordering::Relaxed);
-    }
-
-    fn writes(&self) -> usize {
-        self.writes.load(Ordering::Relaxed)
-    }
-
-    fn keys(&self) -> Vec<String> {
-        self.rows.lock().keys().cloned().collect()
-    }
-}
 
 fn tokens(key: &str, amount: u64, window: Window, each: Option<Each>) -> Rule {
     rule(key, windowed(Unit::Tokens, amount, window), each)
@@ -77,22 +28,6 @@ fn used(n: u64) -> Amounts {
 
 fn ask<'a>(caller: &'a Caller, n: u64) -> Ask<'a> {
     Ask { amounts: used(n), ..caller.ask() }
-}
-
-/// Asks, lets the store take what it is asked for, and asks again: what the relay does.
-fn admit(
-    ledger: &Arc<Ledger>,
-    rules: &Arc<[Rule]>,
-    ask: &Ask<'_>,
-    now: Now,
-) -> Result<Reservation, Exceeded> {
-    for _ in 0..3 {
-        match ledger.reserve(rules, ask, now) {
-            Err(exceeded) if exceeded.lack == Lack::Lease => ledger.write(),
-            answer => return answer,
-        }
-    }
-    ledger.reserve(rules, ask, now)
 }
 
 fn spend(ledger: &Arc<Ledger>, rules: &Arc<[Rule]>, caller: &Caller, n: u64, now: Now) {
@@ -444,175 +379,14 @@ fn a_lease_that_may_have_become_smaller_is_spent_as_the_smaller() {
     assert!(settled(&disk.ledger(now), &rules, "month", None, now) >= spent, "{spent}");
 }
 
-#[derive(Clone, Debug)]
-enum Step {
-    Call { user: u8, ask: u64 },
-    Settle { call: usize, used: u64 },
-    Charge { call: usize, used: u64 },
-    Drop { call: usize },
-    Pass { secs: u64 },
-    Writer,
-    Fail(bool),
-    Unsure(bool),
-    Reload { rate: u64, budget: u64 },
-    Crash,
-    Stop,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let call = 0..6_usize;
-    let step = prop_oneof![
-        8 => (0..3_u8, 1..400_u64).prop_map(|(user, ask)| Step::Call { user, ask }),
-        6 => (call.clone(), 0..600_u64).prop_map(|(call, used)| Step::Settle { call, used }),
-        2 => (call.clone(), 0..600_u64).prop_map(|(call, used)| Step::Charge { call, used }),
-        1 => call.prop_map(|call| Step::Drop { call }),
-        2 => prop_oneof![0..90_u64, 0..200_000_u64].prop_map(|secs| Step::Pass { secs }),
-        3 => Just(Step::Writer),
-        1 => any::<bool>().prop_map(Step::Fail),
-        1 => any::<bool>().prop_map(Step::Unsure),
-        1 => (500..5_000_u64, 500..50_000_u64).prop_map(|(rate, budget)| Step::Reload { rate, budget }),
-        1 => Just(Step::Crash),
-        1 => Just(Step::Stop),
-    ];
-    prop::collection::vec(step, 1..120)
-}
-
-/// A machine on which egret runs, crashes and starts again.
-struct World {
-    disk: Disk,
-    ledger: Arc<Ledger>,
-    rules: Arc<[Rule]>,
-    now: Now,
-    calls: Vec<Reservation>,
-}
-
-impl World {
-    fn rules(rate: u64, budget: u64) -> Arc<[Rule]> {
-        let day = Window::Calendar(Calendar { turn: Turn::Day, zone: Arc::new(TimeZone::UTC) });
-        limits([
-            tokens("tpm", rate, Window::Rolling(MINUTE), Some(Each::User)),
-            tokens("day", budget, day, None),
-            Rule { on_ledger_down: LedgerDown::SpendLease, ..rule("rpm", requests(300, MINUTE), None) },
-        ])
-    }
-
-    fn new() -> Self {
-        let (disk, now) = (Disk::default(), moment());
-        Self { ledger: disk.ledger(now), disk, rules: Self::rules(3_000, 20_000), now, calls: Vec::new() }
-    }
-
-    fn counts(&self) -> BTreeMap<(String, Option<String>), (u64, u64)> {
-        let cells = self.ledger.usage(self.now).into_iter();
-        cells
-            .map(|cell| ((cell.key.as_str().to_owned(), cell.value), (cell.settled, cell.reserved)))
-            .collect()
-    }
-
-    /// What a process that began now would count at most.
-    fn told(&self, cell: &CellUse) -> u64 {
-        let rows = self.disk.rows.lock();
-        let value =
-            cell.value.as_ref().map_or_else(|| "whole \"\"".to_owned(), |value| format!("named \"{value}\""));
-        let of = |key: &str| key.contains(&format!("\"{}\"", cell.key)) && key.ends_with(&value);
-        rows.iter().find(|(key, _)| of(key)).map_or(0, |(_, row)| match row.lapse {
-            Lapse::Leaks { per, .. } => row.ahead + row.leaked(self.now.wall).div_ceil(per.into()) as u64,
-            Lapse::Turns { at } if self.now.wall < at => row.settled + row.ahead,
-            Lapse::Turns { .. } => 0,
-        })
-    }
-
-    fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
-        match *step {
-            Step::Call { user, ask: n } => {
-                let caller = super::user(&format!("user {user}"));
-                if let Ok(mut call) = admit(&self.ledger, &self.rules, &ask(&caller, n), self.now) {
-                    let own = caller.user.as_ref().map(UserId::as_str);
-                    for cell in self.ledger.usage(self.now) {
-                        let is_asked = cell.value.is_none() || cell.value.as_deref() == own;
-                        prop_assert!(!is_asked || cell.settled + cell.reserved <= cell.limit, "{cell:?}");
-                        prop_assert!(
-                            !is_asked || self.told(&cell) >= cell.settled + cell.reserved,
-                            "{cell:?}"
-                        );
-                    }
-                    call.written(self.now);
-                    self.calls.push(call);
-                }
-            }
-            Step::Settle { call, used: n } if call < self.calls.len() => {
-                let mut call = self.calls.swap_remove(call);
-                call.settle(&used(n), self.now);
-            }
-            Step::Charge { call, used: n } if call < self.calls.len() => {
-                self.calls[call].charge(&used(n), self.now);
-            }
-            Step::Drop { call } if call < self.calls.len() => drop(self.calls.swap_remove(call)),
-            Step::Settle { .. } | Step::Charge { .. } | Step::Drop { .. } => {}
-            Step::Pass { secs } => {
-                // The writer needs no second.
-                self.ledger.write();
-                self.now = self.now + Duration::from_secs(secs);
-            }
-            Step::Writer => self.ledger.write(),
-            Step::Fail(fails) => {
-                self.disk.fail(fails);
-                self.ledger.write();
-            }
-            Step::Unsure(unsure) => {
-                self.disk.takes_and_fails.store(unsure, Ordering::Relaxed);
-                self.ledger.write();
-            }
-            Step::Reload { rate, budget } => {
-                self.rules = Self::rules(rate, budget);
-                self.ledger.restore(self.rules.iter(), self.now);
-            }
-            Step::Crash => self.restart(false)?,
-            Step::Stop => self.restart(true)?,
-        }
-        Ok(())
-    }
-
-    /// What it counts afterwards is what it counted before: less in no case, and more at most by what was ahead.
-    fn restart(&mut self, cleanly: bool) -> Result<(), TestCaseError> {
-        let was_down = self.ledger.is_down() || self.disk.fails.load(Ordering::Relaxed);
-        let unsure = self.disk.takes_and_fails.load(Ordering::Relaxed);
-        if cleanly {
-            self.calls.clear();
-            self.ledger.close(self.now);
-        }
-        let before = self.counts();
-        // Calls that a crash cuts say nothing any more.
-        let ledger = std::mem::replace(&mut self.ledger, self.disk.ledger(self.now));
-        self.calls.drain(..).for_each(std::mem::forget);
-        std::mem::forget(ledger);
-        self.ledger.restore(self.rules.iter(), self.now);
-        let after = self.counts();
-        let nothing = (0, 0);
-        for (cell, (settled, reserved)) in &before {
-            let (found, _) = after.get(cell).unwrap_or(&nothing);
-            // While the store fails, what is beyond the leases is in memory alone.
-            prop_assert!(was_down || found >= settled, "{cell:?}: {found} of {settled}");
-            let block = if cleanly && !was_down { 0 } else { 2_500 };
-            let most = if cleanly && !was_down { *settled } else { settled + reserved + block };
-            prop_assert!(was_down || unsure || *found <= most, "{cell:?}: {found}, {settled} and {reserved}");
-        }
-        Ok(())
-    }
-}
-
 proptest! {
     #[test]
-    fn a_restart_never_counts_less_than_was_settled_and_a_clean_one_exactly_that(steps in steps()) {
+    fn a_restart_never_counts_less_than_was_settled_and_a_clean_one_exactly_that(schedule in steps()) {
         let mut world = World::new();
-        for step in steps {
-            world.step(&step)?;
+        for step in &schedule {
+            world.step(step);
         }
-        world.disk.fail(false);
-        world.disk.takes_and_fails.store(false, Ordering::Relaxed);
-        world.ledger.write();
-        world.ledger.write();
-        world.restart(false)?;
-        world.restart(true)?;
+        world.end();
     }
 }
 
