@@ -223,7 +223,7 @@ pub fn load_policy(path: &std::path::Path) -> Result<Loaded, LoadFault> {
 }
 
 /// An error with its causes: each level's own text names no other.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

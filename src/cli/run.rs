@@ -105,7 +105,7 @@ pub(super) fn run(args: Args, environment: &Environment) -> ExitCode {
     match app::run(&options(args), environment, say) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            print(&format!("egret: {error}"));
+            print(&format!("egret: {}", app::chain(&error)));
             ExitCode::from(error.exit_code())
         }
     }

@@ -1,4 +1,4 @@
-//! One cell: what is held against one limit by one user, app, key, model or tenant.
+//! One cell: what is held against one limit by one user, app, key or model, or by all together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) struct Cell {
 /// Whose cell it is within its limit. The shared ones are no names: a user may be called `(none)`.
 #[derive(Debug)]
 pub(super) enum Value {
-    /// The whole tenant's.
+    /// Everybody's.
     Whole,
     Named(Arc<str>),
     /// Shared by callers without the attribute.

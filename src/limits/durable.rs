@@ -41,7 +41,10 @@ impl FileStore {
         let path = path.to_owned();
         let database = guarded(&path, || {
             let mut database = redb::Builder::new().set_cache_size(CACHE).create_file(file)?;
-            database.check_integrity()?;
+            let sound = database.check_integrity()?;
+            if !sound {
+                tracing::error!(path = %path.display(), "the ledger was damaged and repaired: its counts may be older ones");
+            }
             // The table is there from now on, and the file can be written.
             let transaction = database.begin_write()?;
             drop(transaction.open_table(CELLS)?);

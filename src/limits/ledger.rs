@@ -1,4 +1,5 @@
-//! Live counts of every limit. Outlives policy reloads. Nothing here waits.
+//! Live counts of every limit. Outlives policy reloads. Admission never waits; where counts outlive the process, a
+//! settlement beyond its lease waits for the store.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -52,7 +53,7 @@ pub struct CellUse {
     pub key: LimitKey,
     /// Of what it is.
     pub unit: Unit,
-    /// What has cells of its own; none for the whole tenant.
+    /// What has cells of its own; none where all share one.
     pub each: Option<Each>,
     /// The value of `each`; `(none)` and `(overflow)` for the shared cells.
     pub value: Option<String>,
@@ -91,7 +92,7 @@ pub struct LimitUse {
     pub unit: Unit,
     /// How often its window turns; none where it rolls or has none.
     pub turn: Option<Turn>,
-    /// What has cells of its own; none for the whole tenant.
+    /// What has cells of its own; none where all share one.
     pub each: Option<Each>,
     /// Used and held, of the cell of which the largest share is.
     pub used: u64,

@@ -105,7 +105,7 @@ impl Rate {
         let Lapse::Leaks { amount, per } = row.lapse else { return };
         if let (Some(amount), Some(per)) = (NonZeroU64::new(amount), NonZeroU64::new(per)) {
             (self.amount, self.per, self.at) = (amount, per, now.instant);
-            self.settled = row.leaked(now.wall).saturating_add(self.parts(row.ahead));
+            self.settled = row.remaining_parts(now.wall).saturating_add(self.parts(row.ahead));
         }
     }
 

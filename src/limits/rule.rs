@@ -23,7 +23,7 @@ pub struct Rule {
     /// What of the amount is granted to no call, so that what calls use beyond their share lands within it. Less than
     /// the amount; zero of calls and places.
     pub kept_back: u64,
-    /// What gets a cell of its own; none for the whole tenant.
+    /// What gets a cell of its own; none where all share one.
     pub each: Option<Each>,
     /// Whether it refuses.
     pub mode: Mode,

@@ -75,14 +75,14 @@ impl Row {
     /// Whether it counts anything at `now`.
     pub(super) fn counts(&self, now: Timestamp) -> bool {
         match self.lapse {
-            Lapse::Leaks { .. } => self.ahead > 0 || self.leaked(now) > 0,
+            Lapse::Leaks { .. } => self.ahead > 0 || self.remaining_parts(now) > 0,
             Lapse::Turns { at } => now < at && (self.settled > 0 || self.ahead > 0),
         }
     }
 
     /// What of a leaking row has not leaked at `now`, in parts of which one unit has as many as its window nanoseconds.
     /// What is ahead may have been used just now.
-    pub fn leaked(&self, now: Timestamp) -> u128 {
+    pub fn remaining_parts(&self, now: Timestamp) -> u128 {
         let Lapse::Leaks { amount, per } = self.lapse else {
             return 0;
         };

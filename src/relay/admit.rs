@@ -9,7 +9,9 @@ use super::refusal::{Refusal, whole_seconds};
 use crate::clock::Now;
 use crate::dialect::error::Cause;
 use crate::ids::ModelId;
-use crate::limits::{Amounts, Ask, Exceeded, Lack, Ledger, Quota, Reservation, Rule, Standing, Unit, Window};
+use crate::limits::{
+    Amounts, Ask, Exceeded, Lack, Ledger, Owner, Quota, Reservation, Rule, Standing, Unit, Window,
+};
 use crate::policy::snapshot::{Model, OnExceed, Principal, Tenant};
 use crate::units::NanoUsd;
 
@@ -105,13 +107,18 @@ pub(super) fn beyond<'t>(exceeded: &Exceeded, tenant: &'t Tenant) -> Option<&'t 
 /// What the caller hears when no candidate has room.
 pub(super) fn refusal(exceeded: &Exceeded, tenant: &Tenant) -> Refusal {
     let rule = &exceeded.rule;
-    match exceeded.lack {
-        Lack::Room => {}
-        Lack::Lease | Lack::Store => {
+    match (exceeded.lack, &rule.owner) {
+        (Lack::Room, _) => {}
+        (Lack::Lease | Lack::Store, Owner::Tenant(_)) => {
             let message = format!(
-                "Limit `{}` of {} cannot be counted: its ledger does not answer. Try again shortly.",
+                "Limit `{}` of {} cannot be counted durably now. Try again shortly.",
                 rule.key, rule.owner
             );
+            return Refusal::new(Cause::LedgerUnavailable, message);
+        }
+        // Its limits are the operator's business.
+        (Lack::Lease | Lack::Store, Owner::Provider(_)) => {
+            let message = "What is asked of this model's provider cannot be counted now. Try again shortly.";
             return Refusal::new(Cause::LedgerUnavailable, message);
         }
     }
@@ -136,7 +143,7 @@ pub(super) fn refusal(exceeded: &Exceeded, tenant: &Tenant) -> Refusal {
     let refusal = if cause == Cause::RateLimited { refusal.retry_after(wait) } else { refusal.never_retry() };
     match (Family::of(rule.quota.unit()), &rule.quota) {
         (Some(family), Quota::Windowed { amount, window: Window::Rolling(per), .. }) => {
-            let (limit, remaining) = (amount.get(), exceeded.room);
+            let (limit, remaining) = (amount.get().saturating_sub(rule.kept_back), exceeded.room);
             refusal.standing(family, rule.key.clone(), Standing { limit, remaining, reset: wait, per: *per })
         }
         (_, Quota::Windowed { .. } | Quota::Concurrent { .. }) => refusal,

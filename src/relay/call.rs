@@ -155,7 +155,7 @@ impl Call {
         }
     }
 
-    /// Notes that it has waited for its caller since `began`.
+    /// Notes that it has waited for others since `began`: for its caller, or for the ledger's store.
     pub(super) fn waits(&mut self, began: Instant) {
         let waited = self.relay.clock.now() - began;
         self.note(|record| record.waited += waited);

@@ -13,7 +13,7 @@ use super::receive::Asked;
 use super::refusal::Refusal;
 use super::route::Candidates;
 use super::{Relay, admit, clamp, lease, shape};
-use crate::clock::Instant;
+use crate::clock::{Instant, Now};
 use crate::dialect::error::Cause;
 use crate::limits::{Exceeded, Lack};
 use crate::policy::snapshot::{Model, Principal, Timeouts};
@@ -79,6 +79,7 @@ pub(super) async fn walk(
             }
         };
         let ledger = &relay.shared.ledger;
+        let moment = Now { instant: now, wall: moment.wall };
         let mut there = admit::at_provider(ledger, target, sized.amounts, moment);
         if there.as_ref().is_err_and(lacks_lease) {
             let ask = |_: &mut Call, now| admit::at_provider(ledger, target, sized.amounts, now);

@@ -62,7 +62,7 @@ pub struct CallRecord {
     pub duration: Duration,
     /// From the request's head to the first byte of the answer.
     pub first_byte: Option<Duration>,
-    /// How much of the time to the first byte the call waited for others: for the request's body, and for providers from
+    /// How much of the time to the first byte the call waited for others: for the request's body, for room beyond a limit, for the ledger's store, and for providers from
     /// the moment a request is handed to the connection to the part of the answer that has to be known.
     pub waited: Duration,
     /// How much of that it waited for room beyond a limit.

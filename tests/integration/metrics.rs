@@ -241,7 +241,7 @@ fn table(page: &Page) -> String {
 async fn the_readme_lists_every_metric_as_it_is() {
     let spans = Spans::new(Sampler::Root(Root::AlwaysOn), Edition::Both, Queue::new(100));
     let proxy = Start { spans: Some(spans), ..Start::default() }.proxy(
-        "providers: { p: { mock: {}, limits: { l: { concurrent: 1 } } } }\nmodels: { m: { provider: p } }\n\
+        "providers: { p: { mock: {}, limits: { l: { concurrent: 1, each: model } } } }\nmodels: { m: { provider: p } }\n\
          tenants: { app: { local: true, access: { allow: [\"*\"] }, limits: { l: { concurrent: 1, each: model } } } }\n",
     );
     proxy.chat("m").await;

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! At every lock and atomic another thread may go on. Not so within dashmap, which finds a limit by its name, nor at the
-//! slot of a rule: both stand for a read that is atomic. Cells are locked in the order of their addresses, which the
+//! slot of a rule: both stand for a read that is atomic. Nor in the lease of a durable ledger, of which no fact here has
+//! one; nor are there calls that wait in line. Cells are locked in the order of their addresses, which the
 //! allocator chooses, so that a run which fails is not to be replayed, but soon found again. That it would be found is
 //! shown on ledgers that are wrong (`wrong`).
 

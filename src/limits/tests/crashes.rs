@@ -192,7 +192,9 @@ impl World {
             cell.value.as_ref().map_or_else(|| "whole \"\"".to_owned(), |value| format!("named \"{value}\""));
         let of = |key: &str| key.contains(&format!("\"{}\"", cell.key)) && key.ends_with(&value);
         rows.iter().find(|(key, _)| of(key)).map_or(0, |(_, row)| match row.lapse {
-            Lapse::Leaks { per, .. } => row.ahead + row.leaked(self.now.wall).div_ceil(per.into()) as u64,
+            Lapse::Leaks { per, .. } => {
+                row.ahead + row.remaining_parts(self.now.wall).div_ceil(per.into()) as u64
+            }
             Lapse::Turns { at } if self.now.wall < at => row.settled + row.ahead,
             Lapse::Turns { .. } => 0,
         })

@@ -394,7 +394,9 @@ fn each_of(written: &At<spec::Each>, whose: Whose, found: &mut Findings<'_>) -> 
         (spec::Each::App, Whose::Callers) => return Some(Each::App),
         (spec::Each::Key, Whose::Callers) => return Some(Each::Key),
         (spec::Each::ProviderKey, Whose::Provider) => {
-            found.error(written.span, planned::not_built("providerKey"));
+            found
+                .error(written.span, planned::not_built("providerKey"))
+                .hint("write `each: model`, or leave `each` out");
             return None;
         }
         (spec::Each::ProviderKey, Whose::Callers) => {

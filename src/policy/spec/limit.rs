@@ -31,7 +31,7 @@ pub struct Limit {
     /// model`; default: all tenants share one.
     pub each: Option<At<Each>>,
     /// Whether it holds: `mode: shadow` counts every call and refuses none; what it would have refused is told by the
-    /// metric `egret_limit_would_refuse`, the access log and spans. Turned to `enforce` it starts from its count, at
+    /// metric `egret_limit_would_refuse_total`, the access log and spans. Turned to `enforce` it starts from its count, at
     /// most the limit. What it says of refusals holds from then on. Default: enforce.
     pub mode: Option<At<Mode>>,
     /// What of a limit of tokens or `usd` is granted to no call, so that what calls use beyond what was held for them
@@ -103,9 +103,9 @@ pub enum OnExceed {
         max_wait: At<TimeSpan>,
     },
     /// It is served by way of another route or model: `{ downgrade: { to: cheap } }`. The limit counts no call that goes
-    /// that way, also none that asks for it by its name; every other limit of the tenant does. It happens only where no
-    /// target of the route asked for has room, and not twice: beyond a limit met on the other way the call is refused,
-    /// clamped or waits. The header `x-egret-model` tells who answered.
+    /// that way, also none that asks for it by its name; every limit of the tenant that does not downgrade there counts it.
+    /// It happens only where no target of the route asked for has room, and not twice: beyond a limit met on the other
+    /// way the call is refused, clamped or waits. The header `x-egret-model` tells who answered.
     Downgrade {
         /// A name under `routes` or `models` that the tenant may use.
         to: At<String>,

@@ -82,6 +82,7 @@ pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
         "OnExceed" => Some(
             "write `reject`, `{ clamp: { atLeast: 256 } }`, `{ queue: { maxWait: 5s } }` or `{ downgrade: { to: cheap } }`",
         ),
+        "Each" => Some("write one of user, app, key, model; at a provider: model"),
         "OnUnpriced" => {
             Some("write `reject` or `{ assume: { inputPerMTok: \"5.00\", outputPerMTok: \"20.00\" } }`")
         }

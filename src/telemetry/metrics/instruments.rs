@@ -93,7 +93,7 @@ impl Instruments {
             overhead: seconds(
                 meter,
                 metric::OVERHEAD,
-                "Time in egret up to the answer's first byte, apart from waiting for caller and providers.",
+                "Time in egret up to the answer's first byte, apart from waiting for caller, providers, room and the ledger's store.",
                 &OVERHEAD,
             ),
             queued: time(
