@@ -90,7 +90,7 @@ impl Budget {
         // What only counts may be asked for anything: it holds what there are bits for, and gives back just that.
         let held = ask.min(u64::MAX - self.reserved);
         self.reserved += held;
-        *share = Share { held, turn: self.turns, covered: held };
+        *share = Share { held, turn: self.turns, covered: held, in_shadow: false };
     }
 
     /// What the share held will not be used.
@@ -107,6 +107,15 @@ impl Budget {
         share.covered -= covered;
         self.settled = self.settled.saturating_add(used - covered);
         used - covered
+    }
+
+    /// The same, but what takes it beyond the limit does not count.
+    pub(super) fn charge_to_limit(&mut self, used: u64, share: &mut Share, now: Timestamp) -> u64 {
+        self.advance(now);
+        let most = self.settled.max(self.amount.get());
+        let counted = self.charge(used, share, now);
+        self.settled = self.settled.min(most);
+        counted
     }
 
     /// What an earlier process had of it, and what it could have used, where their window still runs.

@@ -59,6 +59,8 @@ pub(super) struct Share {
     pub(super) turn: u32,
     /// What the call may yet use on that window's account, should it have turned.
     pub(super) covered: u64,
+    /// Granted by a limit that only counted: should it refuse by now, what the call uses beyond it is no debt.
+    pub(super) in_shadow: bool,
 }
 
 /// Why something does not fit; the longer wait is the greater.
@@ -72,22 +74,19 @@ pub(super) enum Short {
 }
 
 impl Cell {
-    pub(super) fn new(value: Value, quota: &Quota, now: Now) -> Self {
-        let words = Words::new(Count::new(quota, now), None);
+    pub(super) fn new(value: Value, rule: &Rule, now: Now) -> Self {
+        let words = Words::new(Count::under(rule, None, now), None);
         Self { value, words: Mutex::new(words), lease: None }
     }
 
     /// A cell that outlives the process, with what an earlier one left. Calls at once end with their process.
-    pub(super) fn leased(value: Value, quota: &Quota, now: Now, leased: Option<&Leased>) -> Self {
-        let windowed = matches!(quota, Quota::Windowed { .. });
+    pub(super) fn leased(value: Value, rule: &Rule, now: Now, leased: Option<&Leased>) -> Self {
+        let windowed = matches!(rule.quota, Quota::Windowed { .. });
         let Some(leased) = leased.filter(|_| windowed) else {
-            return Self::new(value, quota, now);
+            return Self::new(value, rule, now);
         };
         let (key, row, old) = leased.claim(&value);
-        let mut count = Count::new(quota, now);
-        if let Some(row) = row {
-            count.restore(&row, now);
-        }
+        let count = Count::under(rule, row.as_ref(), now);
         let cover = Cover::new(now, key, row.is_some(), old);
         let words = Words::new(count, Some(cover));
         Self { value, words: Mutex::new(words), lease: Some(Arc::clone(&leased.lease)) }
@@ -162,6 +161,12 @@ impl Cell {
         if words.rekey(leased.key(&self.value)) {
             self.queue(&mut words);
         }
+    }
+
+    /// It outlives the process no more: its row goes before another cell's comes under that key.
+    pub(super) fn forget_row(&self) {
+        let Some(lease) = &self.lease else { return };
+        self.lock().forget_row().into_iter().for_each(|key| lease.remove(key));
     }
 
     /// The row to write for it, and the keys that it no longer has.
@@ -239,7 +244,19 @@ fn call(next: Option<Arc<Caller>>) {
 }
 
 impl Count {
-    pub(super) fn new(quota: &Quota, now: Now) -> Self {
+    /// The count of a rule, with what an earlier process left.
+    fn under(rule: &Rule, row: Option<&Row>, now: Now) -> Self {
+        let mut count = Self::new(&rule.quota, now);
+        if let Some(row) = row {
+            // Amount and length come with the first ask: until then it leaks here as it does in the store.
+            count.restore(row, now);
+        }
+        count.keep_back(rule.kept_back);
+        count.mode = rule.mode;
+        count
+    }
+
+    fn new(quota: &Quota, now: Now) -> Self {
         let kind = match quota {
             Quota::Windowed { amount, window: Window::Rolling(per), .. } => {
                 Kind::Rolling(Rate::new(*amount, *per, now.instant))
@@ -258,11 +275,9 @@ impl Count {
         match (&mut self.kind, &rule.quota) {
             (Kind::Rolling(rate), Quota::Windowed { amount, window: Window::Rolling(per), .. }) => {
                 rate.adopt(*amount, *per, now.instant);
-                rate.keep_back(rule.kept_back);
             }
             (Kind::Calendar(budget), Quota::Windowed { amount, window: Window::Calendar(calendar), .. }) => {
                 budget.adopt(*amount, calendar, now.wall);
-                budget.keep_back(rule.kept_back);
             }
             (Kind::Concurrent(places), Quota::Concurrent { amount }) => places.adopt(*amount),
             // Unit and kind of window are part of a cell's identity, so these never meet; a new kind is a fresh count.
@@ -271,6 +286,7 @@ impl Count {
                 *self = Self::new(&rule.quota, now);
             }
         }
+        self.keep_back(rule.kept_back);
         if (self.mode, rule.mode) == (Mode::Shadow, Mode::Enforce) {
             match &mut self.kind {
                 Kind::Rolling(rate) => rate.forgive(),
@@ -279,6 +295,14 @@ impl Count {
             }
         }
         self.mode = rule.mode;
+    }
+
+    fn keep_back(&mut self, kept_back: u64) {
+        match &mut self.kind {
+            Kind::Rolling(rate) => rate.keep_back(kept_back),
+            Kind::Calendar(budget) => budget.keep_back(kept_back),
+            Kind::Concurrent(_) => {}
+        }
     }
 
     /// Whether the limit in force refuses.
@@ -344,6 +368,7 @@ impl Count {
                 share.held = 1;
             }
         }
+        share.in_shadow = self.mode == Mode::Shadow;
     }
 
     /// What the share held will not be used.
@@ -360,8 +385,11 @@ impl Count {
 
     /// So much was used, whatever is held; gives how much of it counts in the running window. Places are not used up.
     pub(super) fn charge(&mut self, used: u64, share: &mut Share, now: Now) -> u64 {
+        let forgives = share.in_shadow && self.mode == Mode::Enforce;
         match &mut self.kind {
+            Kind::Rolling(rate) if forgives => rate.charge_to_limit(used, now.instant),
             Kind::Rolling(rate) => rate.charge(used, now.instant),
+            Kind::Calendar(budget) if forgives => budget.charge_to_limit(used, share, now.wall),
             Kind::Calendar(budget) => budget.charge(used, share, now.wall),
             Kind::Concurrent(_) => 0,
         }

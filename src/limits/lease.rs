@@ -287,7 +287,8 @@ impl Lease {
         let Some(mut store) = self.store.try_lock_for(PATIENCE) else {
             return self.is_late();
         };
-        let (_, mut gone) = self.queue.lock().take();
+        // Kept until the end: the last of a cell looks for the queue.
+        let (_queued, mut gone) = self.queue.lock().take();
         let mut kept = Vec::new();
         for cell in cells {
             cell.close(now, &mut kept, &mut gone);

@@ -211,7 +211,7 @@ impl Ledger {
     pub fn restore<'r>(&self, rules: impl IntoIterator<Item = &'r Rule>, now: Now) {
         let Some(lease) = &self.lease else { return };
         for rule in rules {
-            self.limit(rule, now).restore(&rule.quota, now);
+            self.limit(rule, now).restore(rule, now);
         }
         lease.sweep(now.wall);
     }
@@ -280,10 +280,10 @@ impl Ledger {
         // A cell that is made anew after a clock stepped back must not begin in a window that has turned.
         let now = if rule.quota.turn().is_some() { self.no_earlier(now) } else { now };
         if let Some(limit) = rule.slot.limit().filter(|limit| limit.is_of(&self.mark, rule)) {
-            return limit.cell(value, &rule.quota, now);
+            return limit.cell(value, rule, now);
         }
         let limit = self.limit(rule, now);
-        let cell = limit.cell(value, &rule.quota, now);
+        let cell = limit.cell(value, rule, now);
         if self.fills_slots {
             rule.slot.fill(limit);
         }
@@ -319,12 +319,17 @@ impl Ledger {
         let former = rule.was.as_ref().map(|was| Name { key: was.clone(), ..name.clone() });
         let own = self.find(name);
         let passed_on = own.clone().filter(|own| own.is_passed_on());
-        if own.is_some_and(|own| !own.is_passed_on() && (former.is_none() || own.counts(now))) {
+        let idle = own.filter(|own| !own.is_passed_on());
+        if idle.as_ref().is_some_and(|own| former.is_none() || own.counts(now)) {
             return;
         }
         let known = former.as_ref().and_then(|former| self.find(former));
         let holders = [passed_on.clone(), known].into_iter().flatten().filter_map(|limit| self.holder(limit));
         if let Some(holder) = holders.into_iter().find(|holder| !is_in_force(holder.name())) {
+            // The keys of its rows are another's from here on.
+            if let Some(idle) = idle {
+                idle.forget_rows();
+            }
             self.limits.insert(name.clone(), Arc::new(holder.renamed(name.clone())));
             self.limits.insert(holder.name().clone(), Arc::new(holder.passed_on(holder.name().clone())));
             return;

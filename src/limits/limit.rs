@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::calendar::Turn;
 use super::cell::{Cell, Value};
 use super::lease::{Lease, Leased};
-use super::rule::{Each, Owner, Quota, Rule, Unit};
+use super::rule::{Each, Owner, Rule, Unit};
 use super::table::Table;
 use crate::clock::Now;
 use crate::ids::LimitKey;
@@ -56,7 +56,7 @@ impl Limit {
         let name = Name::of(rule);
         let was = || rule.was.as_ref().map(|was| Name { key: was.clone(), ..name.clone() });
         let leased = lease.map(|lease| Arc::new(Leased::new(lease, &name, was())));
-        let cell = |value| Arc::new(Cell::leased(value, &rule.quota, now, leased.as_deref()));
+        let cell = |value| Arc::new(Cell::leased(value, rule, now, leased.as_deref()));
         let cells = match rule.each {
             None => Cells::Whole(cell(Value::Whole)),
             Some(_) => Cells::Each(Arc::new(EachCells {
@@ -79,6 +79,11 @@ impl Limit {
             self.all_cells().iter().for_each(|cell| cell.rekey(leased));
         }
         Self { leased, ..self.shared(name) }
+    }
+
+    /// Its cells outlive the process no more: their rows go.
+    pub(super) fn forget_rows(&self) {
+        self.all_cells().iter().for_each(|cell| cell.forget_row());
     }
 
     /// Its cells for those who still know it by this name.
@@ -109,9 +114,9 @@ impl Limit {
     }
 
     /// Makes the cells of which an earlier process has left rows.
-    pub(super) fn restore(&self, quota: &Quota, now: Now) {
+    pub(super) fn restore(&self, rule: &Rule, now: Now) {
         for value in self.leased.iter().flat_map(|leased| leased.unclaimed()) {
-            drop(self.cell(value.as_deref(), quota, now));
+            drop(self.cell(value.as_deref(), rule, now));
         }
     }
 
@@ -126,13 +131,13 @@ impl Limit {
             && *owner == rule.owner
     }
 
-    /// The cell of one value of `each`; no value where the caller has none. `quota` is for a new cell.
-    pub(super) fn cell(&self, value: Option<&str>, quota: &Quota, now: Now) -> Arc<Cell> {
+    /// The cell of one value of `each`; no value where the caller has none. `rule` is for a new cell.
+    pub(super) fn cell(&self, value: Option<&str>, rule: &Rule, now: Now) -> Arc<Cell> {
         match (&self.cells, value) {
             (Cells::Whole(cell), _) => Arc::clone(cell),
             (Cells::Each(each), None) => Arc::clone(&each.nameless),
             (Cells::Each(each), Some(name)) => {
-                let found = each.named.lock().cell(name, quota, now);
+                let found = each.named.lock().cell(name, rule, now);
                 found.unwrap_or_else(|| Arc::clone(&each.overflow))
             }
         }

@@ -172,7 +172,11 @@ impl Ticket {
     pub fn adopt(&self, rules: &[Rule], now: Now) {
         for (spot, old) in &self.lines {
             let name = Name::of(old);
-            if let Some(rule) = rules.iter().find(|rule| Name::of(rule) == name) {
+            let is_its = |rule: &&Rule| {
+                let former = rule.was.iter().map(|was| Name { key: was.clone(), ..Name::of(rule) });
+                former.chain([Name::of(rule)]).any(|known| known == name)
+            };
+            if let Some(rule) = rules.iter().find(is_its) {
                 spot.0.adopt(rule, now);
             }
         }

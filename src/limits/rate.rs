@@ -99,6 +99,15 @@ impl Rate {
         used
     }
 
+    /// The same, but what takes it beyond the limit does not count.
+    pub(super) fn charge_to_limit(&mut self, used: u64, now: Instant) -> u64 {
+        self.advance(now);
+        let most = self.settled.max(self.parts(self.amount.get()));
+        let counted = self.charge(used, now);
+        self.settled = self.settled.min(most);
+        counted
+    }
+
     /// What an earlier process had of it, and what it could have used until now. The limit of then is in force until the
     /// first ask, so that here as there it leaks at one pace.
     pub(super) fn restore(&mut self, row: &Row, now: Now) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::cell::{Cell, Value};
 use super::lease::Leased;
-use super::rule::Quota;
+use super::rule::Rule;
 use crate::clock::Now;
 
 /// Cells by name.
@@ -54,14 +54,14 @@ impl Table {
     }
 
     /// The name's cell, made if need be; none where the table is full and no cell in reach is idle.
-    pub(super) fn cell(&mut self, name: &str, quota: &Quota, now: Now) -> Option<Arc<Cell>> {
+    pub(super) fn cell(&mut self, name: &str, rule: &Rule, now: Now) -> Option<Arc<Cell>> {
         if let Some(node) = self.index.get(name).and_then(|&at| self.nodes.get_mut(at)) {
             node.touched = true;
             return Some(Arc::clone(&node.cell));
         }
         let full = self.nodes.len() >= self.cap;
         self.reclaim(if full { LOOKS_WHEN_FULL } else { LOOKS }, full, now);
-        (self.nodes.len() < self.cap).then(|| self.insert(name, quota, now))
+        (self.nodes.len() < self.cap).then(|| self.insert(name, rule, now))
     }
 
     /// Every cell.
@@ -74,10 +74,9 @@ impl Table {
         self.nodes.iter_mut().all(|node| Cell::is_replaceable(&mut node.cell, now))
     }
 
-    fn insert(&mut self, name: &str, quota: &Quota, now: Now) -> Arc<Cell> {
+    fn insert(&mut self, name: &str, rule: &Rule, now: Now) -> Arc<Cell> {
         let name: Arc<str> = Arc::from(name);
-        let cell =
-            Arc::new(Cell::leased(Value::Named(Arc::clone(&name)), quota, now, self.leased.as_deref()));
+        let cell = Arc::new(Cell::leased(Value::Named(Arc::clone(&name)), rule, now, self.leased.as_deref()));
         self.index.insert(Arc::clone(&name), self.nodes.len());
         self.nodes.push(Node { name, cell: Arc::clone(&cell), touched: false });
         cell

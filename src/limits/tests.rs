@@ -28,7 +28,7 @@ fn ledger() -> Arc<Ledger> {
     Arc::new(Ledger::new())
 }
 
-fn requests(amount: u32, per: Duration) -> Quota {
+pub(super) fn requests(amount: u32, per: Duration) -> Quota {
     windowed(Unit::Requests, amount.into(), Window::Rolling(per))
 }
 
@@ -40,7 +40,7 @@ fn concurrent(amount: u32) -> Quota {
     Quota::Concurrent { amount: NonZeroU32::new(amount).unwrap() }
 }
 
-fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
+pub(super) fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
     Rule {
         owner: Owner::Tenant("checkout".into()),
         key: key.into(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::cell::{Count, Share};
 use super::cover::Cover;
 use super::queue::{Caller, Line};
-use super::rule::Rule;
+use super::rule::{Mode, Rule};
 use super::store::Row;
 use crate::clock::Now;
 
@@ -133,6 +133,12 @@ impl Words {
         self.cover.iter().flat_map(|cover| cover.old())
     }
 
+    /// Has no row any more. Gives the keys of those that the store may have.
+    pub(super) fn forget_row(&mut self) -> Vec<Arc<str>> {
+        let cover = self.cover.take().filter(|cover| cover.is_written());
+        cover.map(|cover| cover.old().chain([cover.key()]).collect()).unwrap_or_default()
+    }
+
     /// Has its row under another key from here on. Whether that is to be written.
     pub(super) fn rekey(&mut self, key: Arc<str>) -> bool {
         self.cover.as_mut().is_some_and(|cover| cover.rekey(key))
@@ -158,7 +164,13 @@ impl Words {
 
     pub(super) fn row(&self, ahead: u64) -> Option<Row> {
         let at = self.count.as_of(self.cover.as_ref()?.anchor());
-        Some(Row { settled: self.count.settled(), ahead, at, lapse: self.count.lapse()? })
+        let (settled, limit) = (self.count.settled(), self.count.limit());
+        let (settled, ahead) = match self.count.mode() {
+            Mode::Enforce => (settled, ahead),
+            // Whoever reads it may find a limit that refuses: what only counted is no debt.
+            Mode::Shadow => (settled.min(limit), ahead.min(limit.saturating_sub(settled))),
+        };
+        Some(Row { settled, ahead, at, lapse: self.count.lapse()? })
     }
 }
 

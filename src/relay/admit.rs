@@ -28,7 +28,10 @@ pub(super) fn admit(
 ) -> Result<(), Exceeded> {
     let Call { relay, held, ticket, .. } = call;
     match held {
-        Some(reservation) => reservation.resize(model, &amounts, now),
+        Some(reservation) => {
+            *ticket = None;
+            reservation.resize(model, &amounts, now)
+        }
         None => {
             let ask = Ask {
                 user: principal.user.as_ref(),

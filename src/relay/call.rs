@@ -397,8 +397,10 @@ impl Call {
         {
             let calibration = &self.relay.shared.calibration;
             calibration.learn_input(&model.id, record.bytes_in, usage.total_input());
-            if let (End::Answered, Some(output)) =
-                (end, usage.total_output().0.checked_div(self.sized.choices))
+            // An answer that was cut short by a limit says nothing of how long others get.
+            let lowered = self.sized.cap.is_some_and(|cap| cap.lowers);
+            if let (End::Answered, false, Some(output)) =
+                (end, lowered, usage.total_output().0.checked_div(self.sized.choices))
             {
                 calibration.learn_output(&model.id, Tokens(output));
             }
@@ -429,7 +431,13 @@ impl Drop for Call {
 
 /// Notes limits that only count and had no room.
 fn would_refuse(record: &mut CallRecord, held: &Reservation) {
-    record.would_refuse.extend(held.would_refuse().map(|rule| (rule.owner.clone(), rule.key.clone())));
+    for rule in held.would_refuse() {
+        let limit = (rule.owner.clone(), rule.key.clone());
+        // A provider's may be met by several tries: it would have refused the one call.
+        if !record.would_refuse.contains(&limit) {
+            record.would_refuse.push(limit);
+        }
+    }
 }
 
 /// The caller's own id of the request, where it is short and plain enough for a log.

@@ -54,7 +54,7 @@ impl Sized {
         let (tenant, provider) = (&*principal.tenant, &*target.provider);
         let counting = tenant.counting(&route.id);
         if !counting.counts_amounts && !provider.counts_amounts {
-            return Some(Self::FREE);
+            return Some(Self { choices: asked.facts.choices, ..Self::FREE });
         }
         let price = tenant.unknowns.price(target, began).copied();
         if price.is_none() && (counting.bounds_money || provider.bounds_money) {

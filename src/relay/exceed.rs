@@ -29,7 +29,11 @@ pub(super) async fn dispatch(
         let way = other.as_ref().unwrap_or(candidates);
         let exceeded = match walk(relay, call, principal, asked, from_caller, way).await {
             Ok(Walked::Found(found)) => return Ok(found),
-            Ok(Walked::NoRoom(exceeded)) => exceeded,
+            Ok(Walked::NoRoom(exceeded)) => {
+                // A wait holds nothing, and another way is under other limits.
+                call.held = None;
+                exceeded
+            }
             Err(refusal) => {
                 call.ticket = None;
                 return Err(refusal);

@@ -53,7 +53,7 @@ impl Queue {
             let _ = relay.timers.until(until, called).await;
         }
         call.queues(now);
-        true
+        relay.clock.now() < deadline
     }
 
     fn waits<'e>(

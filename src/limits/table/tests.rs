@@ -1,21 +1,18 @@
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::super::cell::Share;
-use super::super::rule::{Unit, Window};
 use super::super::tests::moment;
 use super::*;
 
 const PER: Duration = Duration::from_secs(60);
 
-fn quota() -> Quota {
-    let window = Window::Rolling(PER);
-    Quota::Windowed { unit: Unit::Requests, amount: NonZeroU64::MIN, window }
+fn rule() -> Rule {
+    crate::limits::tests::rule("rpm", crate::limits::tests::requests(1, PER), None)
 }
 
 /// Counts a call at the name's cell, as long as it has one of its own.
 fn used(table: &mut Table, name: &str, now: Now) -> bool {
-    let Some(cell) = table.cell(name, &quota(), now) else {
+    let Some(cell) = table.cell(name, &rule(), now) else {
         return false;
     };
     let mut count = cell.lock();
@@ -29,19 +26,19 @@ fn used(table: &mut Table, name: &str, now: Now) -> bool {
 fn a_name_finds_its_cell_again() {
     let now = moment();
     let mut table = Table::new(4);
-    let first = table.cell("ana", &quota(), now).unwrap();
-    assert!(Arc::ptr_eq(&first, &table.cell("ana", &quota(), now).unwrap()));
-    assert!(!Arc::ptr_eq(&first, &table.cell("bo", &quota(), now).unwrap()));
+    let first = table.cell("ana", &rule(), now).unwrap();
+    assert!(Arc::ptr_eq(&first, &table.cell("ana", &rule(), now).unwrap()));
+    assert!(!Arc::ptr_eq(&first, &table.cell("bo", &rule(), now).unwrap()));
 }
 
 #[test]
 fn a_cell_in_hand_stays_though_it_counts_nothing_yet() {
     let now = moment();
     let mut table = Table::new(1);
-    let held = table.cell("ana", &quota(), now).unwrap();
-    assert!(table.cell("bo", &quota(), now).is_none());
+    let held = table.cell("ana", &rule(), now).unwrap();
+    assert!(table.cell("bo", &rule(), now).is_none());
     drop(held);
-    assert!(table.cell("bo", &quota(), now).is_some());
+    assert!(table.cell("bo", &rule(), now).is_some());
 }
 
 #[test]
@@ -58,10 +55,10 @@ fn a_full_table_spares_the_one_that_was_used_since() {
     let now = moment();
     let mut table = Table::new(3);
     let names = ["ana", "bo", "cy"];
-    let in_hand: Vec<_> = names.map(|name| table.cell(name, &quota(), now).unwrap()).into();
+    let in_hand: Vec<_> = names.map(|name| table.cell(name, &rule(), now).unwrap()).into();
     drop(in_hand);
-    assert!(table.cell("ana", &quota(), now).is_some());
-    assert!(table.cell("di", &quota(), now).is_some());
+    assert!(table.cell("ana", &rule(), now).is_some());
+    assert!(table.cell("di", &rule(), now).is_some());
     assert!(table.index.contains_key("ana"));
     assert!(!table.index.contains_key("bo") || !table.index.contains_key("cy"));
 }
@@ -70,12 +67,12 @@ fn a_full_table_spares_the_one_that_was_used_since() {
 fn a_full_table_of_touched_idle_cells_still_takes_a_new_name() {
     let now = moment();
     let mut table = Table::new(3);
-    let in_hand: Vec<_> = ["ana", "bo", "cy"].map(|name| table.cell(name, &quota(), now).unwrap()).into();
+    let in_hand: Vec<_> = ["ana", "bo", "cy"].map(|name| table.cell(name, &rule(), now).unwrap()).into();
     drop(in_hand);
     for name in ["ana", "bo", "cy"] {
-        assert!(table.cell(name, &quota(), now).is_some());
+        assert!(table.cell(name, &rule(), now).is_some());
     }
-    assert!(table.cell("di", &quota(), now).is_some());
+    assert!(table.cell("di", &rule(), now).is_some());
     assert_eq!(table.nodes.len(), 3);
 }
 
@@ -84,7 +81,7 @@ fn a_flood_of_names_that_count_nothing_does_not_grow_the_table() {
     let now = moment();
     let mut table = Table::new(1_000);
     for i in 0..10_000 {
-        assert!(table.cell(&format!("user-{i}"), &quota(), now).is_some());
+        assert!(table.cell(&format!("user-{i}"), &rule(), now).is_some());
     }
     assert!(table.nodes.len() <= 4, "{} cells", table.nodes.len());
 }
@@ -97,7 +94,7 @@ fn idle_cells_behind_many_in_use_are_found_in_time() {
         assert!(used(&mut table, &format!("user-{i}"), now + if i == 150 { Duration::ZERO } else { PER }));
     }
     // All but one are in use at this moment; each attempt looks at the next few cells.
-    let found = (0..200).any(|_| table.cell("late", &quota(), now + PER).is_some());
+    let found = (0..200).any(|_| table.cell("late", &rule(), now + PER).is_some());
     assert!(found);
     assert!(!table.index.contains_key("user-150"));
 }

@@ -382,6 +382,8 @@ struct Held {
     turns: u32,
     /// What of it the window that granted it may yet take.
     covered: u64,
+    /// Granted by a limit that only counted.
+    in_shadow: bool,
 }
 
 struct Call {
@@ -592,8 +594,8 @@ impl World {
     }
 
     fn hold(&self, id: &Id, amounts: &Amounts) -> Held {
-        let (amount, turns) = (amounts.of(id.1), self.books[id].turns);
-        Held { amount, turns, covered: amount }
+        let (amount, book) = (amounts.of(id.1), &self.books[id]);
+        Held { amount, turns: book.turns, covered: amount, in_shadow: book.mode == Mode::Shadow }
     }
 
     fn reserved(&self, id: &Id, without: Option<usize>) -> u64 {
@@ -691,6 +693,11 @@ impl World {
 fn spend(book: &mut Book, used: u64, held: Held, now: Now) -> Held {
     book.advance(now);
     let covered = if held.turns == book.turns { 0 } else { used.min(held.covered) };
+    let before = book.settled;
     book.settled += (used - covered) as f64;
+    if held.in_shadow && book.mode == Mode::Enforce {
+        // It was granted what nobody counted on: that is no debt.
+        book.settled = book.settled.min(book.limit().max(before));
+    }
     Held { covered: held.covered - covered, ..held }
 }

@@ -116,6 +116,50 @@ fn the_counts_of_a_renamed_limit_are_found_under_its_new_name_alone() {
 }
 
 #[test]
+fn a_limit_renamed_to_a_name_that_was_in_use_keeps_its_row() {
+    let (disk, now) = (Disk::default(), moment());
+    let rate = |key: &str| tokens(key, 100_000, Window::Rolling(MINUTE), None);
+    let long = |key: &str| tokens(key, 100_000, Window::Rolling(MINUTE * 60), None);
+    let (old, new) = (limits([long("a"), rate("b")]), limits([Rule { was: Some("a".into()), ..long("b") }]));
+    let ledger = disk.ledger(now);
+    ledger.adopt(old.iter(), now);
+    spend(&ledger, &old, &anyone(), 50_000, now);
+    // What `b` had used has leaked; its row is still there.
+    let later = now + MINUTE;
+    ledger.adopt(new.iter(), later);
+    spend(&ledger, &new, &anyone(), 50, later);
+    ledger.write();
+    // The old policy goes, and with it the cell that `b` had.
+    drop(old);
+    ledger.write();
+    let spent = cell(&ledger, "b", None, later).settled;
+    drop(ledger);
+
+    let found = settled(&disk.ledger(later), &new, "b", None, later);
+    assert!(spent > 48_000 && found >= spent, "{found} of {spent}");
+}
+
+#[test]
+fn what_a_limit_only_counted_is_no_debt_after_a_restart() {
+    let (disk, now) = (Disk::default(), moment());
+    let shadow = limits([Rule { mode: Mode::Shadow, ..monthly(1_000) }]);
+    let ledger = disk.ledger(now);
+    spend(&ledger, &shadow, &anyone(), 5_000, now);
+    assert_eq!(cell(&ledger, "month", None, now).settled, 5_000);
+    ledger.close(now);
+
+    let ledger = disk.ledger(now);
+    ledger.restore(shadow.iter(), now);
+    assert_eq!(cell(&ledger, "month", None, now).mode, Mode::Shadow, "before anybody asks");
+    drop(ledger);
+    let enforced = limits([monthly(1_000)]);
+    let ledger = disk.ledger(now);
+    ledger.restore(enforced.iter(), now);
+    let found = cell(&ledger, "month", None, now);
+    assert_eq!((found.settled, found.debt), (1_000, 0));
+}
+
+#[test]
 fn a_restart_shows_what_was_used_before_the_first_call() {
     let (disk, now) = (Disk::default(), moment());
     let rules = limits([tokens("day", 1_000, Window::Rolling(MINUTE * 60), Some(Each::User))]);

@@ -36,8 +36,15 @@ impl Snapshot {
             .values()
             .filter(|route| tenant.access.allowed.contains(&route.id))
             .flat_map(|route| route.targets.iter().map(move |model| (&**route, &**model)));
+        // What goes by way of the route to which a limit downgrades, it does not count.
+        let counts = |route: &Route| match &rule.owner {
+            Owner::Tenant(_) => {
+                tenant.counting(&route.id).limits.iter().any(|counting| counting.key == rule.key)
+            }
+            Owner::Provider(_) => true,
+        };
         candidates.try_fold(0, |most, (route, model)| {
-            if tenant.access.denied.contains(&model.id) || !served(model) {
+            if tenant.access.denied.contains(&model.id) || !served(model) || !counts(route) {
                 return Some(most);
             }
             Some(most.max(of_unit(tenant, route, model, unit)?))
