@@ -37,6 +37,24 @@ pub struct Rule {
     pub slot: Slot,
 }
 
+impl Rule {
+    /// A limit that refuses, and counts all of its owner's calls together.
+    pub fn new(owner: Owner, key: LimitKey, quota: Quota) -> Self {
+        Self {
+            owner,
+            key,
+            quota,
+            kept_back: 0,
+            each: None,
+            mode: Mode::default(),
+            on_ledger_down: LedgerDown::default(),
+            was: None,
+            place: Arc::default(),
+            slot: Slot::default(),
+        }
+    }
+}
+
 /// Whose limit it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {

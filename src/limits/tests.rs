@@ -11,6 +11,7 @@ mod model;
 mod peers;
 mod queue;
 mod renames;
+mod schedules;
 mod spending;
 
 use std::num::{NonZeroU32, NonZeroU64};
@@ -41,18 +42,8 @@ fn concurrent(amount: u32) -> Quota {
 }
 
 pub(super) fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
-    Rule {
-        owner: Owner::Tenant("checkout".into()),
-        key: key.into(),
-        quota,
-        kept_back: 0,
-        each,
-        mode: Mode::Enforce,
-        on_ledger_down: LedgerDown::default(),
-        was: None,
-        place: "policy.yaml:1".into(),
-        slot: Slot::default(),
-    }
+    let place = "policy.yaml:1".into();
+    Rule { each, place, ..Rule::new(Owner::Tenant("checkout".into()), key.into(), quota) }
 }
 
 fn limits(rules: impl IntoIterator<Item = Rule>) -> Arc<[Rule]> {

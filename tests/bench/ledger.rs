@@ -9,9 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use egret::clock::{Instant, Now, TimeZone};
 use egret::ids::{ModelId, UserId};
-use egret::limits::{
-    Amounts, Ask, Calendar, Each, Ledger, LedgerDown, Mode, Owner, Quota, Rule, Slot, Turn, Unit, Window,
-};
+use egret::limits::{Amounts, Ask, Calendar, Each, Ledger, Owner, Quota, Rule, Turn, Unit, Window};
 use egret::units::{NanoUsd, Tokens};
 
 /// What is measured; all of it without flags.
@@ -168,16 +166,5 @@ fn windowed(unit: Unit, amount: u64, window: Window) -> Quota {
 }
 
 fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
-    Rule {
-        owner: Owner::Tenant("checkout".into()),
-        key: key.into(),
-        quota,
-        each,
-        mode: Mode::Enforce,
-        kept_back: 0,
-        on_ledger_down: LedgerDown::default(),
-        was: None,
-        place: "policy.yaml:1".into(),
-        slot: Slot::default(),
-    }
+    Rule { each, ..Rule::new(Owner::Tenant("checkout".into()), key.into(), quota) }
 }

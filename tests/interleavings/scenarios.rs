@@ -11,8 +11,7 @@ use shuttle::thread;
 use crate::clock::{Instant, Now, TimeZone};
 use crate::ids::{ModelId, UserId};
 use crate::limits::{
-    Amounts, Ask, Calendar, CellUse, Each, Ledger, LedgerDown, Mode, Owner, Quota, Reservation, Rule, Slot,
-    Turn, Unit, Window,
+    Amounts, Ask, Calendar, CellUse, Each, Ledger, Owner, Quota, Reservation, Rule, Turn, Unit, Window,
 };
 use crate::units::{NanoUsd, Tokens};
 use crate::wrong;
@@ -341,18 +340,7 @@ fn nonzero(amount: u64) -> NonZeroU64 {
 }
 
 fn rule(key: &str, quota: Quota, each: Option<Each>) -> Rule {
-    Rule {
-        owner: Owner::Tenant("checkout".into()),
-        key: key.into(),
-        quota,
-        each,
-        mode: Mode::Enforce,
-        kept_back: 0,
-        on_ledger_down: LedgerDown::default(),
-        was: None,
-        place: "policy.yaml:1".into(),
-        slot: Slot::default(),
-    }
+    Rule { each, ..Rule::new(Owner::Tenant("checkout".into()), key.into(), quota) }
 }
 
 /// The rules in an order of the thread's own.

@@ -21,6 +21,9 @@
 #[path = "../../src/limits/tests/books.rs"]
 mod books;
 
+#[path = "../../src/limits/tests/schedules.rs"]
+mod schedules;
+
 #[path = "../../src/limits/tests/crashes.rs"]
 #[allow(dead_code, reason = "unit tests use more of it")]
 mod crashes;
@@ -120,7 +123,7 @@ fn run(arguments: Arguments, seed: u64) -> (Tally, Option<String>) {
 /// The schedules of one seed; what failed, at its smallest. An odd one's are of crashes.
 fn run_batch(seed: u64) -> (Tally, Option<String>) {
     if seed.is_multiple_of(2) {
-        followed(seed, &books::steps(), |schedule| {
+        followed(seed, &schedules::steps(), |schedule| {
             let mut world = books::World::new();
             schedule.iter().for_each(|step| world.step(step));
             world.end();

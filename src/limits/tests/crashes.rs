@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use super::books::{later, rule, start, windowed};
+use super::schedules::{later, rule, start, windowed};
 use crate::clock::{Now, TimeZone};
 use crate::ids::{ModelId, UserId};
 use crate::limits::store::{Lapse, Row, Store, StoreError};

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::books::{World, steps};
+use super::books::World;
+use super::schedules::steps;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
