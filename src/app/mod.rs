@@ -92,16 +92,16 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The certificates to trust cannot be read.
-    #[error("--extra-ca: {0}")]
+    #[error("--extra-ca")]
     Tls(#[from] TlsError),
     /// The environment asks for an export that cannot be.
     #[error(transparent)]
     Otlp(#[from] OtlpError),
     /// The counts of earlier processes cannot be read, or new ones not be kept.
-    #[error("--ledger: {0}")]
+    #[error("--ledger")]
     Ledger(#[from] StoreError),
     /// A thread, a runtime or a signal handler could not be set up.
-    #[error("the system refuses what egret needs to start: {0}")]
+    #[error("the system refuses what egret needs to start")]
     System(#[from] std::io::Error),
 }
 

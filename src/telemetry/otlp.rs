@@ -85,10 +85,10 @@ pub enum OtlpError {
         hint: &'static str,
     },
     /// gRPC's library cannot use the endpoint.
-    #[error("OTLP over gRPC cannot be set up: {0}")]
+    #[error("OTLP over gRPC cannot be set up")]
     Grpc(#[from] tonic::transport::Error),
     /// The SDK cannot build an exporter from what the variables say.
-    #[error("OTLP export cannot be set up as the OTEL_EXPORTER_OTLP_* variables say: {0}")]
+    #[error("OTLP export cannot be set up as the OTEL_EXPORTER_OTLP_* variables say")]
     Build(#[from] ExporterBuildError),
 }
 

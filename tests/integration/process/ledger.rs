@@ -111,7 +111,7 @@ fn a_ledger_that_cannot_be_used_ends_the_start_with_a_sentence() {
     let running = Egret::run(&policy.path, &["--ledger", &file(&policy.beside("ledger"))]);
     let (code, said) = run(&file(&policy.beside("ledger")));
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("in use by another process"), "{said}");
+    assert_eq!(said.matches("in use by another process").count(), 1, "{said}");
     drop(running);
 
     let (code, said) = run("file:/proc/no/such/ledger");
