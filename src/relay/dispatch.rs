@@ -13,7 +13,7 @@ use super::receive::Asked;
 use super::refusal::Refusal;
 use super::route::Candidates;
 use super::{Relay, admit, clamp, lease, shape};
-use crate::clock::{Instant, Now};
+use crate::clock::Instant;
 use crate::dialect::error::Cause;
 use crate::limits::{Exceeded, Lack};
 use crate::policy::snapshot::{Model, Principal, Timeouts};
@@ -50,8 +50,8 @@ pub(super) async fn walk(
     let reach = if asked.facts.stateful { 1 } else { candidates.targets.len() };
     let mut walk = Walk::default();
     for target in &candidates.targets[..reach] {
-        let moment = relay.clock.moment();
-        let mut now = moment.instant;
+        let mut moment = relay.clock.moment();
+        let now = moment.instant;
         if let Err(refusal) = shape::check_fields(asked, target) {
             call.passes_over(target, refusal.cause().code(), now);
             walk.unfit.get_or_insert(refusal);
@@ -68,24 +68,25 @@ pub(super) async fn walk(
             let ask = |call: &mut Call, now| clamp::admit(call, principal, to, sized, now);
             // Boxed: it is rare, and every call would carry its room.
             admitted = Box::pin(lease::asked_again(relay, call, deadline, ask)).await;
-            now = relay.clock.now();
+            moment = relay.clock.moment();
         }
         let sized = match admitted {
             Ok(sized) => sized,
             Err(exceeded) => {
-                call.passes_over(target, admit::reason(&exceeded), now);
+                call.passes_over(target, admit::reason(&exceeded), moment.instant);
                 walk.exceeded.push(exceeded);
                 continue;
             }
         };
         let ledger = &relay.shared.ledger;
-        let moment = Now { instant: now, wall: moment.wall };
         let mut there = admit::at_provider(ledger, target, sized.amounts, moment);
         if there.as_ref().is_err_and(lacks_lease) {
             let ask = |_: &mut Call, now| admit::at_provider(ledger, target, sized.amounts, now);
             there = Box::pin(lease::asked_again(relay, call, deadline, ask)).await;
-            now = relay.clock.now();
+            moment = relay.clock.moment();
         }
+        // After whatever it waited for.
+        let now = moment.instant;
         match there {
             Ok(held) => call.held_there = held,
             Err(exceeded) => {
