@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::time::Sleep;
 
 pub use jiff::Timestamp;
-pub use jiff::civil::Date;
+pub use jiff::civil::{Date, Time};
 pub use jiff::tz::TimeZone;
 pub use tokio::time::Instant;
 

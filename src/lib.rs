@@ -24,6 +24,7 @@ pub mod dialect;
 pub mod limits;
 pub mod net;
 pub mod pricing;
+pub mod resilience;
 // Row 0: vocabulary.
 pub mod clock;
 pub mod environment;

@@ -124,7 +124,8 @@ impl State {
     pub fn prepare(&self, loaded: &mut Loaded) {
         let Loaded { snapshot, warnings } = loaded;
         self.shared.calibration.renew(snapshot.models.keys());
-        let keys = snapshot.providers.values().filter_map(|provider| provider.key.as_ref());
+        let keys = snapshot.providers.values().flat_map(|provider| provider.keys.iter());
+        let keys = keys.filter_map(|key| key.at.as_ref());
         warnings.extend(self.shared.secrets.adopt(keys).iter().map(ToString::to_string));
         if let Some(tenant) = &self.shared.settings.stamp
             && !snapshot.tenants.contains_key(tenant)

@@ -3,11 +3,12 @@
 mod accounting;
 mod exceed;
 mod overrun;
+mod route;
+mod when;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderValue, Uri};
 
@@ -19,6 +20,8 @@ use crate::limits::Rule;
 use crate::mock::Script;
 use crate::net::endpoint::Endpoint;
 use crate::pricing::{Price, Schedule};
+use crate::resilience::breaker::BreakerSettings;
+use crate::resilience::retry::RetryBudgetSettings;
 use crate::secret::SecretRef;
 use crate::telemetry::record::Destination;
 
@@ -26,6 +29,11 @@ pub use accounting::{
     Abandoned, Expected, HeldOutput, Hold, MissingUsage, Reserve, ReserveOutput, Unknowns, Unpriced,
 };
 pub use exceed::{Counting, OnExceed, Way};
+pub use route::{
+    Hedge, HedgeAfter, KeepAlive, MinRate, OnAllOpen, OnContextOverflow, Retry, Route, Strategy, Target,
+    Timeouts,
+};
+pub use when::{Attributes, Source, TimeOfDay, When};
 
 /// A policy that serves: what its text said, with nothing left to doubt.
 #[derive(Debug)]
@@ -103,8 +111,12 @@ pub struct Provider {
     pub mock: Option<Arc<Script>>,
     /// How it takes its key.
     pub auth: AuthHeader,
-    /// Where its key is; none where it wants none (a local server, a scripted one).
-    pub key: Option<SecretRef>,
+    /// Its keys, by turns. Never empty: where it wants none (a local server, a scripted one) there is one that is nowhere.
+    pub keys: Arc<[ProviderKey]>,
+    /// When its models are left alone.
+    pub breaker: BreakerSettings,
+    /// How often calls may be tried there again.
+    pub retry_budget: RetryBudgetSettings,
     /// What it offers.
     pub apis: ApiSet,
     /// How it reports the usage of streams.
@@ -123,6 +135,15 @@ pub struct Provider {
     pub bounds_amounts: bool,
     /// Whether one of those that refuse counts money: only then the price of its models has to be known.
     pub bounds_money: bool,
+}
+
+/// One of a provider's keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderKey {
+    /// Its name in the pool, for limits with `each: providerKey` and for logs; of a single key the provider's own name.
+    pub name: KeyName,
+    /// Where it is; none where the provider wants none.
+    pub at: Option<SecretRef>,
 }
 
 /// The request targets of a provider's operations: joined once, so that a call copies nothing.
@@ -202,43 +223,6 @@ pub struct WrittenPrice {
     pub audio_output: Option<Box<str>>,
 }
 
-/// A name that callers may ask for.
-#[derive(Debug)]
-pub struct Route {
-    /// The name.
-    pub id: RouteId,
-    /// Where it leads, in order. Never empty.
-    pub targets: Vec<Arc<Model>>,
-    /// How long to wait for what.
-    pub timeouts: Timeouts,
-    /// What it says of what is held for a call.
-    pub reserve: Reserve,
-}
-
-/// How long to wait for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Until a connection stands, name look-up and TLS included.
-    pub connect: Duration,
-    /// One plain attempt: from request written to answer complete.
-    pub answer: Duration,
-    /// Streams: the longest silence.
-    pub stream_idle: Duration,
-    /// The whole call, streams to their end.
-    pub total: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(3),
-            answer: Duration::from_secs(300),
-            stream_idle: Duration::from_secs(60),
-            total: Duration::from_secs(600),
-        }
-    }
-}
-
 /// Who pays and who is limited.
 #[derive(Debug)]
 pub struct Tenant {
@@ -268,6 +252,8 @@ pub struct Tenant {
     pub annotate: bool,
     /// Its plan.
     pub plan: Option<PlanId>,
+    /// Where its calls say what they are about.
+    pub attributes: Attributes,
 }
 
 /// What a tenant may use; globs are resolved.

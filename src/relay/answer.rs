@@ -85,13 +85,13 @@ pub(super) struct Relayed {
 impl Relayed {
     /// What was found for a call that began at `started`.
     pub(super) fn new(found: Box<Dispatched>, api: Api, started: Instant) -> Self {
-        let deadline = started + found.timeouts.total;
+        let deadline = started + found.total;
         Self { found, api, deadline }
     }
 
     /// Hands the answer on; the call ends with it.
     pub(super) fn send(self, mut call: Call, snapshot: &Snapshot) -> Response<RelayBody> {
-        let Dispatched { answer, target, attempts, timeouts } = *self.found;
+        let Dispatched { answer, target, attempts, timeouts, total: _ } = *self.found;
         let attempt::Answer { status, headers: from_provider, body } = answer;
         let mut headers = headers::to_caller(&from_provider);
         mark(&mut headers, &call, Some(snapshot));

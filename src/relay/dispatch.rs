@@ -23,8 +23,9 @@ pub(super) struct Dispatched {
     pub(super) answer: Answer,
     pub(super) target: Arc<Model>,
     pub(super) attempts: u32,
-    /// Those of the route by way of which it was found.
     pub(super) timeouts: Timeouts,
+    /// How long the whole call may take.
+    pub(super) total: Duration,
 }
 
 /// What a walk came to, failures apart.
@@ -44,12 +45,13 @@ pub(super) async fn walk(
     from_caller: &HeaderMap,
     candidates: &Candidates,
 ) -> Result<Walked, Refusal> {
-    let timeouts = candidates.route.timeouts;
-    let deadline = call.started + timeouts.total;
+    let total = candidates.route.total;
+    let deadline = call.started + total;
     // An id made by one provider means nothing to another.
-    let reach = if asked.facts.stateful { 1 } else { candidates.targets.len() };
+    let reach = if asked.facts.stateful { 1 } else { candidates.order.len() };
     let mut walk = Walk::default();
-    for target in &candidates.targets[..reach] {
+    for to in candidates.targets().take(reach) {
+        let (target, timeouts) = (&to.model, to.timeouts);
         let mut moment = relay.clock.moment();
         let now = moment.instant;
         if let Err(refusal) = shape::check_fields(asked, target) {
@@ -128,20 +130,20 @@ pub(super) async fn walk(
         match outcome {
             Ok(answer) => {
                 call.tried(None, Some(answer.status), answer.streams(), waited, ended);
-                return Ok(walk.found(answer, target, timeouts));
+                return Ok(walk.found(answer, target, timeouts, total));
             }
             Err(lost) => {
                 call.tried(Some(lost.failure), lost.failure.status(), false, waited, ended);
                 call.charge(lost.failure.came(), after);
                 report(relay, target, &lost, ended);
-                walk.lost(lost, target);
+                walk.lost(lost, target, timeouts);
             }
         }
         if ended >= deadline {
             break;
         }
     }
-    walk.exhausted(timeouts)
+    walk.exhausted(total)
 }
 
 /// What the walk has met so far.
@@ -152,7 +154,7 @@ struct Walk {
     any_but_key: bool,
     shortest_wait: Option<Duration>,
     /// The provider's own error, where there is no other candidate.
-    error: Option<(Box<Answer>, Arc<Model>)>,
+    error: Option<(Box<Answer>, Arc<Model>, Timeouts)>,
     exceeded: Vec<Exceeded>,
     /// The shortest wait for a provider that has reached a limit of its own.
     crowded: Option<Duration>,
@@ -160,14 +162,14 @@ struct Walk {
 }
 
 impl Walk {
-    fn lost(&mut self, lost: Lost, target: &Arc<Model>) {
+    fn lost(&mut self, lost: Lost, target: &Arc<Model>, timeouts: Timeouts) {
         self.last = Some(lost.failure);
         self.any_but_key |= !lost.failure.is_our_key();
         self.shortest_wait = match (self.shortest_wait, lost.retry_after) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        self.error = lost.error.map(|answer| (answer, Arc::clone(target)));
+        self.error = lost.error.map(|answer| (answer, Arc::clone(target), timeouts));
     }
 
     /// A candidate's provider has reached a limit.
@@ -180,15 +182,15 @@ impl Walk {
         }
     }
 
-    fn found(&self, answer: Answer, target: &Arc<Model>, timeouts: Timeouts) -> Walked {
+    fn found(&self, answer: Answer, target: &Arc<Model>, timeouts: Timeouts, total: Duration) -> Walked {
         let target = Arc::clone(target);
-        Walked::Found(Box::new(Dispatched { answer, target, attempts: self.attempts, timeouts }))
+        Walked::Found(Box::new(Dispatched { answer, target, attempts: self.attempts, timeouts, total }))
     }
 
     /// No candidate answered: why, in the caller's terms (DESIGN section 7).
-    fn exhausted(mut self, timeouts: Timeouts) -> Result<Walked, Refusal> {
-        if let Some((answer, target)) = self.error.take() {
-            return Ok(self.found(*answer, &target, timeouts));
+    fn exhausted(mut self, total: Duration) -> Result<Walked, Refusal> {
+        if let Some((answer, target, timeouts)) = self.error.take() {
+            return Ok(self.found(*answer, &target, timeouts, total));
         }
         let Some(last) = self.last else {
             // Where a provider is crowded, the caller's own limits had room for it.

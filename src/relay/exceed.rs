@@ -49,7 +49,7 @@ pub(super) async fn dispatch(
             passed_over = call.passed_over();
             continue;
         }
-        let deadline = call.started + way.route.timeouts.total;
+        let deadline = call.started + way.route.total;
         if !queue.wait(relay, call, principal, &exceeded, deadline).await {
             call.ticket = None;
             return Err(refusal(&exceeded, principal));
@@ -71,10 +71,11 @@ fn downgraded(
             let mut way = route::candidates(to, tenant, asked.api).ok()?;
             if asked.facts.stateful {
                 // An id made by one provider means nothing to another.
-                let made_by = candidates.targets.first().map(|target| &target.provider.id);
-                way.targets.retain(|target| Some(&target.provider.id) == made_by);
+                let made_by = candidates.targets().next().map(|target| &target.model.provider.id);
+                let targets = &way.route.targets;
+                way.order.retain(|at| targets.get(*at).map(|target| &target.model.provider.id) == made_by);
             }
-            (!way.targets.is_empty()).then_some(way)
+            (!way.order.is_empty()).then_some(way)
         }
         OnExceed::Clamp { .. } | OnExceed::Queue { .. } => None,
     })

@@ -31,16 +31,20 @@ pub(super) fn show(
     let id = percent_decoded(id);
     let route = snapshot.routes.get(&*id).ok_or_else(|| route::unknown(&id, snapshot, tenant))?;
     let permitted = tenant.access.allowed.contains(&route.id)
-        && route.targets.iter().any(|target| may_dispatch(&tenant.access, target));
+        && route.targets.iter().any(|target| may_dispatch(&tenant.access, &target.model));
     // To this caller a name that it may not use does not exist, as the provider itself would say.
     if permitted { Ok(one(&entry(route, tenant, now))) } else { Err(route::unknown(&id, snapshot, tenant)) }
 }
 
 /// What is told of a name is what holds for the target tried first.
 fn entry<'a>(route: &'a Arc<Route>, tenant: &Tenant, now: Timestamp) -> ModelEntry<'a> {
-    let permitted: Vec<_> =
-        route.targets.iter().filter(|target| may_dispatch(&tenant.access, target)).collect();
-    let first = permitted.first().copied().unwrap_or(&route.targets[0]);
+    let permitted: Vec<_> = route
+        .targets
+        .iter()
+        .map(|to| &to.model)
+        .filter(|model| may_dispatch(&tenant.access, model))
+        .collect();
+    let first = permitted.first().copied().unwrap_or(&route.targets[0].model);
     let own = route.id.as_str() == first.id.as_str() && route.targets.len() == 1;
     ModelEntry {
         id: route.id.as_str(),

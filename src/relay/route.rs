@@ -8,15 +8,22 @@ use super::refusal::Refusal;
 use crate::dialect::Api;
 use crate::dialect::error::Cause;
 use crate::policy::Snapshot;
-use crate::policy::snapshot::{Access, Model, Principal, Route, Tenant};
+use crate::policy::snapshot::{Access, Model, Principal, Route, Target, Tenant};
 
 /// The ordered targets for one call. Never empty.
 #[derive(Debug)]
 pub(super) struct Candidates {
     /// The route by way of which they are reached.
     pub(super) route: Arc<Route>,
-    /// Targets that may be tried, in order.
-    pub(super) targets: SmallVec<[Arc<Model>; 4]>,
+    /// Targets of the route that may be tried, by their place in it, in order.
+    pub(super) order: SmallVec<[usize; 4]>,
+}
+
+impl Candidates {
+    /// They themselves, in order.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.order.iter().filter_map(|at| self.route.targets.get(*at))
+    }
 }
 
 /// Resolves the name asked for, for this caller and operation.
@@ -50,23 +57,23 @@ pub(super) enum Nowhere {
 
 /// The targets of a route that may be tried for a tenant's operation.
 pub(super) fn candidates(route: &Arc<Route>, tenant: &Tenant, api: Api) -> Result<Candidates, Nowhere> {
-    let mut targets = SmallVec::new();
+    let mut order = SmallVec::new();
     let mut any_permitted = false;
-    for target in &route.targets {
-        if may_dispatch(&tenant.access, target) {
+    for (at, target) in route.targets.iter().enumerate() {
+        if may_dispatch(&tenant.access, &target.model) {
             any_permitted = true;
-            if target.provider.apis.contains(api) {
-                targets.push(Arc::clone(target));
+            if target.model.provider.apis.contains(api) {
+                order.push(at);
             }
         }
     }
     if !any_permitted {
         return Err(Nowhere::Denied);
     }
-    if targets.is_empty() {
+    if order.is_empty() {
         return Err(Nowhere::NotOffered);
     }
-    Ok(Candidates { route: Arc::clone(route), targets })
+    Ok(Candidates { route: Arc::clone(route), order })
 }
 
 /// Whether a model may be dispatched for a tenant, under whatever name it was reached.
@@ -80,7 +87,7 @@ pub(super) fn usable<'a>(snapshot: &'a Snapshot, tenant: &Tenant) -> Vec<&'a Arc
         .routes
         .values()
         .filter(|route| tenant.access.allowed.contains(&route.id))
-        .filter(|route| route.targets.iter().any(|target| may_dispatch(&tenant.access, target)))
+        .filter(|route| route.targets.iter().any(|target| may_dispatch(&tenant.access, &target.model)))
         .collect();
     routes.sort_by(|a, b| a.id.cmp(&b.id));
     routes

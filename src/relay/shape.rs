@@ -99,7 +99,7 @@ fn body(outgoing: &Outgoing<'_>) -> Bytes {
 }
 
 fn authorize(to_provider: &mut HeaderMap, provider: &Provider, secrets: &Secrets) -> Result<(), Failure> {
-    let Some(place) = &provider.key else { return Ok(()) };
+    let Some(place) = provider.keys.first().and_then(|key| key.at.as_ref()) else { return Ok(()) };
     let (name, form) = match provider.auth {
         AuthHeader::Bearer => (AUTHORIZATION, HeaderForm::Bearer),
         AuthHeader::ApiKey => (HeaderName::from_static("api-key"), HeaderForm::Plain),

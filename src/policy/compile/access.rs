@@ -62,7 +62,7 @@ impl Names<'_> {
         at: Span,
         found: &mut Findings<'_>,
     ) {
-        let dead = |route: &Route| route.targets.iter().all(|target| denied.contains(&target.id));
+        let dead = |route: &Route| route.targets.iter().all(|target| denied.contains(&target.model.id));
         for (name, route) in self.routes.iter() {
             if allowed.contains(name)
                 && let Some(route) = route

@@ -49,7 +49,7 @@ pub(super) fn candidates<'a>(
     let access = &tenant.access;
     let allowed = routes.iter().filter(|(name, _)| access.allowed.contains(*name));
     let routes = allowed.filter_map(|(_, route)| route.map(AsRef::as_ref));
-    let targets = routes.flat_map(|route| route.targets.iter().map(move |model| (route, model.as_ref())));
+    let targets = routes.flat_map(|route| route.targets.iter().map(move |to| (route, to.model.as_ref())));
     let permitted = targets.filter(|(_, model)| !access.denied.contains(&model.id));
     permitted.map(move |(route, model)| Candidate { tenant, route, model })
 }

@@ -125,7 +125,7 @@ impl Reach<'_> {
             found
                 .error(at, format!("{owner} may not use {name}, to which its limit {limit} downgrades"))
                 .hint(format!("add {name} to its `access.allow`"));
-        } else if to.targets.iter().all(|target| access.denied.contains(&target.id)) {
+        } else if to.targets.iter().all(|target| access.denied.contains(&target.model.id)) {
             found
                 .error(
                     at,

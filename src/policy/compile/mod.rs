@@ -19,7 +19,7 @@ use http::HeaderValue;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Findings, Span};
 use super::load::Sources;
-use super::snapshot::{Reserve, Snapshot, Timeouts};
+use super::snapshot::{Reserve, Route, Snapshot, Timeouts};
 use super::spec::{self, At};
 use documents::Written;
 
@@ -39,9 +39,9 @@ fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> O
         accounting::reserve(defaults.reserve_output.as_ref(), defaults.estimate.as_ref(), found)
     });
     let models = model::compile(&written.models, &providers.known, reserve, found);
-    let defaults = timeouts(
+    let defaults = waits(
         written.defaults.as_ref().and_then(|defaults| defaults.timeouts.as_ref()),
-        Timeouts::default(),
+        Waits { one: Timeouts::default(), total: Route::TOTAL },
         found,
     );
     let routes = route::compile(&written.routes, &models, defaults, found);
@@ -71,8 +71,15 @@ fn header(name: &str) -> HeaderValue {
     HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static(""))
 }
 
+/// How long one try and the whole call wait.
+#[derive(Clone, Copy)]
+struct Waits {
+    one: Timeouts,
+    total: Duration,
+}
+
 /// Timeouts as written over those that hold otherwise.
-fn timeouts(written: Option<&At<spec::Timeouts>>, otherwise: Timeouts, found: &mut Findings<'_>) -> Timeouts {
+fn waits(written: Option<&At<spec::Timeouts>>, otherwise: Waits, found: &mut Findings<'_>) -> Waits {
     let Some(written) = written.and_then(|written| written.value.as_ref()) else {
         return otherwise;
     };
@@ -80,11 +87,15 @@ fn timeouts(written: Option<&At<spec::Timeouts>>, otherwise: Timeouts, found: &m
         let least = Duration::from_millis(10);
         field.as_ref().and_then(|at| span_between(at, least, most, found)).unwrap_or(otherwise)
     };
-    Timeouts {
-        connect: read(&written.connect, MINUTE, otherwise.connect),
-        answer: read(&written.answer, DAY, otherwise.answer),
-        stream_idle: read(&written.stream_idle, DAY, otherwise.stream_idle),
-        total: read(&written.total, DAY, otherwise.total),
+    let Waits { one, total } = otherwise;
+    Waits {
+        one: Timeouts {
+            connect: read(&written.connect, MINUTE, one.connect),
+            answer: read(&written.answer, DAY, one.answer),
+            stream_idle: read(&written.stream_idle, DAY, one.stream_idle),
+            ..one
+        },
+        total: read(&written.total, DAY, total),
     }
 }
 

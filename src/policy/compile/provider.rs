@@ -17,8 +17,10 @@ use crate::limits::Owner;
 use crate::mock::Script;
 use crate::net::endpoint::Endpoint;
 use crate::policy::diagnostic::{Findings, Span, did_you_mean, looks_secret, quoted};
-use crate::policy::snapshot::{Model, Provider, Route, Targets, Tenant};
+use crate::policy::snapshot::{Model, Provider, ProviderKey, Route, Targets, Tenant};
 use crate::policy::spec::{self, At, KeySource, planned};
+use crate::resilience::breaker::BreakerSettings;
+use crate::resilience::retry::RetryBudgetSettings;
 use crate::secret::SecretRef;
 
 /// Providers, and their limits where they stand.
@@ -112,7 +114,9 @@ impl One<'_> {
             endpoint,
             mock: mock?.map(Arc::new),
             auth: preset.map_or(AuthHeader::Bearer, |preset| preset.auth),
-            key: key?,
+            keys: [ProviderKey { name: self.name.into(), at: key? }].into(),
+            breaker: BreakerSettings::default(),
+            retry_budget: RetryBudgetSettings::default(),
             apis: apis?.or_else(|| preset.map(|preset| preset.apis)).unwrap_or(ApiSet::of(&Api::ALL)),
             stream_usage: self.stream_usage(preset)?,
             max_tokens_field: preset.map(|preset| preset.max_tokens_field).unwrap_or_default(),

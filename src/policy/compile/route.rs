@@ -1,50 +1,72 @@
 //! `routes:`: every name that callers may ask for, each with its targets.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::documents::Section;
 use super::names::Known;
-use super::{accounting, timeouts};
+use super::{Waits, accounting, waits};
 use crate::ids::{ModelId, RouteId};
 use crate::policy::diagnostic::{Findings, Span, quoted};
-use crate::policy::snapshot::{Model, Reserve, Route, Timeouts};
-use crate::policy::spec::{self, At, Strategy};
+use crate::policy::snapshot::{Model, OnAllOpen, Reserve, Retry, Route, Strategy, Target};
+use crate::policy::spec::{self, At};
+use crate::resilience::backoff::Backoff;
 
 pub(super) fn compile(
     written: &Section<spec::Route>,
     models: &Known<ModelId, Model>,
-    defaults: Timeouts,
+    defaults: Waits,
     found: &mut Findings<'_>,
 ) -> Known<RouteId, Route> {
     let mut known = Known::new(written.partial || models.is_partial());
     for (name, model) in models.iter() {
-        let route = model.map(|model| Route {
-            id: RouteId::from(name.as_str()),
-            targets: vec![Arc::clone(model)],
-            timeouts: defaults,
-            reserve: Reserve::default(),
+        let route = model.map(|model| {
+            let targets = vec![target(model, defaults)];
+            route(name.as_str(), Strategy::Ordered, targets, defaults, Reserve::default())
         });
         known.insert(name.as_str(), route);
     }
     // After the models: a route of a model's name shadows it.
     for (name, entry) in &written.entries {
         let route = entry.value.as_ref().and_then(|spec| {
-            let targets = targets(name, &spec.targets, models, found);
-            let timeouts = timeouts(spec.timeouts.as_ref(), defaults, found);
+            let models = targets(name, &spec.targets, models, found);
+            let waits = waits(spec.timeouts.as_ref(), defaults, found);
             let reserve = accounting::reserve(spec.reserve_output.as_ref(), spec.estimate.as_ref(), found);
-            strategy(spec.strategy.as_ref())?;
-            Some(Route { id: RouteId::from(name.as_str()), targets: targets?, timeouts, reserve })
+            let strategy = strategy(spec.strategy.as_ref())?;
+            let targets = models?.iter().map(|model| target(model, waits)).collect();
+            Some(route(name, strategy, targets, waits, reserve))
         });
         known.insert(name, route);
     }
     known
 }
 
-/// None where the word was faulty.
-fn strategy(written: Option<&At<Strategy>>) -> Option<()> {
-    match written.map_or(Some(Strategy::Ordered), |written| written.value)? {
-        Strategy::Ordered => Some(()),
+fn target(model: &Arc<Model>, waits: Waits) -> Target {
+    Target { model: Arc::clone(model), weight: NonZeroU32::MIN, timeouts: waits.one, when: None }
+}
+
+fn route(name: &str, strategy: Strategy, targets: Vec<Target>, waits: Waits, reserve: Reserve) -> Route {
+    Route {
+        id: RouteId::from(name),
+        strategy,
+        targets,
+        when: None,
+        total: waits.total,
+        retry: Retry { max_attempts: NonZeroU32::MIN.saturating_add(2), backoff: Backoff::default() },
+        hedge: None,
+        keep_alive: None,
+        on_context_overflow: None,
+        on_exhausted: None,
+        on_all_open: OnAllOpen::Reject,
+        reserve,
     }
+}
+
+/// None where the word was faulty.
+fn strategy(written: Option<&At<spec::Strategy>>) -> Option<Strategy> {
+    Some(match written.map_or(Some(spec::Strategy::Ordered), |written| written.value)? {
+        spec::Strategy::Ordered => Strategy::Ordered,
+    })
 }
 
 fn targets(

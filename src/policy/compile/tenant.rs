@@ -14,7 +14,7 @@ use crate::auth::api_key::KeyDigest;
 use crate::ids::{AppId, KeyName, ModelId, PlanId, RouteId, TenantId, UserId};
 use crate::limits::Owner;
 use crate::policy::diagnostic::{Findings, Span, quoted};
-use crate::policy::snapshot::{Model, Principal, Route, Tenant, Unknowns};
+use crate::policy::snapshot::{Attributes, Model, Principal, Route, Tenant, Unknowns};
 use crate::policy::spec::{self, At, Defaults};
 
 /// Tenants, and how their callers are known.
@@ -112,6 +112,7 @@ impl Compiler<'_, '_> {
             },
             annotate: spec.annotate.is_some_and(|annotate| annotate.value == Some(true)),
             plan,
+            attributes: Attributes::default(),
         };
         if self.sound && self.found.errors() == faults {
             let candidates: Vec<_> = candidates(&tenant, self.names.routes).collect();

@@ -75,7 +75,7 @@ fn a_good_policy_compiles_without_a_warning() {
     let openai = &snapshot.providers["openai"];
     assert_eq!(openai.endpoint.to_string(), "https://api.openai.com/v1");
     assert_eq!(openai.auth, AuthHeader::Bearer);
-    assert_eq!(openai.key, Some(SecretRef::Env("OPENAI_API_KEY".into())));
+    assert_eq!(openai.keys[0].at, Some(SecretRef::Env("OPENAI_API_KEY".into())));
     assert_eq!(openai.stream_usage, StreamUsage::Ask);
 }
 
@@ -83,7 +83,7 @@ fn a_good_policy_compiles_without_a_warning() {
 fn every_model_is_an_implicit_route_and_an_explicit_one_of_its_name_shadows_it() {
     let (snapshot, _) = good(&with("chat:", "large:"));
     let targets = |route: &str| -> Vec<&str> {
-        snapshot.routes[route].targets.iter().map(|model| model.id.as_str()).collect()
+        snapshot.routes[route].targets.iter().map(|target| target.model.id.as_str()).collect()
     };
     assert_eq!(targets("small"), ["small"]);
     // `model: large` in its targets is the model, not the route itself.
@@ -213,8 +213,8 @@ fn time_spans_have_units_and_sane_bounds() {
         with("providers:", &format!("defaults: {{ timeouts: {{ {timeouts} }} }}\nproviders:"))
     };
     let (snapshot, _) = good(&defaults("connect: 500ms, total: 1d"));
-    let timeouts = snapshot.routes["chat"].timeouts;
-    assert_eq!((timeouts.connect, timeouts.total), (Duration::from_millis(500), DAY));
+    let timeouts = snapshot.routes["chat"].targets[0].timeouts;
+    assert_eq!((timeouts.connect, snapshot.routes["chat"].total), (Duration::from_millis(500), DAY));
     assert_eq!(timeouts.answer, Timeouts::default().answer);
     assert_eq!(
         faults(&defaults("connect: 2m, answer: 5, streamIdle: 1 s, total: 9ms")),
@@ -233,7 +233,8 @@ fn a_routes_timeouts_stand_over_the_defaults_field_by_field() {
         .replace("chat: {", "chat: { timeouts: { answer: 9s },");
     let (snapshot, _) = good(&text);
     let of = |route: &str| {
-        (snapshot.routes[route].timeouts.connect.as_secs(), snapshot.routes[route].timeouts.answer.as_secs())
+        let timeouts = snapshot.routes[route].targets[0].timeouts;
+        (timeouts.connect.as_secs(), timeouts.answer.as_secs())
     };
     assert_eq!((of("chat"), of("small")), ((1, 9), (1, 7)));
 }

@@ -35,7 +35,7 @@ impl Snapshot {
             .routes
             .values()
             .filter(|route| tenant.access.allowed.contains(&route.id))
-            .flat_map(|route| route.targets.iter().map(move |model| (&**route, &**model)));
+            .flat_map(|route| route.targets.iter().map(move |to| (&**route, &*to.model)));
         // What goes by way of the route to which a limit downgrades, it does not count.
         let counts = |route: &Route| match &rule.owner {
             Owner::Tenant(_) => {
