@@ -1,8 +1,12 @@
-//! Errors of our own in the caller's dialect, so that every SDK raises its usual exception.
+//! Errors of our own in the caller's dialect, so that every SDK raises its usual exception, and what a provider's own
+//! say.
+
+mod said;
 
 use bytes::Bytes;
 use http::StatusCode;
 
+pub use self::said::{Said, retry_after, said};
 use super::{Api, Dialect};
 
 /// Why we answer an error ourselves: what decides status, type and code in every dialect.
@@ -159,5 +163,13 @@ pub fn body(dialect: Dialect, problem: &Problem<'_>) -> Bytes {
 pub fn stream_event(dialect: Dialect, api: Api, problem: &Problem<'_>) -> Bytes {
     match dialect {
         Dialect::OpenAi => super::openai::error::stream_event(api, problem),
+    }
+}
+
+/// The event that ends a stream with a provider's own error, complete with its blank line: the error of a JSON body, in
+/// its own words. None where the body has no `error` that says something, or is too large for an event.
+pub fn error_event_of(dialect: Dialect, api: Api, body: &[u8]) -> Option<Bytes> {
+    match dialect {
+        Dialect::OpenAi => super::openai::error::event_of(api, body),
     }
 }

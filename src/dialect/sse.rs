@@ -11,6 +11,9 @@ use memchr::{memchr2, memrchr2};
 /// The most bytes that one event may have.
 pub const MAX_EVENT: usize = 1024 * 1024;
 
+/// A comment that keeps a silent stream open: every client of OpenAI's dialect passes it over.
+pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// An event is larger than [`MAX_EVENT`]; the stream cannot be read any further.

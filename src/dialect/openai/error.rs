@@ -1,9 +1,18 @@
-//! OpenAI's error JSON: `{"error":{"message","type","param","code"}}`.
+//! OpenAI's error JSON: `{"error":{"message","type","param","code"}}`, ours and what servers like it make of it.
+
+mod event;
+mod reported;
+mod said;
+mod vocabulary;
+mod wait;
 
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
 
+pub(crate) use self::event::event_of;
+pub(crate) use self::said::said;
+pub(crate) use self::wait::retry_after;
 use crate::dialect::Api;
 use crate::dialect::error::{Cause, Problem};
 

@@ -65,6 +65,14 @@ fn fields_are_read_as_the_format_says() {
 }
 
 #[test]
+fn a_keep_alive_is_one_event_without_fields() {
+    assert_eq!(events(KEEP_ALIVE).collect::<Vec<_>>(), [KEEP_ALIVE]);
+    assert_eq!((name(KEEP_ALIVE), data(KEEP_ALIVE)), (None, None));
+    let (whole, rest) = framed(&[KEEP_ALIVE]);
+    assert_eq!((&whole[0][..], rest.len()), (KEEP_ALIVE, 0));
+}
+
+#[test]
 fn debug_shows_no_content() {
     let mut framer = Framer::default();
     framer.push(Bytes::from_static(b"data: secret")).unwrap();
