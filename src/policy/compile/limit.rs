@@ -11,7 +11,7 @@ use crate::clock::TimeZone;
 use crate::ids::LimitKey;
 use crate::limits::{self, Calendar, Each, LedgerDown, Owner, Quota, Rule, Slot, Unit, Window};
 use crate::policy::diagnostic::{Findings, Span, quoted};
-use crate::policy::spec::{self, At, Entries, Mode, OnLedgerDown, planned};
+use crate::policy::spec::{self, At, Entries, Mode, OnLedgerDown};
 
 /// Limits by name. Where a part was faulty, that was told.
 pub(super) type Limits = BTreeMap<LimitKey, Limit>;
@@ -24,7 +24,7 @@ pub(super) struct Limit {
     pub(super) quota: Quota,
     /// What of its amount is granted to no call.
     pub(super) kept_back: u64,
-    each: Option<Each>,
+    pub(super) each: Option<Each>,
     pub(super) mode: limits::Mode,
     on_ledger_down: LedgerDown,
     /// The name that it had before, and where that is said.
@@ -393,12 +393,7 @@ fn each_of(written: &At<spec::Each>, whose: Whose, found: &mut Findings<'_>) -> 
         (spec::Each::User, Whose::Callers) => return Some(Each::User),
         (spec::Each::App, Whose::Callers) => return Some(Each::App),
         (spec::Each::Key, Whose::Callers) => return Some(Each::Key),
-        (spec::Each::ProviderKey, Whose::Provider) => {
-            found
-                .error(written.span, planned::not_built("providerKey"))
-                .hint("write `each: model`, or leave `each` out");
-            return None;
-        }
+        (spec::Each::ProviderKey, Whose::Provider) => return Some(Each::Key),
         (spec::Each::ProviderKey, Whose::Callers) => {
             found
                 .error(written.span, "`each: providerKey` is for the limits of a provider")
@@ -409,11 +404,10 @@ fn each_of(written: &At<spec::Each>, whose: Whose, found: &mut Findings<'_>) -> 
         (spec::Each::App, Whose::Provider) => Each::App,
         (spec::Each::Key, Whose::Provider) => Each::Key,
     };
-    found
-        .error(
-            written.span,
-            format!("a provider's limit is of all callers together, not of each {}", each.as_str()),
-        )
-        .hint("write `each: model`, or set this limit for a tenant or plan");
+    let message = format!("a provider's limit is of all callers together, not of each {}", each.as_str());
+    found.error(written.span, message).hint(match each {
+        Each::Key => "of each of the provider's own keys it is with `each: providerKey`",
+        Each::User | Each::App | Each::Model => "write `each: model`, or set this limit for a tenant or plan",
+    });
     None
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{not_zero, span_between};
+use super::{DAY, HOUR, not_zero, span_between};
 use crate::mock::Script;
 use crate::mock::script::Fault;
 use crate::policy::diagnostic::Findings;
@@ -46,7 +46,7 @@ fn fault(written: &At<spec::Fault>, found: &mut Findings<'_>) -> Option<Fault> {
             let retry_after = match retry_after {
                 None => None,
                 Some(after) => {
-                    let span = span_between(after, Duration::from_secs(1), 24 * HOUR, found)?;
+                    let span = span_between(after, Duration::from_secs(1), DAY, found)?;
                     Some(u32::try_from(span.as_secs()).ok()?)
                 }
             };
@@ -67,5 +67,3 @@ fn fault(written: &At<spec::Fault>, found: &mut Findings<'_>) -> Option<Fault> {
         }
     })
 }
-
-const HOUR: Duration = Duration::from_secs(60 * 60);

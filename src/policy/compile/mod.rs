@@ -2,9 +2,11 @@
 
 mod access;
 mod accounting;
+mod breaker;
 mod budget;
 mod documents;
 mod exceed;
+mod keys;
 mod limit;
 mod mock;
 mod model;
@@ -12,16 +14,19 @@ mod names;
 mod provider;
 mod route;
 mod tenant;
+mod waits;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::HeaderValue;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Findings, Span};
 use super::load::Sources;
-use super::snapshot::{Reserve, Route, Snapshot, Timeouts};
+use super::snapshot::{Reserve, Snapshot};
 use super::spec::{self, At};
 use documents::Written;
+use waits::Waits;
 
 /// Compiles a policy. Gives it with its warnings, or everything that is wrong with it.
 ///
@@ -38,13 +43,14 @@ fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> O
     let reserve = written.defaults.as_ref().map_or_else(Reserve::default, |defaults| {
         accounting::reserve(defaults.reserve_output.as_ref(), defaults.estimate.as_ref(), found)
     });
-    let models = model::compile(&written.models, &providers.known, reserve, found);
-    let defaults = waits(
+    let models = model::compile(&written.models, &providers, reserve, found);
+    let defaults = waits::of_call(
         written.defaults.as_ref().and_then(|defaults| defaults.timeouts.as_ref()),
-        Waits { one: Timeouts::default(), total: Route::TOTAL },
+        Waits::default(),
         found,
     );
-    let routes = route::compile(&written.routes, &models, defaults, found);
+    let routes = route::compile(&written.routes, &models, &defaults, found);
+    let models = models.known;
     let tenants = tenant::compile(written, &routes, &models, found);
     if found.errors() == 0 {
         providers.check_budgets(&tenants.tenants, &routes, &models, found);
@@ -71,35 +77,8 @@ fn header(name: &str) -> HeaderValue {
     HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// How long one try and the whole call wait.
-#[derive(Clone, Copy)]
-struct Waits {
-    one: Timeouts,
-    total: Duration,
-}
-
-/// Timeouts as written over those that hold otherwise.
-fn waits(written: Option<&At<spec::Timeouts>>, otherwise: Waits, found: &mut Findings<'_>) -> Waits {
-    let Some(written) = written.and_then(|written| written.value.as_ref()) else {
-        return otherwise;
-    };
-    let mut read = |field: &Option<At<spec::TimeSpan>>, most, otherwise| {
-        let least = Duration::from_millis(10);
-        field.as_ref().and_then(|at| span_between(at, least, most, found)).unwrap_or(otherwise)
-    };
-    let Waits { one, total } = otherwise;
-    Waits {
-        one: Timeouts {
-            connect: read(&written.connect, MINUTE, one.connect),
-            answer: read(&written.answer, DAY, one.answer),
-            stream_idle: read(&written.stream_idle, DAY, one.stream_idle),
-            ..one
-        },
-        total: read(&written.total, DAY, total),
-    }
-}
-
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A time span within sane bounds; what is outside is a slip of the unit.
@@ -139,6 +118,11 @@ fn not_zero<T: Copy + PartialEq + From<u8>>(
     }
     found.error(written.span, "zero makes no sense here").hint(instead);
     None
+}
+
+/// The same, of what is counted.
+fn count(written: &At<u32>, instead: &str, found: &mut Findings<'_>) -> Option<NonZeroU32> {
+    NonZeroU32::new(not_zero(written, instead, found)?)
 }
 
 /// The same thing said twice.

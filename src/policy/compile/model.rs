@@ -1,9 +1,12 @@
 //! `models:`: providers found, prices put in order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::documents::Section;
 use super::names::Known;
+use super::provider::Providers;
+use super::waits::{self, Tries};
 use super::{accounting, not_zero};
 use crate::clock::Date;
 use crate::dialect::provider::MaxTokensField;
@@ -15,18 +18,36 @@ use crate::policy::spec::{self, At};
 use crate::pricing::{Price, Schedule};
 use crate::telemetry::record::Destination;
 
+/// Models, with how long a try of each waits.
+pub(super) struct Models {
+    pub(super) known: Known<ModelId, Model>,
+    waits: BTreeMap<ModelId, Tries>,
+}
+
 pub(super) fn compile(
     written: &Section<spec::Model>,
-    providers: &Known<ProviderId, Provider>,
+    providers: &Providers,
     defaults: Reserve,
     found: &mut Findings<'_>,
-) -> Known<ModelId, Model> {
-    let mut known = Known::new(written.partial);
+) -> Models {
+    let mut models = Models { known: Known::new(written.partial), waits: BTreeMap::new() };
     for (name, entry) in &written.entries {
-        let model = entry.value.as_ref().and_then(|spec| model(name, spec, providers, defaults, found));
-        known.insert(name, model);
+        let model = entry.value.as_ref().and_then(|spec| {
+            let own = waits::of_try(spec.timeouts.as_ref(), found);
+            let model = model(name, spec, &providers.known, defaults, found)?;
+            models.waits.insert(model.id.clone(), own.or(providers.waits(&model.provider.id)));
+            Some(model)
+        });
+        models.known.insert(name, model);
     }
-    known
+    models
+}
+
+impl Models {
+    /// How long a try of a model waits, as far as it or its provider says.
+    pub(super) fn waits(&self, model: &ModelId) -> Tries {
+        self.waits.get(model).copied().unwrap_or_default()
+    }
 }
 
 fn model(

@@ -1,14 +1,14 @@
 //! `providers:`: presets filled in, addresses read, scripts built.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::budget::{Budgets, Priced, candidates};
 use super::documents::Section;
 use super::limit::{self, Limit, Limits, Whose};
-use super::mock;
 use super::names::Known;
+use super::waits::{self, Tries};
+use super::{breaker, keys, mock};
 use crate::dialect::edit::guarded_fields;
 use crate::dialect::provider::{self as presets, AuthHeader, PRESETS, Preset, StreamUsage};
 use crate::dialect::{Api, ApiSet, Dialect};
@@ -16,17 +16,15 @@ use crate::ids::{ModelId, ProviderId, RouteId, TenantId};
 use crate::limits::Owner;
 use crate::mock::Script;
 use crate::net::endpoint::Endpoint;
-use crate::policy::diagnostic::{Findings, Span, did_you_mean, looks_secret, quoted};
-use crate::policy::snapshot::{Model, Provider, ProviderKey, Route, Targets, Tenant};
-use crate::policy::spec::{self, At, KeySource, planned};
-use crate::resilience::breaker::BreakerSettings;
-use crate::resilience::retry::RetryBudgetSettings;
-use crate::secret::SecretRef;
+use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
+use crate::policy::snapshot::{Model, Provider, Route, Targets, Tenant};
+use crate::policy::spec::{self, At, planned};
 
-/// Providers, and their limits where they stand.
+/// Providers, with their limits where they stand and how long a try there waits.
 pub(super) struct Providers {
     pub(super) known: Known<ProviderId, Provider>,
     limits: BTreeMap<ProviderId, Limits>,
+    waits: BTreeMap<ProviderId, Tries>,
 }
 
 pub(super) fn compile(
@@ -36,12 +34,15 @@ pub(super) fn compile(
 ) -> Providers {
     // Where `allowMock` itself is faulty, what it was meant to say is not known.
     let may_mock = allow_mock.is_some_and(|allow| allow.value != Some(false));
-    let mut providers = Providers { known: Known::new(written.partial), limits: BTreeMap::new() };
+    let mut providers =
+        Providers { known: Known::new(written.partial), limits: BTreeMap::new(), waits: BTreeMap::new() };
     for (name, entry) in &written.entries {
         let provider = entry.value.as_ref().and_then(|spec| {
             let limits = limit::compile(spec.limits.as_ref(), Whose::Provider, found);
             limit::check_renames(&Owner::Provider(name.as_str().into()), &limits, found);
             let provider = One { name, at: entry.span, spec }.compile(may_mock, &limits, found);
+            let waits = waits::of_try(spec.timeouts.as_ref(), found);
+            providers.waits.insert(ProviderId::from(name.as_str()), waits);
             providers.limits.insert(ProviderId::from(name.as_str()), limits);
             provider
         });
@@ -51,6 +52,11 @@ pub(super) fn compile(
 }
 
 impl Providers {
+    /// How long a try there waits, as far as the provider says.
+    pub(super) fn waits(&self, provider: &ProviderId) -> Tries {
+        self.waits.get(provider).copied().unwrap_or_default()
+    }
+
     /// Tells what limits of tokens and money cannot be kept by those who may come.
     pub(super) fn check_budgets<'a>(
         &self,
@@ -80,14 +86,19 @@ impl One<'_> {
     fn compile(&self, may_mock: bool, limits: &Limits, found: &mut Findings<'_>) -> Option<Provider> {
         let preset = self.preset(found);
         let mock = self.mock(may_mock, found);
-        let key = self.key(found);
+        let keys = keys::compile(self.name, self.spec, found);
+        if let Some(keys) = &keys {
+            keys::check_limits(self.name, keys, limits, found);
+        }
+        let breaker = breaker::breaker(self.spec.breaker.as_ref(), found);
         let apis = self.apis(found);
         let forward = self.forward(found);
         // All faults of the fields are told before the first `?` leaves.
         let preset = preset?;
         let endpoint = self.endpoint(preset, found);
         let dialect = self.dialect(preset, found);
-        if let (Some(preset), None, None) = (preset, &self.spec.key, &self.spec.mock) {
+        let is_keyless = self.spec.key.is_none() && self.spec.keys.is_none() && self.spec.mock.is_none();
+        if let Some(preset) = preset.filter(|_| is_keyless) {
             found
                 .warning(
                     self.at,
@@ -114,9 +125,9 @@ impl One<'_> {
             endpoint,
             mock: mock?.map(Arc::new),
             auth: preset.map_or(AuthHeader::Bearer, |preset| preset.auth),
-            keys: [ProviderKey { name: self.name.into(), at: key? }].into(),
-            breaker: BreakerSettings::default(),
-            retry_budget: RetryBudgetSettings::default(),
+            keys: keys?,
+            breaker,
+            retry_budget: breaker::retry_budget(self.spec.retry_budget.as_ref()),
             apis: apis?.or_else(|| preset.map(|preset| preset.apis)).unwrap_or(ApiSet::of(&Api::ALL)),
             stream_usage: self.stream_usage(preset)?,
             max_tokens_field: preset.map(|preset| preset.max_tokens_field).unwrap_or_default(),
@@ -191,31 +202,6 @@ impl One<'_> {
         Endpoint::parse(url).ok()
     }
 
-    /// The outer option is missing where the key's place is faulty.
-    fn key(&self, found: &mut Findings<'_>) -> Option<Option<SecretRef>> {
-        let Some(written) = &self.spec.key else {
-            return Some(None);
-        };
-        let reference = match written.value.as_ref()? {
-            KeySource::FromEnv(name) => {
-                let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-                    && name.bytes().next().is_some_and(|b| !b.is_ascii_digit())
-                    && !looks_secret(name);
-                fits.then(|| SecretRef::Env(name.as_str().into()))
-            }
-            KeySource::FromFile(path) => {
-                let fits = !path.trim().is_empty();
-                fits.then(|| SecretRef::File(Arc::new(PathBuf::from(path))))
-            }
-        };
-        if reference.is_none() {
-            found
-                .error_at_secret(written.span, "this names neither an environment variable nor a file")
-                .hint("write the variable's name, `key: { fromEnv: OPENAI_API_KEY }`, not what it holds");
-        }
-        reference.map(Some)
-    }
-
     fn apis(&self, found: &mut Findings<'_>) -> Option<Option<ApiSet>> {
         let Some(written) = &self.spec.apis else {
             return Some(None);
@@ -283,6 +269,7 @@ impl One<'_> {
         let real = [
             ("baseUrl", self.spec.base_url.as_ref().map(|at| at.span)),
             ("key", self.spec.key.as_ref().map(|at| at.span)),
+            ("keys", self.spec.keys.as_ref().map(|at| at.span)),
         ];
         for (field, at) in real {
             if let Some(at) = at {

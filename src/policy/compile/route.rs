@@ -3,9 +3,11 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::accounting;
 use super::documents::Section;
+use super::model::Models;
 use super::names::Known;
-use super::{Waits, accounting, waits};
+use super::waits::{self, Longest, Waits};
 use crate::ids::{ModelId, RouteId};
 use crate::policy::diagnostic::{Findings, Span, quoted};
 use crate::policy::snapshot::{Model, OnAllOpen, Reserve, Retry, Route, Strategy, Target};
@@ -14,35 +16,44 @@ use crate::resilience::backoff::Backoff;
 
 pub(super) fn compile(
     written: &Section<spec::Route>,
-    models: &Known<ModelId, Model>,
-    defaults: Waits,
+    models: &Models,
+    defaults: &Waits,
     found: &mut Findings<'_>,
 ) -> Known<RouteId, Route> {
-    let mut known = Known::new(written.partial || models.is_partial());
-    for (name, model) in models.iter() {
+    let mut known = Known::new(written.partial || models.known.is_partial());
+    for (name, model) in models.known.iter() {
         let route = model.map(|model| {
-            let targets = vec![target(model, defaults)];
-            route(name.as_str(), Strategy::Ordered, targets, defaults, Reserve::default())
+            let waits = waits::of_call(None, *defaults, found);
+            let targets = vec![target(model, models, waits, *defaults)];
+            route(name.as_str(), Strategy::Ordered, targets, waits, Reserve::default())
         });
         known.insert(name.as_str(), route);
     }
     // After the models: a route of a model's name shadows it.
     for (name, entry) in &written.entries {
         let route = entry.value.as_ref().and_then(|spec| {
-            let models = targets(name, &spec.targets, models, found);
-            let waits = waits(spec.timeouts.as_ref(), defaults, found);
+            let listed = targets(name, &spec.targets, &models.known, found);
+            let waits = waits::of_call(spec.timeouts.as_ref(), *defaults, found);
             let reserve = accounting::reserve(spec.reserve_output.as_ref(), spec.estimate.as_ref(), found);
             let strategy = strategy(spec.strategy.as_ref())?;
-            let targets = models?.iter().map(|model| target(model, waits)).collect();
+            let targets = listed?.iter().map(|model| target(model, models, waits, *defaults)).collect();
             Some(route(name, strategy, targets, waits, reserve))
         });
         known.insert(name, route);
     }
+    let mut longest = Longest::default();
+    for route in known.iter().filter_map(|(_, route)| route) {
+        for target in &route.targets {
+            longest.add(models.waits(&target.model.id), route.total);
+        }
+    }
+    longest.check(found);
     known
 }
 
-fn target(model: &Arc<Model>, waits: Waits) -> Target {
-    Target { model: Arc::clone(model), weight: NonZeroU32::MIN, timeouts: waits.one, when: None }
+fn target(model: &Arc<Model>, models: &Models, waits: Waits, defaults: Waits) -> Target {
+    let timeouts = waits.one.or(models.waits(&model.id)).or(defaults.one).timeouts();
+    Target { model: Arc::clone(model), weight: NonZeroU32::MIN, timeouts, when: None }
 }
 
 fn route(name: &str, strategy: Strategy, targets: Vec<Target>, waits: Waits, reserve: Reserve) -> Route {

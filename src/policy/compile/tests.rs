@@ -3,9 +3,12 @@
 mod budgets;
 mod exceed;
 mod golden;
+mod keys;
 mod provider_limits;
 mod reference;
+mod resilience;
 mod tenants;
+mod timeouts;
 
 use super::*;
 use crate::clock::Timestamp;
@@ -13,6 +16,7 @@ use crate::dialect::provider::{AuthHeader, StreamUsage};
 use crate::dialect::{Api, ApiSet};
 use crate::mock::script::Fault;
 use crate::policy::diagnostic::Severity;
+use crate::policy::snapshot::Timeouts;
 use crate::pricing::{PerMillion, Price};
 use crate::secret::SecretRef;
 

@@ -18,7 +18,8 @@ const PREFIXES: [&str; 14] = [
     "eyJ",
 ];
 /// Fields whose scalar is a secret when it stands in the policy itself.
-const FIELDS: [&str; 7] = ["key", "apikey", "api_key", "token", "password", "secret", "authorization"];
+const FIELDS: [&str; 8] =
+    ["key", "keys", "apikey", "api_key", "token", "password", "secret", "authorization"];
 /// How much of a value a message repeats.
 const SHOWN: usize = 60;
 
@@ -115,12 +116,31 @@ fn mask_secret_fields(chars: &mut [char]) {
             continue;
         }
         let start = from + chars.iter().skip(from).take_while(|c| **c == ' ').count();
-        if matches!(chars.get(start), Some('{' | '[')) {
-            continue;
+        match chars.get(start) {
+            Some('{') => continue,
+            Some('[') => {
+                mask_scalars(chars, start + 1);
+                continue;
+            }
+            Some(_) | None => {}
         }
         let end = |c: &&char| !matches!(c, ',' | '}');
         let length = chars.iter().skip(start).take_while(end).count();
         chars.iter_mut().skip(start).take(length).filter(|c| **c != ' ').for_each(|c| *c = '*');
+    }
+}
+
+/// `keys: [hunter2]`, but not `keys: [{ name: a, fromEnv: NAME }]`
+fn mask_scalars(chars: &mut [char], from: usize) {
+    let mut depth = 0_usize;
+    for c in chars.iter_mut().skip(from).take_while(|c| **c != ']') {
+        match *c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            ' ' | ',' => {}
+            _ if depth == 0 => *c = '*',
+            _ => {}
+        }
     }
 }
 
@@ -143,6 +163,7 @@ mod tests {
         assert_eq!(line("x: sk-proj-abcDEF123"), "x: *****************");
         assert_eq!(line("key: hunter2 # mine"), "key: ******* * ****");
         assert_eq!(line("{ key: hunter2, apis: [chat] }"), "{ key: *******, apis: [chat] }");
+        assert_eq!(line("keys: [hunter2, { name: a }, x y] }"), "keys: [*******, { name: a }, * *] }");
         assert_eq!(line("a: Zm9vYmFyYmF6cXV4MTIzNDU2+/x= b"), "a: **************************** b");
         assert_eq!(line("u: https://me:pw@example.com/v1"), "u: https://*****@example.com/v1");
         assert_eq!(line("k: 0123456789abcdef0123456789abcdef"), "k: ********************************");
@@ -153,6 +174,7 @@ mod tests {
         let digest = format!("apiKeySha256: \"{}\"", "0123456789abcdef".repeat(4));
         for text in [
             "openai: { key: { fromEnv: OPENAI_API_KEY } }",
+            "openai: { keys: [{ name: a, fromEnv: OPENAI_KEY_A }], breaker: {} }",
             "name: claude-sonnet-4-5-20250929",
             "limits: { rpm: { requests: 20, per: 1m, each: key } }",
             "model: meta-llama/Llama-3.3-70B-Instruct-Turbo",

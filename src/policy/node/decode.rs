@@ -93,14 +93,17 @@ impl<'n> Decoder<'n> {
                 })));
                 continue;
             }
-            let hint = did_you_mean(&key.text, fields.iter().copied())
-                .unwrap_or_else(|| format!("known here: {}", fields.join(", ")));
-            self.tell(Failed::Fault(Box::new(Fault {
-                at,
-                message: format!("unknown field {}", quoted(&key.text)),
-                hint: Some(hint),
-                secret: self.secret,
-            })));
+            let meant = planned::elsewhere(of, &key.text)
+                .map(str::to_owned)
+                .or_else(|| did_you_mean(&key.text, fields.iter().copied()));
+            let secret = planned::secret_message(of);
+            complete &= secret.is_none();
+            // What is near no field's name may be the secret itself.
+            let message = secret
+                .filter(|_| meant.is_none())
+                .map_or_else(|| format!("unknown field {}", quoted(&key.text)), str::to_owned);
+            let hint = meant.unwrap_or_else(|| format!("known here: {}", fields.join(", ")));
+            self.tell(Failed::Fault(Box::new(Fault { at, message, hint: Some(hint), secret: self.secret })));
         }
         complete
     }
@@ -190,14 +193,16 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failed> {
+        let decoder = Decoder { secret: self.secret || planned::is_secret(name), ..self };
         let Value::Map(entries) = &self.node.value else {
-            let shape = format!("expected a map, found {}", self.kind());
-            return Err(self.fault(shape, planned::shape_hint(name).map(str::to_owned)));
+            let shape = || format!("expected a map, found {}", self.kind());
+            let message = planned::secret_message(name).map_or_else(shape, str::to_owned);
+            return Err(decoder.fault(message, planned::shape_hint(name).map(str::to_owned)));
         };
-        let complete = self.tell_unknown(name, fields, entries);
+        let complete = decoder.tell_unknown(name, fields, entries);
         let value = visitor
-            .visit_map(FieldsAccess::new(self, fields, entries))
-            .map_err(|failed| failed.or_at(self.place, self.secret))?;
+            .visit_map(FieldsAccess::new(decoder, fields, entries))
+            .map_err(|failed| failed.or_at(decoder.place, decoder.secret))?;
         if complete { Ok(value) } else { Err(Failed::Told) }
     }
 

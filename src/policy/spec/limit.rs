@@ -28,7 +28,7 @@ pub struct Limit {
     /// Whose midnight it is, for `per: day`, `week` and `month`: `timeZone: Europe/Berlin`. Default: UTC.
     pub time_zone: Option<At<Zone>>,
     /// What gets a count of its own: `each: user`. Default: the whole tenant shares one. At a provider it is `each:
-    /// model`; default: all tenants share one.
+    /// model` or `each: providerKey`; default: all tenants, models and keys share one.
     pub each: Option<At<Each>>,
     /// Whether it holds: `mode: shadow` counts every call and refuses none; what it would have refused is told by the
     /// metric `egret_limit_would_refuse_total`, the access log and spans. Turned to `enforce` it starts from its count, at

@@ -12,6 +12,7 @@ mod provider;
 mod route;
 mod scalar;
 mod tenant;
+mod timeouts;
 
 use serde::Deserialize;
 
@@ -20,10 +21,16 @@ pub use accounting::{Estimate, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveO
 pub use limit::{Each, Limit, Mode, OnExceed, OnLedgerDown};
 pub use mock::{Fault, Mock};
 pub use model::{Accepts, MaxTokensField, Model, Price};
-pub use provider::{Dialect, KeySource, OfferedApi, Provider, StreamUsage};
-pub use route::{Route, Strategy, Target, Timeouts};
-pub use scalar::{Buffer, Date, Decimal, Dollars, Expected, KeyHash, Per, TimeSpan, Zone};
+pub use provider::{
+    Breaker, Dialect, KeyOfPool, KeyPool, KeySource, OfferedApi, Provider, RetryBudget, StreamUsage,
+};
+pub use route::{Route, Strategy, Target};
+pub use scalar::{
+    Buffer, Date, Decimal, Dollars, Expected, HedgeAfter, KeyHash, Left, Per, Percent, Ratio, Time, TimeSpan,
+    Zone,
+};
 pub use tenant::{Access, AccessMode, Match, Plan, Tenant};
+pub use timeouts::{MinRate, Timeouts, TryTimeouts};
 
 /// One document of a policy. Several documents, also of several files, make one policy together.
 #[derive(Debug, Deserialize)]
@@ -57,8 +64,9 @@ pub struct Policy {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Defaults {
-    /// How long to wait for what: `timeouts: { connect: 3s, answer: 300s, streamIdle: 60s, total: 600s }`, which are
-    /// also the values where nothing is said at all.
+    /// How long to wait for what:
+    /// `timeouts: { connect: 3s, firstToken: 60s, streamIdle: 60s, answer: 300s, total: 600s }`, which are also the values
+    /// where nothing is said at all.
     pub timeouts: Option<At<Timeouts>>,
     /// How much output limits of tokens and money hold for a call: `reserveOutput: { cap: 4096 }`. Of what tenant, route, model
     /// and `defaults` say the first in this order holds. Default: bound.

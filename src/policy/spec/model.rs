@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{At, Date, Decimal, Estimate, ReserveOutput};
+use super::{At, Date, Decimal, Estimate, ReserveOutput, TryTimeouts};
 
 /// A model at a provider: `gpt-4.1: { provider: openai, contextTokens: 1047576, maxOutputTokens: 32768 }`.
 #[derive(Debug, Deserialize)]
@@ -24,6 +24,10 @@ pub struct Model {
     /// What it costs, by the date from which that holds:
     /// `price: [{ inputPerMTok: "2.00", outputPerMTok: "8.00", effectiveFrom: "2026-01-01" }]`. Default: unknown.
     pub price: Option<At<Vec<At<Price>>>>,
+    /// How long to wait for what in a try of it: `timeouts: { firstToken: 30s, answer: 500s }`. Of what route, model,
+    /// provider and `defaults` say the first in this order holds, each field by itself. `total` is the whole call's: it
+    /// stands at routes and in `defaults`.
+    pub timeouts: Option<At<TryTimeouts>>,
     /// How much output limits of tokens and money hold for a call: `reserveOutput: bound`. Of what tenant, route, model
     /// and `defaults` say the first in this order holds.
     pub reserve_output: Option<At<ReserveOutput>>,

@@ -22,14 +22,12 @@ const fn decides(name: &'static str) -> Field {
 const FIELDS: &[(&str, &[Field])] = &[
     ("Policy", &[adds("auth")]),
     ("Defaults", &[adds("onContextOverflow"), adds("onLoss"), adds("onExhausted"), adds("onAllOpen")]),
-    ("Provider", &[decides("keys"), adds("breaker"), adds("retryBudget")]),
     ("Accepts", &[adds("sampling"), adds("forcedToolChoice"), adds("prefill")]),
     (
         "Route",
         &[adds("retry"), adds("onContextOverflow"), adds("onLoss"), adds("onExhausted"), adds("onAllOpen")],
     ),
     ("Target", &[adds("when"), adds("weight")]),
-    ("Timeouts", &[adds("firstToken")]),
     ("Tenant", &[adds("attributes")]),
     ("Match", &[decides("kubernetes"), decides("jwt")]),
 ];
@@ -38,11 +36,27 @@ const FIELDS: &[(&str, &[Field])] = &[
 const CHOICES: &[(&str, &[&str])] = &[
     ("Dialect", &["anthropic", "gemini"]),
     ("Strategy", &["weighted", "fastest", "cheapest"]),
-    ("EachOfProvider", &["providerKey"]),
     ("AccessMode", &["shadow"]),
     ("OnLedgerDown", &["localShare"]),
     ("Preset", &provider::PLANNED),
 ];
+
+/// Fields that stand elsewhere, by the spec type in which they are looked for, and where that is.
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("TryTimeouts", "total", "`total` is the whole call's: say it at a route or in `defaults`"),
+    ("Target", "timeouts", "say it at the route, or at the model for all routes"),
+    ("Provider", "retry", "say it at a route or in `defaults`; here it is `retryBudget`"),
+    ("Model", "retry", "say it at a route or in `defaults`"),
+    ("Model", "breaker", "say it at the provider: each of its models has its own"),
+    ("Route", "breaker", "say it at the provider: each of its models has its own"),
+    ("Defaults", "breaker", "say it at the provider: each of its models has its own"),
+];
+
+/// Where a field stands that the type does not have, if another has it.
+pub(in crate::policy) fn elsewhere(of: &str, name: &str) -> Option<&'static str> {
+    let mut fields = ELSEWHERE.iter();
+    fields.find(|(spec, field, _)| (*spec, *field) == (of, name)).map(|(_, _, place)| *place)
+}
 
 /// The field of that type, if it is not built yet.
 pub(in crate::policy) fn field(of: &str, name: &str) -> Option<&'static Field> {
@@ -67,10 +81,20 @@ pub(in crate::policy) fn not_built(name: &str) -> String {
     format!("`{name}` is not built yet")
 }
 
+/// What to write for a key of a pool.
+pub(in crate::policy) const POOL: &str =
+    "write `{ name: a, fromEnv: NAME }` or `{ name: a, fromFile: /PATH }`";
+
 /// What to write where another shape stands.
 pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
     match of {
         "KeySource" => Some("write `key: { fromEnv: NAME }` or `key: { fromFile: /PATH }`"),
+        "KeyOfPool" => Some(POOL),
+        "Breaker" => Some("write `{ consecutiveFailures: 5, openFor: 60s }`"),
+        "RetryBudget" => Some("write `{ ratio: 0.2, minPerSecond: 3 }`"),
+        "Timeouts" => Some("write `{ connect: 3s, firstToken: 60s, answer: 300s, total: 600s }`"),
+        "TryTimeouts" => Some("write `{ connect: 3s, firstToken: 60s, answer: 300s }`"),
+        "MinRate" => Some("write `{ tokensPerSecond: 5, over: 2s }`"),
         "Target" => Some("write `{ model: NAME }`"),
         "Match" => Some("write `{ apiKeySha256: \"<64 hex from egret key>\" }`"),
         "Limit" => {
@@ -82,7 +106,7 @@ pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
         "OnExceed" => Some(
             "write `reject`, `{ clamp: { atLeast: 256 } }`, `{ queue: { maxWait: 5s } }` or `{ downgrade: { to: cheap } }`",
         ),
-        "Each" => Some("write one of user, app, key, model; at a provider: model"),
+        "Each" => Some("write one of user, app, key, model; at a provider: model, providerKey"),
         "OnUnpriced" => {
             Some("write `reject` or `{ assume: { inputPerMTok: \"5.00\", outputPerMTok: \"20.00\" } }`")
         }
@@ -93,10 +117,11 @@ pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
 
 /// Whether an author may have put a secret there, so that the text must not be shown.
 pub(in crate::policy) fn is_secret(of: &str) -> bool {
-    matches!(of, "KeySource" | "KeyHash")
+    matches!(of, "KeySource" | "KeyPool" | "KeyOfPool" | "KeyHash")
 }
 
 /// What is said of a secret in the policy's own text.
 pub(in crate::policy) fn secret_message(of: &str) -> Option<&'static str> {
-    (of == "KeySource").then_some("a key never stands in a policy: it comes from `fromEnv` or `fromFile`")
+    let holds_key = matches!(of, "KeySource" | "KeyOfPool");
+    holds_key.then_some("a key never stands in a policy: it comes from `fromEnv` or `fromFile`")
 }

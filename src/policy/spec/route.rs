@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{At, Estimate, ReserveOutput, TimeSpan};
+use super::{At, Estimate, ReserveOutput, Timeouts};
 
 /// A name that leads to the first of several models that answers:
 /// `chat: { targets: [{ model: gpt-4.1 }, { model: deepseek-v3.2 }] }`.
@@ -36,18 +36,4 @@ pub enum Strategy {
 pub struct Target {
     /// A name under `models`: `model: gpt-4.1`. Always the model, also where a route has the same name.
     pub model: At<String>,
-}
-
-/// How long to wait for what.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Timeouts {
-    /// Until a connection stands, name look-up and TLS included: `connect: 3s`. Default: 3s.
-    pub connect: Option<At<TimeSpan>>,
-    /// One try without a stream, until the answer is complete: `answer: 300s`. Default: 300s.
-    pub answer: Option<At<TimeSpan>>,
-    /// The longest silence in a stream: `streamIdle: 60s`. Default: 60s.
-    pub stream_idle: Option<At<TimeSpan>>,
-    /// The whole call with all its tries, a stream to its end: `total: 600s`. Default: 600s.
-    pub total: Option<At<TimeSpan>>,
 }

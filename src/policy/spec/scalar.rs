@@ -108,28 +108,6 @@ impl FromStr for Dollars {
 
 const DOLLARS_HINT: &str = "write US dollars: \"500.00\", at most nine digits after the point";
 
-/// A part of a limit, in percent of it: `10%`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Buffer(pub u8);
-
-impl FromStr for Buffer {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.strip_suffix('%').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-        let percent = digits.and_then(|digits| digits.parse().ok());
-        match percent {
-            Some(percent @ 1..=50) => Ok(Self(percent)),
-            Some(0 | 51..) => {
-                Err(format!("a part of a limit that is kept back is from 1% to 50%\n{BUFFER_HINT}"))
-            }
-            None => Err(format!("this is no part of a limit\n{BUFFER_HINT}")),
-        }
-    }
-}
-
-const BUFFER_HINT: &str = "write a whole number of percent, 1% to 50%: 10%";
-
 /// How much output is expected of an answer: a number of tokens, or `learned`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
@@ -210,6 +188,46 @@ impl FromStr for Date {
 
 const DAY_HINT: &str = "write year, month and day: \"2026-01-01\"";
 
+/// How long is waited before a second target is asked too: a time span, or `p95`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HedgeAfter {
+    /// As long as 95 of a hundred of the first one's answers take to begin.
+    P95,
+    /// So long.
+    Fixed(TimeSpan),
+}
+
+impl FromStr for HedgeAfter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "p95" {
+            return Ok(Self::P95);
+        }
+        text.parse().map(Self::Fixed).map_err(|_: String| format!("this is no time span\n{HEDGE_HINT}"))
+    }
+}
+
+const HEDGE_HINT: &str = "write `p95`, or a whole number and a unit: 2s, 500ms";
+
+/// A time of the day: `"22:00"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub clock::Time);
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plain = text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit() || b == b':');
+        let (hour, minute) = text.split_once(':').filter(|_| plain).unwrap_or_default();
+        let number = |digits: &str| digits.parse().ok().filter(|_| digits.len() == 2);
+        let time = number(hour).zip(number(minute)).and_then(|(h, m)| clock::Time::new(h, m, 0, 0).ok());
+        time.map(Self).ok_or_else(|| format!("this is no time of the day\n{TIME_HINT}"))
+    }
+}
+
+const TIME_HINT: &str = "write hours and minutes in quotes, from \"00:00\" to \"23:59\"";
+
 /// The SHA-256 of a caller's key: 64 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyHash(pub KeyDigest);
@@ -270,9 +288,14 @@ read_from_text!(Per, "a window with its unit, such as 1m", SPAN_HINT);
 read_from_text!(Decimal, "a price in quotes, such as \"2.00\"", PRICE_HINT);
 read_from_text!(Zone, "the name of a time zone, such as Europe/Berlin", ZONE_HINT);
 read_from_text!(Dollars, "an amount in quotes, such as \"500.00\"", DOLLARS_HINT);
-read_from_text!(Buffer, "a part in percent, such as 10%", BUFFER_HINT);
 read_from_text!(Date, "a day in quotes, such as \"2026-01-01\"", DAY_HINT);
+read_from_text!(HedgeAfter, "p95 or a time span with its unit, such as 2s", HEDGE_HINT);
+read_from_text!(Time, "a time of the day in quotes, such as \"22:00\"", TIME_HINT);
 read_from_text!(KeyHash, "64 hex digits in quotes", HASH_HINT);
+
+mod part;
+
+pub use part::{Buffer, Left, Percent, Ratio};
 
 /// Reads text under the type's name, by which the decoder knows what must not be shown.
 struct NewtypeOf<V>(V);
@@ -290,63 +313,4 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for NewtypeOf<V> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_span_is_a_whole_number_and_a_unit() {
-        let span = |text: &str| text.parse::<TimeSpan>().ok().map(|span| span.0.as_millis());
-        assert_eq!(span("500ms"), Some(500));
-        assert_eq!(span("1m"), Some(60_000));
-        assert_eq!(span("2h"), Some(7_200_000));
-        assert_eq!(span("1d"), Some(86_400_000));
-        for wrong in
-            ["", "s", "1", "1.5s", "-1s", "1 s", "1S", "1w", "99999999999999999999d", "18446744073709551615d"]
-        {
-            assert_eq!(span(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_buffer_is_a_whole_number_of_percent_up_to_half() {
-        assert_eq!(
-            ["1%", "10%", "50%"].map(|text| text.parse()),
-            [1, 10, 50].map(|percent| Ok(Buffer(percent)))
-        );
-        for wrong in ["", "%", "10", "0%", "51%", "999%", "-1%", "1.5%", "10 %", "+5%", "10%%"] {
-            assert!(wrong.parse::<Buffer>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_price_is_a_plain_decimal() {
-        for right in ["0", "2.00", "0.000000001", "1234567"] {
-            assert!(right.parse::<Decimal>().is_ok(), "{right}");
-        }
-        let fault = |text: &str| text.parse::<Decimal>().unwrap_err().lines().next().unwrap().to_owned();
-        for wrong in ["", ".5", "5.", "-1", "1e3", "1,5", "$2", "٣"] {
-            assert_eq!(fault(wrong), "this is no price", "{wrong}");
-        }
-        assert_eq!(fault("0.0000000001"), "a price has at most nine digits after the point");
-        for large in ["10000000", "12345678", "99999999999999999999.5"] {
-            assert_eq!(fault(large), "this price is too large", "{large}");
-        }
-    }
-
-    #[test]
-    fn a_day_is_one_of_the_calendar() {
-        assert!("2024-02-29".parse::<Date>().is_ok());
-        for wrong in ["2026-02-29", "2026-1-1", "20260101", "2026-01-01T00:00:00Z"] {
-            assert!(wrong.parse::<Date>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_key_hash_has_64_hex_digits_of_either_case() {
-        let lower = "0123456789abcdef".repeat(4).parse::<KeyHash>();
-        assert!(lower.is_ok());
-        assert_eq!(lower, "0123456789ABCDEF".repeat(4).parse());
-        assert!("0123".parse::<KeyHash>().is_err());
-        assert!("g".repeat(64).parse::<KeyHash>().is_err());
-    }
-}
+mod tests;

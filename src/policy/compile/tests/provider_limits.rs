@@ -45,7 +45,6 @@ fn what_only_callers_have_makes_no_sense_at_a_provider() {
             format!("a provider's limit is of all callers together, not of each {each}")
         );
     }
-    assert_eq!(limit("{ requests: 9, per: 1m, each: providerKey }"), "`providerKey` is not built yet");
     assert_eq!(
         limit("{ requests: 9, per: day, budgetStatus: 402 }"),
         "`budgetStatus` makes no sense at a provider, whose limits never refuse a caller"
