@@ -5,12 +5,16 @@
 
 mod chunk;
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use self::chunk::Noted;
 use crate::dialect::Api;
+use crate::dialect::error::Said;
 use crate::dialect::json::{self, Kind};
+use crate::dialect::openai::error;
 use crate::dialect::openai::facts::AnswerFacts;
 use crate::dialect::sse::{self, EventTooLong, Framer, MAX_EVENT};
 use crate::usage::Usage;
@@ -25,7 +29,10 @@ pub struct StreamReader {
     seen: Seen,
     /// Kept only of a stream that is observed.
     facts: Option<Box<AnswerFacts>>,
+    /// Of the first error event.
+    failed: Option<Failed>,
     events: u64,
+    content_events: u64,
     begun: bool,
     /// The last event was hidden and ended in a CR, perhaps the first half of a CRLF.
     hidden_cr: bool,
@@ -44,6 +51,14 @@ pub struct Seen {
     pub any_event: bool,
     /// `[DONE]`, the last event of a response, or an error: after this a caller reads no further.
     pub ended: bool,
+}
+
+/// What an error event told.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    said: Said,
+    retry_after: Option<Duration>,
+    before_content: bool,
 }
 
 /// How a stream ended.
@@ -73,7 +88,9 @@ impl StreamReader {
             usage: None,
             seen: Seen::default(),
             facts: None,
+            failed: None,
             events: 0,
+            content_events: 0,
             begun: false,
             hidden_cr: false,
         }
@@ -135,6 +152,26 @@ impl StreamReader {
         self.events
     }
 
+    /// How many events carried content. An item of a response counts once more where it ends.
+    pub fn content_events(&self) -> u64 {
+        self.content_events
+    }
+
+    /// What the first error event said, if there was one.
+    pub fn error_said(&self) -> Option<Said> {
+        self.failed.map(|failed| failed.said)
+    }
+
+    /// How long the first error event asks to wait, if it says so.
+    pub fn error_retry_after(&self) -> Option<Duration> {
+        self.failed?.retry_after
+    }
+
+    /// Whether the stream has failed before it had any content: nothing of an answer is lost with it.
+    pub fn error_before_content(&self) -> bool {
+        self.failed.is_some_and(|failed| failed.before_content)
+    }
+
     /// What was seen so far.
     pub fn seen(&self) -> Seen {
         self.seen
@@ -182,12 +219,20 @@ impl StreamReader {
             Api::Chat | Api::Completions | Api::Embeddings => {
                 chunk::of_chat(self.api, name, &data, self.seen, facts)
             }
-            Api::Responses => chunk::of_responses(name, &data, facts),
+            Api::Responses => chunk::of_responses(name, &data, self.seen, facts),
         };
+        if noted.error && self.failed.is_none() {
+            self.failed = Some(Failed {
+                said: error::said(&data),
+                retry_after: error::retry_after(&data),
+                before_content: !self.seen.content && !noted.content,
+            });
+        }
         self.note(&noted)
     }
 
     fn note(&mut self, noted: &Noted) -> bool {
+        self.content_events += u64::from(noted.content);
         self.usage = noted.usage.or(self.usage);
         self.seen.content |= noted.content;
         self.seen.error |= noted.error;

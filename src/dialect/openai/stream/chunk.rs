@@ -7,7 +7,7 @@ use memchr::memmem::Finder;
 
 use super::Seen;
 use crate::dialect::Api;
-use crate::dialect::json::{self, Kind, Member, Value};
+use crate::dialect::json::{self, Kind, Member, Scanner, Value};
 use crate::dialect::openai::facts::AnswerFacts;
 use crate::dialect::openai::usage;
 use crate::usage::Usage;
@@ -16,6 +16,7 @@ use crate::usage::Usage;
 #[derive(Default)]
 pub(super) struct Noted {
     pub(super) usage: Option<Usage>,
+    /// Text, a tool call, reasoning, a refusal, audio.
     pub(super) content: bool,
     pub(super) error: bool,
     pub(super) finished: bool,
@@ -35,6 +36,7 @@ pub(super) fn of_chat(
 ) -> Noted {
     let mut noted = Noted { error: name == Some(b"error"), ..Noted::default() };
     if seen.content && !is_suspicious(data, seen.finished && facts.is_none()) {
+        noted.content = has_content(data);
         return noted;
     }
     let Ok(chunk) = json::document(data) else {
@@ -62,18 +64,29 @@ pub(super) fn of_chat(
 }
 
 /// An event of the Responses API. Its type is the event's name, which not every server writes.
-pub(super) fn of_responses(name: Option<&[u8]>, data: &[u8], facts: Option<&mut AnswerFacts>) -> Noted {
+pub(super) fn of_responses(
+    name: Option<&[u8]>,
+    data: &[u8],
+    seen: Seen,
+    facts: Option<&mut AnswerFacts>,
+) -> Noted {
     let mut noted = Noted::default();
     let kind = name.map(Cow::Borrowed).or_else(|| type_of(data));
     match kind.as_deref() {
-        Some(b"response.completed" | b"response.incomplete") => noted.read_response(data, facts),
+        Some(b"response.completed" | b"response.incomplete") => {
+            let output = noted.read_response(data, facts);
+            // Some servers write no other event. After others it repeats what they said.
+            noted.content = output && !seen.content;
+        }
         Some(b"response.failed") => {
             noted.read_response(data, facts);
             noted.error = true;
         }
         Some(b"error") => noted.error = true,
-        Some(kind) if kind.ends_with(b".delta") || kind == b"response.output_item.done" => {
-            noted.content = true;
+        Some(kind) if kind.ends_with(b".delta") => noted.content = !has_key(&WORDS.delta, data, is_nothing),
+        Some(kind) if kind.ends_with(b".partial_image") => noted.content = true,
+        Some(kind @ (b"response.output_item.added" | b"response.output_item.done")) => {
+            noted.content = item_says_something(data, kind.ends_with(b".done"));
         }
         Some(_) | None => {
             // The first events name the response; a stream that is cut has no last one.
@@ -93,12 +106,12 @@ impl Noted {
     fn read_choice(&mut self, choice: &Value<'_>) {
         for member in choice.members() {
             if member.is("finish_reason") {
-                self.finished |= member.value.kind != Kind::Null;
+                // Some servers write an empty one while the choice goes on.
+                self.finished |= !member.value.is_blank();
             } else if member.is("text") {
-                self.content |= !member.value.is_blank();
+                self.content |= says_something(&member.value);
             } else if member.is("delta") {
-                // Servers have their own names for reasoning and the like: whatever says something is content.
-                self.content |= member.value.members().any(|part| !part.is("role") && !part.value.is_blank());
+                self.content |= delta_says_something(&member.value);
             }
         }
     }
@@ -114,20 +127,60 @@ impl Noted {
         }
     }
 
-    fn read_response(&mut self, data: &[u8], facts: Option<&mut AnswerFacts>) {
+    /// The whole response, at its end; whether it has any output.
+    fn read_response(&mut self, data: &[u8], facts: Option<&mut AnswerFacts>) -> bool {
         self.finished = true;
         let Ok(event) = json::document(data) else {
-            return;
+            return false;
         };
         if let Some(facts) = facts {
             facts.read_event(&event);
         }
-        self.usage = event
-            .members()
-            .filter(|member| member.is("response"))
-            .flat_map(|response| response.value.members())
-            .filter(|member| member.is("usage"))
-            .find_map(|member| usage::of(Api::Responses, &member.value));
+        let mut output = false;
+        let response = event.members().filter(|member| member.is("response"));
+        for member in response.flat_map(|response| response.value.members()) {
+            if member.is("usage") {
+                self.usage = self.usage.or_else(|| usage::of(Api::Responses, &member.value));
+            }
+            output |= member.is("output") && says_something(&member.value);
+        }
+        output
+    }
+}
+
+/// Servers have their own names for reasoning and the like: whatever says something is content.
+fn delta_says_something(delta: &Value<'_>) -> bool {
+    delta.members().any(|part| !part.is("role") && says_something(&part.value))
+}
+
+/// Whether it is a text, list or object with something in it; counts and flags say nothing.
+fn says_something(value: &Value<'_>) -> bool {
+    match value.kind {
+        Kind::String | Kind::Array | Kind::Object => !value.is_blank(),
+        Kind::Null | Kind::True | Kind::False | Kind::Number => false,
+    }
+}
+
+/// Whether an event of chat or completions has content: looks at its deltas, or else its texts, alone.
+fn has_content(data: &[u8]) -> bool {
+    let mut deltas = values(&WORDS.delta, data).peekable();
+    if deltas.peek().is_some() {
+        return deltas.any(|delta| delta_says_something(&delta));
+    }
+    values(&WORDS.text, data).any(|text| says_something(&text))
+}
+
+/// Whether the item that an event of the Responses API adds, or ends, says something: a tool call does by being there,
+/// a message by its content. Reasoning may be told by its end alone, encrypted.
+fn item_says_something(data: &[u8], done: bool) -> bool {
+    let Some(item) = json::document(data).ok().and_then(|event| event.member("item")) else {
+        return false;
+    };
+    let says = |name: &str| item.member(name).is_some_and(|value| says_something(&value));
+    match item.member("type").and_then(|kind| kind.one_of(&["message", "reasoning"])) {
+        Some("message") => says("content"),
+        Some(_) => done || says("summary") || says("content"),
+        None => item.kind == Kind::Object,
     }
 }
 
@@ -150,31 +203,49 @@ struct Words {
     usage: Finder<'static>,
     error: Finder<'static>,
     finish_reason: Finder<'static>,
+    delta: Finder<'static>,
+    text: Finder<'static>,
 }
 
 static WORDS: LazyLock<Words> = LazyLock::new(|| Words {
     usage: Finder::new("\"usage\""),
     error: Finder::new("\"error\""),
     finish_reason: Finder::new("\"finish_reason\""),
+    delta: Finder::new("\"delta\""),
+    text: Finder::new("\"text\""),
 });
 
 /// Whether an event may say more than content. Text cannot look like a key: its quotes have a backslash before them.
 fn is_suspicious(data: &[u8], finished: bool) -> bool {
-    has_key(&WORDS.usage, data, |first| first == b'{')
+    has_key(&WORDS.usage, data, |value| value.first() == Some(&b'{'))
         || (!finished && has_key(&WORDS.finish_reason, data, is_not_null))
         || has_key(&WORDS.error, data, is_not_null)
 }
 
-fn is_not_null(first: u8) -> bool {
-    first != b'n'
+fn is_not_null(value: &[u8]) -> bool {
+    value.first() != Some(&b'n')
 }
 
-/// Whether the quoted word stands before a colon and a value whose first byte is accepted.
-fn has_key(word: &Finder<'_>, data: &[u8], accept: impl Fn(u8) -> bool) -> bool {
-    word.find_iter(data).any(|at| {
-        data.get(at + word.needle().len()..)
-            .and_then(|rest| rest.trim_ascii_start().strip_prefix(b":"))
-            .and_then(|value| value.trim_ascii_start().first())
-            .is_some_and(|first| accept(*first))
+/// Null, or an empty text or object.
+fn is_nothing(value: &[u8]) -> bool {
+    [&b"null"[..], b"\"\"", b"{}"].iter().any(|nothing| value.starts_with(nothing))
+}
+
+/// Whether the quoted word stands before a colon and a value that is accepted.
+fn has_key(word: &Finder<'_>, data: &[u8], accept: impl Fn(&[u8]) -> bool) -> bool {
+    keyed(word, data).any(accept)
+}
+
+/// The values of the quoted word, where it is a key; none where one is no JSON.
+fn values<'a>(word: &Finder<'_>, data: &'a [u8]) -> impl Iterator<Item = Value<'a>> {
+    keyed(word, data).filter_map(|rest| Scanner::at(data, data.len() - rest.len()).value().ok())
+}
+
+/// The data from every value on that stands behind the quoted word and a colon.
+fn keyed<'a>(word: &Finder<'_>, data: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let length = word.needle().len();
+    word.find_iter(data).filter_map(move |at| {
+        let value = data.get(at + length..)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        (!value.is_empty()).then_some(value)
     })
 }

@@ -5,6 +5,9 @@ use super::*;
 use crate::dialect::samples;
 use crate::units::Tokens;
 
+mod content;
+mod errors;
+
 /// All that a stream gave, read in these pieces.
 #[derive(Debug, PartialEq)]
 struct Passed {
