@@ -5,3 +5,6 @@
 pub mod backoff;
 pub mod breaker;
 pub mod retry;
+
+mod draw;
+mod ring;
