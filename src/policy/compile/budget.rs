@@ -231,7 +231,8 @@ fn has_output(model: &Model) -> bool {
 /// How many models a sentence names.
 const NAMED: usize = 3;
 
-fn listed(models: &BTreeSet<&ModelId>) -> String {
+/// Models in a sentence.
+pub(super) fn listed(models: &BTreeSet<&ModelId>) -> String {
     let names: Vec<_> = models.iter().take(NAMED).map(|model| quoted(model.as_str())).collect();
     let more = models.len() - names.len();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };

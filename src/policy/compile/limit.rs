@@ -392,8 +392,9 @@ fn each_of(written: &At<spec::Each>, whose: Whose, found: &mut Findings<'_>) -> 
         (spec::Each::Model, _) => return Some(Each::Model),
         (spec::Each::User, Whose::Callers) => return Some(Each::User),
         (spec::Each::App, Whose::Callers) => return Some(Each::App),
-        (spec::Each::Key, Whose::Callers) => return Some(Each::Key),
-        (spec::Each::ProviderKey, Whose::Provider) => return Some(Each::Key),
+        (spec::Each::Key, Whose::Callers) | (spec::Each::ProviderKey, Whose::Provider) => {
+            return Some(Each::Key);
+        }
         (spec::Each::ProviderKey, Whose::Callers) => {
             found
                 .error(written.span, "`each: providerKey` is for the limits of a provider")

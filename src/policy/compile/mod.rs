@@ -2,10 +2,13 @@
 
 mod access;
 mod accounting;
+mod attributes;
 mod breaker;
 mod budget;
+mod conditions;
 mod documents;
 mod exceed;
+mod failover;
 mod keys;
 mod limit;
 mod mock;
@@ -15,6 +18,7 @@ mod provider;
 mod route;
 mod tenant;
 mod waits;
+mod when;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -26,7 +30,7 @@ use super::load::Sources;
 use super::snapshot::{Reserve, Snapshot};
 use super::spec::{self, At};
 use documents::Written;
-use waits::Waits;
+use names::Known;
 
 /// Compiles a policy. Gives it with its warnings, or everything that is wrong with it.
 ///
@@ -44,16 +48,16 @@ fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> O
         accounting::reserve(defaults.reserve_output.as_ref(), defaults.estimate.as_ref(), found)
     });
     let models = model::compile(&written.models, &providers, reserve, found);
-    let defaults = waits::of_call(
-        written.defaults.as_ref().and_then(|defaults| defaults.timeouts.as_ref()),
-        Waits::default(),
-        found,
-    );
-    let routes = route::compile(&written.routes, &models, &defaults, found);
+    let defaults = route::Defaults::compile(written.defaults.as_ref(), found);
+    let mut plans = Known::new(written.plans.partial);
+    written.plans.entries.keys().for_each(|name| plans.insert(name, Some(())));
+    let names = route::Names { models: &models, plans: &plans, defaults: &defaults };
+    let routes = route::compile(&written.routes, &names, found);
     let models = models.known;
     let tenants = tenant::compile(written, &routes, &models, found);
     if found.errors() == 0 {
         providers.check_budgets(&tenants.tenants, &routes, &models, found);
+        conditions::check(&written.routes, &tenants.tenants, found);
     }
     if found.errors() > 0 {
         return None;

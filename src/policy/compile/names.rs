@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
 use crate::policy::spec::At;
 
@@ -93,6 +95,27 @@ pub(super) fn check(what: &str, name: &str, at: Span, found: &mut Findings<'_>) 
     }
     fits
 }
+
+/// The name of a header into which a policy may look. None where that was told.
+pub(super) fn header(name: &str, at: Span, found: &mut Findings<'_>) -> Option<HeaderName> {
+    let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
+        found
+            .error(at, format!("{} cannot be the name of a header", quoted(name)))
+            .hint("letters, digits and -, such as `x-egret-task`");
+        return None;
+    };
+    if CREDENTIALS.contains(&header.as_str()) {
+        found
+            .error(at, format!("header {} carries a credential, into which no policy looks", quoted(name)))
+            .hint("who a caller is, `match` tells; name a header of your own, such as `x-egret-task`");
+        return None;
+    }
+    Some(header)
+}
+
+/// Headers by which callers say who they are.
+const CREDENTIALS: [&str; 6] =
+    ["authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key", "api-key"];
 
 /// Whether a glob matches a name; `*` stands for any text, also for none.
 pub(super) fn matches(glob: &str, name: &str) -> bool {

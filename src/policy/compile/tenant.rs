@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::access::Names;
 use super::accounting::{self, Said};
+use super::attributes;
 use super::budget::{Budgets, Priced, candidates};
 use super::documents::{Item, Written};
 use super::exceed::{self, Reach};
@@ -14,7 +15,7 @@ use crate::auth::api_key::KeyDigest;
 use crate::ids::{AppId, KeyName, ModelId, PlanId, RouteId, TenantId, UserId};
 use crate::limits::Owner;
 use crate::policy::diagnostic::{Findings, Span, quoted};
-use crate::policy::snapshot::{Attributes, Model, Principal, Route, Tenant, Unknowns};
+use crate::policy::snapshot::{Model, Principal, Route, Tenant, Unknowns};
 use crate::policy::spec::{self, At, Defaults};
 
 /// Tenants, and how their callers are known.
@@ -112,7 +113,7 @@ impl Compiler<'_, '_> {
             },
             annotate: spec.annotate.is_some_and(|annotate| annotate.value == Some(true)),
             plan,
-            attributes: Attributes::default(),
+            attributes: attributes::compile(spec.attributes.as_ref(), self.found),
         };
         if self.sound && self.found.errors() == faults {
             let candidates: Vec<_> = candidates(&tenant, self.names.routes).collect();

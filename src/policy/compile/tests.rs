@@ -1,12 +1,15 @@
 //! Rules of the policy language, one test each; what whole findings look like is in `golden`.
 
+mod attributes;
 mod budgets;
+mod conditions;
 mod exceed;
 mod golden;
 mod keys;
 mod provider_limits;
 mod reference;
 mod resilience;
+mod routes;
 mod tenants;
 mod timeouts;
 

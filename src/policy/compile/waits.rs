@@ -27,9 +27,9 @@ pub(super) struct Tries {
 
 /// A time span and where it is said.
 #[derive(Clone, Copy)]
-struct Wait {
-    span: Duration,
-    at: Span,
+pub(super) struct Wait {
+    pub(super) span: Duration,
+    pub(super) at: Span,
 }
 
 impl Default for Waits {
@@ -132,7 +132,8 @@ impl Tries {
 }
 
 impl Wait {
-    fn within(self, total: Duration, found: &mut Findings<'_>) {
+    /// Tells a wait that the whole call never has.
+    pub(super) fn within(self, total: Duration, found: &mut Findings<'_>) {
         if self.span > total {
             let message = format!("this is longer than the whole call may take, which is {}", shown(total));
             found

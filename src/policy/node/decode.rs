@@ -96,10 +96,9 @@ impl<'n> Decoder<'n> {
             let meant = planned::elsewhere(of, &key.text)
                 .map(str::to_owned)
                 .or_else(|| did_you_mean(&key.text, fields.iter().copied()));
-            let secret = planned::secret_message(of);
-            complete &= secret.is_none();
+            complete &= !planned::is_whole(of);
             // What is near no field's name may be the secret itself.
-            let message = secret
+            let message = planned::secret_message(of)
                 .filter(|_| meant.is_none())
                 .map_or_else(|| format!("unknown field {}", quoted(&key.text)), str::to_owned);
             let hint = meant.unwrap_or_else(|| format!("known here: {}", fields.join(", ")));

@@ -4,6 +4,7 @@
 //! that each knows its place and one that is faulty does not hide the others.
 
 mod accounting;
+mod failover;
 mod limit;
 mod mock;
 mod model;
@@ -13,11 +14,13 @@ mod route;
 mod scalar;
 mod tenant;
 mod timeouts;
+mod when;
 
 use serde::Deserialize;
 
 pub use super::node::decode::{At, Entries, Entry};
 pub use accounting::{Estimate, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveOutput};
+pub use failover::{Backoff, Hedge, KeepAlive, OnAllOpen, OnContextOverflow, OnExhausted, Retry};
 pub use limit::{Each, Limit, Mode, OnExceed, OnLedgerDown};
 pub use mock::{Fault, Mock};
 pub use model::{Accepts, MaxTokensField, Model, Price};
@@ -31,6 +34,7 @@ pub use scalar::{
 };
 pub use tenant::{Access, AccessMode, Match, Plan, Tenant};
 pub use timeouts::{MinRate, Timeouts, TryTimeouts};
+pub use when::{Attributes, Source, TimeOfDay, Weekday, When};
 
 /// One document of a policy. Several documents, also of several files, make one policy together.
 #[derive(Debug, Deserialize)]
@@ -68,6 +72,19 @@ pub struct Defaults {
     /// `timeouts: { connect: 3s, firstToken: 60s, streamIdle: 60s, answer: 300s, total: 600s }`, which are also the values
     /// where nothing is said at all.
     pub timeouts: Option<At<Timeouts>>,
+    /// How often is tried: `retry: { maxAttempts: 4, backoff: { base: 200ms, max: 5s } }`. Default: 3 times, or as often as
+    /// the route has targets if that is more; 250ms to 5s between.
+    pub retry: Option<At<Retry>>,
+    /// Whether streams that take long to begin are kept alive: `keepAlive: { after: 15s, every: 15s }`. Default: no.
+    pub keep_alive: Option<At<KeepAlive>>,
+    /// What happens to calls too long for a target's `contextTokens`: `onContextOverflow: reject`, `nextTarget` or
+    /// `truncateOldest`. Default: they go as they are, and the provider says.
+    pub on_context_overflow: Option<At<OnContextOverflow>>,
+    /// What is answered where no target answers: `onExhausted: { respond: "Please try again shortly." }`. Default: an
+    /// error.
+    pub on_exhausted: Option<At<OnExhausted>>,
+    /// What happens while the breakers of all targets are open: `onAllOpen: probe`. Default: reject.
+    pub on_all_open: Option<At<OnAllOpen>>,
     /// How much output limits of tokens and money hold for a call: `reserveOutput: { cap: 4096 }`. Of what tenant, route, model
     /// and `defaults` say the first in this order holds. Default: bound.
     pub reserve_output: Option<At<ReserveOutput>>,

@@ -21,21 +21,16 @@ const fn decides(name: &'static str) -> Field {
 /// Fields, by the spec type that will have them.
 const FIELDS: &[(&str, &[Field])] = &[
     ("Policy", &[adds("auth")]),
-    ("Defaults", &[adds("onContextOverflow"), adds("onLoss"), adds("onExhausted"), adds("onAllOpen")]),
+    ("Defaults", &[adds("onLoss")]),
     ("Accepts", &[adds("sampling"), adds("forcedToolChoice"), adds("prefill")]),
-    (
-        "Route",
-        &[adds("retry"), adds("onContextOverflow"), adds("onLoss"), adds("onExhausted"), adds("onAllOpen")],
-    ),
-    ("Target", &[adds("when"), adds("weight")]),
-    ("Tenant", &[adds("attributes")]),
+    ("Route", &[adds("onLoss")]),
+    ("Attributes", &[adds("user"), adds("app")]),
     ("Match", &[decides("kubernetes"), decides("jwt")]),
 ];
 
 /// Choices, by the spec type that will have them.
 const CHOICES: &[(&str, &[&str])] = &[
     ("Dialect", &["anthropic", "gemini"]),
-    ("Strategy", &["weighted", "fastest", "cheapest"]),
     ("AccessMode", &["shadow"]),
     ("OnLedgerDown", &["localShare"]),
     ("Preset", &provider::PLANNED),
@@ -45,6 +40,12 @@ const CHOICES: &[(&str, &[&str])] = &[
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("TryTimeouts", "total", "`total` is the whole call's: say it at a route or in `defaults`"),
     ("Target", "timeouts", "say it at the route, or at the model for all routes"),
+    ("Target", "retry", "say it at the route"),
+    ("Target", "hedge", "say it at the route"),
+    ("Route", "weight", "say it at each of its `targets`"),
+    ("Defaults", "hedge", "say it at a route: it needs two targets"),
+    ("Retry", "base", "say it in `backoff`: `backoff: { base: 200ms, max: 5s }`"),
+    ("Retry", "max", "say it in `backoff`: `backoff: { base: 200ms, max: 5s }`"),
     ("Provider", "retry", "say it at a route or in `defaults`; here it is `retryBudget`"),
     ("Model", "retry", "say it at a route or in `defaults`"),
     ("Model", "breaker", "say it at the provider: each of its models has its own"),
@@ -96,6 +97,17 @@ pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
         "TryTimeouts" => Some("write `{ connect: 3s, firstToken: 60s, answer: 300s }`"),
         "MinRate" => Some("write `{ tokensPerSecond: 5, over: 2s }`"),
         "Target" => Some("write `{ model: NAME }`"),
+        "Retry" => Some("write `{ maxAttempts: 4, backoff: { base: 200ms, max: 5s } }`"),
+        "Backoff" => Some("write `{ base: 200ms, max: 5s }`"),
+        "Hedge" => Some("write `{ after: p95 }` or `{ after: 2s, maxShare: 0.05 }`"),
+        "KeepAlive" => Some("write `{ after: 15s, every: 15s }`"),
+        "OnExhausted" => Some("write `{ respond: \"Please try again shortly.\" }`"),
+        "When" => {
+            Some("write `{ inputTokensBelow: 8000 }`, `{ task: [summarization] }` or `{ plan: [pro] }`")
+        }
+        "TimeOfDay" => Some("write `{ from: \"22:00\", to: \"06:00\", timeZone: Europe/Berlin }`"),
+        "Attributes" => Some("write `{ task: { header: x-egret-task } }`"),
+        "Source" => Some("write `{ header: x-egret-task }` or `{ metadata: task }`"),
         "Match" => Some("write `{ apiKeySha256: \"<64 hex from egret key>\" }`"),
         "Limit" => {
             Some("write `{ requests: 100, per: 1m }`, `{ tokens: 100000, per: 1m }` or `{ concurrent: 10 }`")
@@ -113,6 +125,11 @@ pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
         "Price" => Some("write `{ inputPerMTok: \"2.00\", outputPerMTok: \"8.00\" }`"),
         _ => None,
     }
+}
+
+/// Whether nothing more is to be said of a thing of that type that has a field which the type does not have.
+pub(in crate::policy) fn is_whole(of: &str) -> bool {
+    matches!(of, "KeyOfPool" | "When")
 }
 
 /// Whether an author may have put a secret there, so that the text must not be shown.

@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{At, Entries, Estimate, KeyHash, Limit, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveOutput};
+use super::{
+    At, Attributes, Entries, Estimate, KeyHash, Limit, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveOutput,
+};
 
 /// Who pays and who is limited.
 #[derive(Debug, Deserialize)]
@@ -15,6 +17,9 @@ pub struct Tenant {
     /// Whether callers in the same pod without a key are this tenant: `local: true`. One tenant may say so.
     /// Default: false.
     pub local: Option<At<bool>>,
+    /// Where its calls say what they are about, for `when`: `attributes: { task: { header: x-egret-task } }`. Default:
+    /// nowhere; then what asks for it does not hold.
+    pub attributes: Option<At<Attributes>>,
     /// A name under `plans`, whose limits it takes over: `plan: pro`. Default: none.
     pub plan: Option<At<String>>,
     /// What it may use. Default: nothing.

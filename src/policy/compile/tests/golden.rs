@@ -30,22 +30,22 @@ warning: tenant `app` may not use anything
 
 #[test]
 fn a_field_that_is_not_built_yet() {
-    let expected = r#"error: `retry` is not built yet
+    let expected = r#"error: `onLoss` is not built yet
   --> policy.yaml:10:11
    |
-10 |   chat: { retry: { maxAttempts: 2 }, targets: [{ model: large }, { model: small }] }
-   |           ^^^^^"#;
-    assert_eq!(shown("chat: {", "chat: { retry: { maxAttempts: 2 },"), expected);
+10 |   chat: { onLoss: warn, targets: [{ model: large }, { model: small }] }
+   |           ^^^^^^"#;
+    assert_eq!(shown("chat: {", "chat: { onLoss: warn,"), expected);
 }
 
 #[test]
 fn a_choice_that_is_not_built_yet() {
-    let expected = r#"error: `weighted` is not built yet
-  --> policy.yaml:10:21
+    let expected = r#"error: `shadow` is not built yet
+  --> policy.yaml:14:50
    |
-10 |   chat: { strategy: weighted, targets: [{ model: large }, { model: small }] }
-   |                     ^^^^^^^^"#;
-    assert_eq!(shown("chat: {", "chat: { strategy: weighted,"), expected);
+14 |   app: { local: true, plan: pro, access: { mode: shadow, allow: ["*"] } }
+   |                                                  ^^^^^^"#;
+    assert_eq!(shown("allow: [\"*\"]", "mode: shadow, allow: [\"*\"]"), expected);
 }
 
 #[test]
@@ -79,6 +79,62 @@ fn a_key_in_the_policy() {
   |                  ^
   = help: write `key: { fromEnv: NAME }` or `key: { fromFile: /PATH }`"#;
     assert_eq!(shown("{ fromEnv: OPENAI_API_KEY }", "hunter2"), expected);
+}
+
+#[test]
+fn a_key_in_a_pool() {
+    let expected = r#"error: a key never stands in a policy: it comes from `fromEnv` or `fromFile`
+ --> policy.yaml:5:31
+  |
+5 |   openai: { keys: [{ name: a, ***
+  |                               ^
+  = help: known here: name, fromEnv, fromFile"#;
+    assert_eq!(shown("key: { fromEnv: OPENAI_API_KEY }", "keys: [{ name: a, value: hunter2 }]"), expected);
+}
+
+#[test]
+fn a_target_without_a_condition_that_ever_holds() {
+    let expected = r#"error: no call has more than 8000 and less than 8000 tokens: this never holds
+  --> policy.yaml:10:73
+   |
+10 |   chat: { targets: [{ when: { inputTokensAbove: 8000, inputTokensBelow: 8000 }, model: large }, { model: small }] }
+   |                                                                         ^^^^
+   = help: for one or the other write two targets, each with its own `when`"#;
+    let when = "{ when: { inputTokensAbove: 8000, inputTokensBelow: 8000 }, model: large }";
+    assert_eq!(shown("{ model: large }", when), expected);
+}
+
+#[test]
+fn a_condition_on_a_limit_that_nobody_has() {
+    let expected = r#"error: no tenant that may use `chat` has a limit `rpn`
+  --> policy.yaml:10:46
+   |
+10 |   chat: { targets: [{ when: { budgetBelow: { rpn: 20% } }, model: large }, { model: small }] }
+   |                                              ^^^
+   = help: did you mean `rpm`?"#;
+    assert_eq!(shown("{ model: large }", "{ when: { budgetBelow: { rpn: 20% } }, model: large }"), expected);
+}
+
+#[test]
+fn a_timeout_of_the_whole_call_at_a_model() {
+    let expected = r#"error: unknown field `total`
+ --> policy.yaml:8:24
+  |
+8 |   large: { timeouts: { total: 5s }, provider: openai }
+  |                        ^^^^^
+  = help: `total` is the whole call's: say it at a route or in `defaults`"#;
+    assert_eq!(shown("large: {", "large: { timeouts: { total: 5s },"), expected);
+}
+
+#[test]
+fn a_hedge_without_a_shape() {
+    let expected = r#"error: expected a map, found text
+  --> policy.yaml:10:18
+   |
+10 |   chat: { hedge: p95, targets: [{ model: large }, { model: small }] }
+   |                  ^^^
+   = help: write `{ after: p95 }` or `{ after: 2s, maxShare: 0.05 }`"#;
+    assert_eq!(shown("chat: {", "chat: { hedge: p95,"), expected);
 }
 
 #[test]
@@ -210,7 +266,7 @@ models:
   b: { provider: openai, maxOutputTokens: many, price: [{ inputPerMTok: 1, outputPerMTok: "x" }] }
   c d: { provider: openai }
 routes:
-  chat: { strategy: fastest, targets: [{ model: x }, { modell: a }] }
+  chat: { strategy: fasted, targets: [{ model: x }, { modell: a }] }
   none: { targets: [] }
 plans:
   pro: { limits: { rpm: { requests: 0, per: 1 }, tpm: { tokens: 5, per: month } } }

@@ -8,27 +8,12 @@ const REFERENCE: &str = include_str!("../../../../policies/reference.yaml");
 
 /// Every field and choice that is not built yet, as the reference has them: shorten it with what you build.
 const NOT_BUILT: &[(&str, &[&str])] = &[
-    ("defaults", &["onContextOverflow", "onLoss", "onExhausted", "onAllOpen"]),
+    ("defaults", &["onLoss"]),
     ("providers", &["anthropic", "anthropic", "anthropic", "gemini"]),
     ("models", &["sampling", "forcedToolChoice", "prefill"]),
-    (
-        "routes",
-        &[
-            "when",
-            "retry",
-            "onContextOverflow",
-            "onExhausted",
-            "onAllOpen",
-            "onLoss",
-            "weighted",
-            "weight",
-            "weight",
-            "fastest",
-            "cheapest",
-        ],
-    ),
+    ("routes", &["onLoss"]),
     ("auth", &["auth"]),
-    ("tenants", &["kubernetes", "jwt", "attributes"]),
+    ("tenants", &["kubernetes", "jwt", "user", "app"]),
     ("limits", &["localShare"]),
     ("access", &["shadow"]),
 ];
