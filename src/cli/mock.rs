@@ -15,9 +15,12 @@ use crate::tasks::Tasks;
 
 /// Serve a scripted fake provider: OpenAI's APIs, with faults on demand.
 ///
-/// Any model and any key is accepted. A request's header `x-mock-fault` names a fault for itself, such as
-/// `status=429;retry-after=7`, `reset=0`, `reset=3`, `stall=2`, `error-event=2`, `empty`, `html`,
-/// `slow-head=1500ms` or `error=insufficient_quota`. Ends on SIGINT or SIGTERM with exit code 0.
+/// Any model and any key is accepted. A request's header `x-mock-fault` names a fault for itself:
+/// `status=429;retry-after=7`, `error=insufficient_quota`, `for-key=abc;status=401`, `redirect`; `reset=0`,
+/// `reset=3`, `reset-after-head`, `stall=2`, `stall-after-head`, `truncate=2`, `error-event=2;code=slow_down`;
+/// `empty`, `only-pings`, `only-done`, `html`, `not-json`, `wrong-type`, `gzip`, `large=100Mi`, `duplicate`,
+/// `shuffle`; `slow-head=1500ms`, `slow-first-token=5s;pings=1s`, `slow-stream=2`, `trickle=20ms`.
+/// Ends on SIGINT or SIGTERM with exit code 0.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Address to serve on; port 0 picks one, and the first line printed names it.

@@ -8,18 +8,37 @@ use super::script::Script;
 const MOST_WORDS: usize = 1_000_000;
 /// What fills an answer up to its number of words.
 const FILLER: &str = "The tide comes in and the tide goes out and the birds wait on the piles";
+/// What stands in a large answer for its content, until it is sent.
+pub(super) const GAP: &str = "(so many bytes)";
+/// What large answers are made of; its length divides that of a piece.
+const WORD: &str = "seagull ";
+/// Bytes of content in one event of a large stream.
+const LARGE_PIECE: usize = 1024;
 /// Characters of one piece of a call's arguments.
 const ARGUMENT_PIECE: usize = 8;
 
-/// An answer, whole and in pieces. A piece is a token.
+/// What answers are to say.
+pub(super) struct Saying<'a> {
+    pub(super) script: &'a Script,
+    /// Bytes of content, where nothing else matters.
+    pub(super) large: Option<u64>,
+}
+
+/// An answer, whole and in pieces. A piece is a token, of a large answer many.
 pub(super) struct Answer {
     pub(super) kind: Kind,
-    /// The text, or the arguments of the call.
+    /// The text, or the arguments of the call. Of a large answer it is [`GAP`], where the content belongs.
     pub(super) text: String,
-    /// Where each piece ends.
-    ends: Vec<usize>,
+    pieces: Pieces,
     /// Whether the caller's bound cut it.
     pub(super) cut: bool,
+}
+
+enum Pieces {
+    /// Where each ends.
+    Of(Vec<usize>),
+    /// So many bytes of [`content`] in pieces of this one.
+    Large { bytes: u64, piece: String },
 }
 
 pub(super) enum Kind {
@@ -30,7 +49,14 @@ pub(super) enum Kind {
 
 impl Answer {
     /// What the script says to a prompt of so many words, in at most `bound` tokens.
-    pub(super) fn says(script: &Script, model: &str, prompt: u64, bound: Option<usize>) -> Self {
+    ///
+    /// A large answer goes beyond any bound: nothing of it is here but its size.
+    pub(super) fn says(saying: &Saying<'_>, model: &str, prompt: u64, bound: Option<usize>) -> Self {
+        if let Some(bytes) = saying.large {
+            let pieces = Pieces::Large { bytes, piece: content(LARGE_PIECE) };
+            return Self { kind: Kind::Text, text: GAP.to_owned(), pieces, cut: false };
+        }
+        let script = saying.script;
         let text = match &script.says {
             Some(text) => text.to_string(),
             None => filled(script, model, prompt),
@@ -54,23 +80,47 @@ impl Answer {
         ends.truncate(bound);
         // A text without a word has no token, so it has no text.
         text.truncate(ends.last().copied().unwrap_or(0));
-        Self { kind, text, ends, cut }
+        Self { kind, text, pieces: Pieces::Of(ends), cut }
     }
 
     pub(super) fn tokens(&self) -> u64 {
-        self.ends.len() as u64
+        match &self.pieces {
+            Pieces::Of(ends) => ends.len() as u64,
+            Pieces::Large { bytes, .. } => bytes.div_ceil(WORD.len() as u64),
+        }
     }
 
     pub(super) fn pieces(&self) -> usize {
-        self.ends.len()
+        match &self.pieces {
+            Pieces::Of(ends) => ends.len(),
+            Pieces::Large { bytes, .. } => {
+                usize::try_from(bytes.div_ceil(LARGE_PIECE as u64)).unwrap_or(usize::MAX)
+            }
+        }
     }
 
     /// The piece of this number; empty past the end.
     pub(super) fn piece(&self, at: usize) -> &str {
-        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
-        let end = self.ends.get(at).copied().unwrap_or(self.text.len());
-        self.text.get(start.unwrap_or(0)..end).unwrap_or_default()
+        match &self.pieces {
+            Pieces::Of(ends) => {
+                let start = at.checked_sub(1).and_then(|before| ends.get(before)).copied();
+                let end = ends.get(at).copied().unwrap_or(self.text.len());
+                self.text.get(start.unwrap_or(0)..end).unwrap_or_default()
+            }
+            Pieces::Large { bytes, piece } => {
+                let left = bytes.saturating_sub(at as u64 * LARGE_PIECE as u64);
+                let length = usize::try_from(left).unwrap_or(usize::MAX).min(LARGE_PIECE);
+                piece.get(..length).unwrap_or_default()
+            }
+        }
     }
+}
+
+/// The content of a large answer, so many bytes of it.
+pub(super) fn content(bytes: usize) -> String {
+    let mut text = WORD.repeat(bytes.div_ceil(WORD.len()));
+    text.truncate(bytes);
+    text
 }
 
 /// A function that the caller offers.
@@ -178,7 +228,7 @@ mod tests {
 
     fn says(text: &str, bound: Option<usize>) -> Answer {
         let script = Script { says: Some(text.into()), ..Script::default() };
-        Answer::says(&script, "m", 3, bound)
+        Answer::says(&Saying { script: &script, large: None }, "m", 3, bound)
     }
 
     proptest! {
@@ -196,9 +246,23 @@ mod tests {
     #[test]
     fn an_answer_has_as_many_words_as_the_script_says_and_names_the_model() {
         let script = Script { tokens: 7.try_into().unwrap(), ..Script::default() };
-        let answer = Answer::says(&script, "gpt-4.1", 3, None);
+        let answer = Answer::says(&Saying { script: &script, large: None }, "gpt-4.1", 3, None);
         assert_eq!(answer.text, "gpt-4.1 read 3 words. The tide comes");
         assert_eq!((answer.tokens(), answer.cut), (7, false));
+    }
+
+    #[test]
+    fn the_pieces_of_a_large_answer_are_its_content_and_its_words_are_counted() {
+        for bytes in [0, 1, 8, 1_023, 1_024, 1_025, 10_000] {
+            let script = Script::default();
+            let saying = Saying { script: &script, large: Some(bytes) };
+            let answer = Answer::says(&saying, "m", 3, Some(1));
+            let joined: String = (0..answer.pieces()).map(|at| answer.piece(at)).collect();
+            assert_eq!(joined, content(usize::try_from(bytes).unwrap()));
+            assert_eq!(joined.len() as u64, bytes);
+            assert_eq!(joined.split_whitespace().count() as u64, answer.tokens());
+            assert_eq!((answer.piece(answer.pieces()), answer.cut), ("", false));
+        }
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use http::Method;
 use serde_json::{Value, json};
 
+use super::answer::Saying;
 use super::error::ApiError;
 use super::reply::{Reply, Stamp};
 use super::request::Ask;
-use super::script::Script;
 use super::{chat, completions, embeddings, responses};
 
 /// The APIs on offer.
@@ -55,17 +55,17 @@ impl Api {
         method: &Method,
         path: &str,
         body: &[u8],
-        script: &Script,
+        saying: &Saying<'_>,
         stamp: &Stamp,
     ) -> Result<Reply, ApiError> {
         if *method != self.method() {
             return Err(ApiError::wrong_method(method, path));
         }
         match self {
-            Self::Chat => chat::reply(&Ask::parse(body)?, script, stamp),
-            Self::Completions => completions::reply(&Ask::parse(body)?, script, stamp),
+            Self::Chat => chat::reply(&Ask::parse(body)?, saying, stamp),
+            Self::Completions => completions::reply(&Ask::parse(body)?, saying, stamp),
             Self::Embeddings => embeddings::reply(&Ask::parse(body)?),
-            Self::Responses => responses::reply(&Ask::parse(body)?, script, stamp),
+            Self::Responses => responses::reply(&Ask::parse(body)?, saying, stamp),
             Self::Models => {
                 let data = MODELS.map(|id| described(id, stamp));
                 Ok(Reply::json(json!({ "object": "list", "data": data }).to_string(), 0))

@@ -40,7 +40,7 @@ pub(super) type Pieces = Box<dyn Iterator<Item = Piece> + Send>;
 pub(super) enum Strike {
     Reset,
     Stall,
-    /// These bytes, and then a clean end.
+    /// These bytes, if any, and then a clean end.
     Last(Bytes),
 }
 
@@ -61,6 +61,7 @@ pub(super) struct AnswerBody {
     given: u32,
     strike: Option<(u32, Strike)>,
     pace: Option<Pace>,
+    lull: Option<Lull>,
     flush: Option<Pin<Box<Sleep>>>,
     /// Bytes still to come, where the head states them.
     length: Option<u64>,
@@ -75,6 +76,7 @@ impl AnswerBody {
             given: 0,
             strike: None,
             pace: None,
+            lull: None,
             flush: None,
             length: None,
             done: false,
@@ -83,8 +85,8 @@ impl AnswerBody {
     }
 
     /// States the length in the head.
-    pub(super) fn of_length(mut self, length: usize) -> Self {
-        self.length = Some(length as u64);
+    pub(super) fn of_length(mut self, length: u64) -> Self {
+        self.length = Some(length);
         self.note_end();
         self
     }
@@ -98,7 +100,21 @@ impl AnswerBody {
 
     /// Lets paced pieces come one a period, the first one period after `now`.
     pub(super) fn paced(mut self, period: Duration, now: Instant) -> Self {
-        self.pace = Some(Pace { timer: Box::pin(tokio::time::sleep_until(now + period)), period });
+        self.pace = Some(Pace::new(period, now));
+        self
+    }
+
+    /// Lets the first paced piece wait until then, whatever the pace.
+    pub(super) fn lulled(mut self, until: Instant) -> Self {
+        self.lull = Some(Lull { over: Box::pin(tokio::time::sleep_until(until)), pings: None });
+        self
+    }
+
+    /// Sends signs of life during the lull, the first one period after `now`.
+    pub(super) fn pinging(mut self, ping: Bytes, period: Duration, now: Instant) -> Self {
+        if let Some(lull) = &mut self.lull {
+            lull.pings = Some((ping, Pace::new(period, now)));
+        }
         self
     }
 
@@ -112,6 +128,24 @@ impl AnswerBody {
         if !self.is_struck() && self.pieces.peek().is_none() {
             self.done = self.length.is_some();
             self.visit.ended(Ending::Complete);
+        }
+    }
+
+    /// Waits for the time of a paced piece; before it there may be signs of life.
+    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(lull) = &mut self.lull {
+            if let Some(ping) = ready!(lull.poll(cx)) {
+                return Poll::Ready(Some(ping));
+            }
+            if let Some(pace) = &mut self.pace {
+                // What was not said during the lull is not caught up on.
+                pace.timer.as_mut().reset(lull.over.deadline());
+            }
+            self.lull = None;
+        }
+        match &mut self.pace {
+            Some(pace) => pace.poll(cx).map(|()| None),
+            None => Poll::Ready(None),
         }
     }
 
@@ -129,7 +163,7 @@ impl AnswerBody {
                 let bytes = std::mem::take(bytes);
                 self.done = true;
                 self.visit.ended(Ending::Complete);
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
         }
     }
@@ -147,8 +181,10 @@ impl Body for AnswerBody {
         if body.is_struck() {
             return body.strike(cx);
         }
-        if let (Some(pace), Some(Piece { paced: true, .. })) = (&mut body.pace, body.pieces.peek()) {
-            ready!(pace.poll(cx));
+        if body.pieces.peek().is_some_and(|piece| piece.paced)
+            && let Some(ping) = ready!(body.poll_pace(cx))
+        {
+            return Poll::Ready(Some(Ok(Frame::data(ping))));
         }
         let Some(piece) = body.pieces.next() else {
             body.done = true;
@@ -170,14 +206,46 @@ impl Body for AnswerBody {
     }
 }
 
-/// One tick a period, without drift.
+/// Silence before the first word.
+struct Lull {
+    over: Pin<Box<Sleep>>,
+    pings: Option<(Bytes, Pace)>,
+}
+
+impl Lull {
+    /// A sign of life, or none when it is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        match &mut self.pings {
+            Some((ping, pace)) => pace.poll(cx).map(|()| Some(ping.clone())),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// One tick a period, without drift. Without a period each tick still waits for what was written before it.
 struct Pace {
     timer: Pin<Box<Sleep>>,
     period: Duration,
+    flushed: bool,
 }
 
 impl Pace {
+    fn new(period: Duration, now: Instant) -> Self {
+        Self { timer: Box::pin(tokio::time::sleep_until(now + period)), period, flushed: false }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.period.is_zero() {
+            self.flushed = !self.flushed;
+            if self.flushed {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            return Poll::Ready(());
+        }
         ready!(self.timer.as_mut().poll(cx));
         let next = self.timer.deadline() + self.period;
         self.timer.as_mut().reset(next);

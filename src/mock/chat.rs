@@ -6,19 +6,18 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Kind, Tool};
+use super::answer::{Answer, Kind, Saying, Tool};
 use super::body::{Piece, Pieces};
 use super::error::ApiError;
 use super::reply::{Reply, Stamp, data, done};
 use super::request::{Ask, texts, words};
-use super::script::Script;
 
-pub(super) fn reply(ask: &Ask, script: &Script, stamp: &Stamp) -> Result<Reply, ApiError> {
+pub(super) fn reply(ask: &Ask, saying: &Saying<'_>, stamp: &Stamp) -> Result<Reply, ApiError> {
     let prompt = Prompt::of(ask)?;
     let bound = ask.bound(&["max_completion_tokens", "max_tokens"]);
-    let answer = match prompt.tool(ask) {
+    let answer = match prompt.tool(ask).filter(|_| saying.large.is_none()) {
         Some(tool) => Answer::calls(&tool, bound),
-        None => Answer::says(script, &ask.model, prompt.words, bound),
+        None => Answer::says(saying, &ask.model, prompt.words, bound),
     };
     let chat = Chat {
         id: format!("chatcmpl-{}", stamp.id),

@@ -5,20 +5,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::answer::{Answer, Saying};
 use super::body::{Piece, Pieces};
 use super::chat::Usage;
 use super::error::ApiError;
 use super::reply::{Reply, Stamp, data, done};
 use super::request::{Ask, Input, inputs};
-use super::script::Script;
 
-pub(super) fn reply(ask: &Ask, script: &Script, stamp: &Stamp) -> Result<Reply, ApiError> {
+pub(super) fn reply(ask: &Ask, saying: &Saying<'_>, stamp: &Stamp) -> Result<Reply, ApiError> {
     let prompts = inputs(ask.required("prompt")?).ok_or_else(|| {
         ApiError::bad_request("Invalid 'prompt': expected a text or tokens.").about(Some("prompt"))
     })?;
     let words: u64 = prompts.iter().map(Input::tokens).sum();
-    let answer = Answer::says(script, &ask.model, words, ask.bound(&["max_tokens"]));
+    let answer = Answer::says(saying, &ask.model, words, ask.bound(&["max_tokens"]));
     let n = prompts.len() * ask.n;
     let text = Completion {
         id: format!("cmpl-{}", stamp.id),

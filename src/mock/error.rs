@@ -39,9 +39,12 @@ impl ApiError {
             ErrorCode::ContentPolicyViolation => {
                 (400, invalid, None, "Our policies do not allow this request.")
             }
+            ErrorCode::ContentFilter => (400, invalid, Some("prompt"), FILTERED),
             ErrorCode::InvalidApiKey => (401, invalid, None, "Incorrect API key provided."),
             ErrorCode::ModelNotFound => (404, invalid, Some("model"), "The model does not exist."),
+            ErrorCode::RateLimitExceeded => (429, "rate_limit_error", None, RATE_LIMIT),
             ErrorCode::InsufficientQuota => (429, "insufficient_quota", None, NO_QUOTA),
+            ErrorCode::CreditBalanceExhausted => (429, "insufficient_quota", None, NO_CREDIT),
             ErrorCode::SlowDown => (429, "rate_limit_error", None, "Your traffic grows too fast; slow down."),
             ErrorCode::ServerIsOverloaded => (503, "service_unavailable_error", None, OVERLOADED),
         };
@@ -68,8 +71,11 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", None, message)
     }
 
-    /// What breaks a stream from within.
-    pub(super) fn in_stream() -> Self {
+    /// What breaks a 200 from within: the error of a code, else a `server_error`.
+    pub(super) fn in_answer(code: Option<ErrorCode>) -> Self {
+        if let Some(code) = code {
+            return Self::of_code(code);
+        }
         let message = "The server had an error while processing your request.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", Some("server_error"), message)
     }
@@ -105,6 +111,10 @@ impl ApiError {
 
 const CONTEXT_LENGTH: &str = "This model's maximum context length is 8192 tokens. However, your messages \
      resulted in 9000 tokens. Please reduce the length of the messages.";
+const FILTERED: &str =
+    "The response was filtered due to the prompt triggering the content management policy.";
+const RATE_LIMIT: &str = "Rate limit reached for requests per minute.";
+const NO_CREDIT: &str = "Your credit balance is used up.";
 const NO_QUOTA: &str = "You exceeded your current quota, please check your plan and billing details.";
 const OVERLOADED: &str = "The server is overloaded; please try again later.";
 
@@ -114,16 +124,14 @@ fn of_status(status: StatusCode) -> (&'static str, Option<&'static str>, &'stati
     match status.as_u16() {
         400 => (invalid, Some("unsupported_value"), "Unsupported value in the request."),
         401 => (invalid, Some("invalid_api_key"), "Incorrect API key provided."),
-        402 => ("insufficient_quota", Some("credit_balance_exhausted"), "Your credit balance is used up."),
+        402 => ("insufficient_quota", Some("credit_balance_exhausted"), NO_CREDIT),
         403 => (invalid, Some("unsupported_country_region_territory"), "Not available in your region."),
         404 => {
             (invalid, Some("model_not_found"), "The model does not exist or you do not have access to it.")
         }
         408 => ("server_error", Some("timeout"), "The request timed out."),
         409 => (invalid, Some("conflict"), "The request conflicts with another."),
-        429 => {
-            ("rate_limit_error", Some("rate_limit_exceeded"), "Rate limit reached for requests per minute.")
-        }
+        429 => ("rate_limit_error", Some("rate_limit_exceeded"), RATE_LIMIT),
         503 => ("service_unavailable_error", Some("server_is_overloaded"), OVERLOADED),
         _ if status.is_client_error() => (invalid, None, "The request was refused."),
         _ => ("server_error", None, "The server had an error while processing your request."),

@@ -8,9 +8,11 @@ mod api;
 mod body;
 mod chat;
 mod completions;
+mod course;
 mod embeddings;
 mod error;
 pub mod fault;
+mod flow;
 mod reply;
 mod request;
 mod responses;
@@ -33,8 +35,10 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use answer::Saying;
 use api::Api;
 use body::{AnswerBody, Cut};
+use course::{Course, Head, Says};
 use error::ApiError;
 use reply::{Reply, Sending, Stamp};
 pub use script::{ErrorCode, Fault, Script};
@@ -131,42 +135,46 @@ async fn respond(state: Arc<State>, request: Request<Incoming>) -> Result<Respon
     let body = read(body).await?;
     visit.body(body.as_deref().unwrap_or_default());
     let script = (state.script)();
-    let fault = state.fault(&head.headers, &script);
-    before_head(fault.as_ref().map_or(Fault::None, |fault| *fault), &script, &visit).await?;
+    let course = state.course(&head.headers, &script);
+    before_head(course.head, script.latency, &visit).await?;
 
     let stamp = state.stamp();
     let api = Api::of(head.uri.path());
+    let saying = Saying { script: &script, large: course.large() };
     let answer = || {
         let body = body.as_deref().map_err(|TooLarge| ApiError::too_large())?;
         let api = api.ok_or_else(|| ApiError::unknown_path(&head.method, head.uri.path()))?;
-        api.reply(&head.method, head.uri.path(), body, &script, &stamp)
+        api.reply(&head.method, head.uri.path(), body, &saying, &stamp)
     };
-    let reply = fault.as_ref().map_or_else(Reply::error, |fault| faulty(*fault, answer));
+    let reply = reply(&course.says, head.uri.path(), answer);
     let now = state.clock.now();
     let sending = Sending {
-        fault: fault.unwrap_or(Fault::None),
+        flow: course.flow,
         api,
-        word: script.tokens_per_second.map(|rate| Duration::from_secs(1) / rate.get()),
+        tokens_per_second: script.tokens_per_second,
         now,
         processing: now - begun,
     };
-    Ok(reply.send(&stamp, &sending, visit))
+    Ok(reply.send(&stamp, sending, visit))
 }
 
 impl State {
-    /// The fault of this request: its header's, else the script's next.
-    fn fault(&self, headers: &HeaderMap, script: &Script) -> Result<Fault, ApiError> {
+    /// The course that this request's fault leads to: its header's, else the script's next.
+    fn course(&self, headers: &HeaderMap, script: &Script) -> Course {
+        let key = seen::key(headers);
         if let Some(text) = headers.get(FAULT_HEADER) {
             let text = String::from_utf8_lossy(text.as_bytes());
-            return text
-                .parse()
-                .map_err(|error: fault::FaultSyntax| ApiError::bad_request(error.to_string()));
+            let fault = text.parse::<Fault>();
+            return fault.map_or_else(
+                |unknown| Course::error(ApiError::bad_request(unknown.to_string())),
+                |fault| Course::of(&fault, key),
+            );
         }
         if script.faults.is_empty() {
-            return Ok(Fault::None);
+            return Course::default();
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % script.faults.len();
-        Ok(script.faults.get(turn).copied().unwrap_or(Fault::None))
+        script.faults.get(turn).map_or_else(Course::default, |fault| Course::of(fault, key))
     }
 
     fn stamp(&self) -> Stamp {
@@ -175,52 +183,39 @@ impl State {
 }
 
 /// What happens before the head: the script's latency, and the faults that let no head come.
-async fn before_head(fault: Fault, script: &Script, visit: &Visit) -> Result<(), Cut> {
-    let late = match fault {
-        Fault::SlowHead { delay } => delay,
-        Fault::None
-        | Fault::Status { .. }
-        | Fault::Error { .. }
-        | Fault::Reset { .. }
-        | Fault::Stall { .. }
-        | Fault::ErrorEvent { .. }
-        | Fault::Empty
-        | Fault::Html => Duration::ZERO,
+async fn before_head(head: Head, latency: Duration, visit: &Visit) -> Result<(), Cut> {
+    let wait = match head {
+        Head::Late(late) => latency.saturating_add(late),
+        Head::AtOnce | Head::Reset | Head::Stall => latency,
     };
-    let wait = script.latency.saturating_add(late);
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
-    match fault {
-        Fault::Reset { after_chunks: 0 } => {
+    match head {
+        Head::AtOnce | Head::Late(_) => Ok(()),
+        Head::Reset => {
             visit.ended(Ending::Cut);
             Err(Cut)
         }
         // Dropped by hyper when the client leaves.
-        Fault::Stall { after_chunks: 0 } => std::future::pending().await,
-        Fault::Reset { .. }
-        | Fault::Stall { .. }
-        | Fault::None
-        | Fault::Status { .. }
-        | Fault::Error { .. }
-        | Fault::ErrorEvent { .. }
-        | Fault::Empty
-        | Fault::Html
-        | Fault::SlowHead { .. } => Ok(()),
+        Head::Stall => std::future::pending().await,
     }
 }
 
-/// The answer that a fault leaves, as far as it is a matter of the whole answer; what strikes within a
-/// body is the body's.
-fn faulty(fault: Fault, answer: impl FnOnce() -> Result<Reply, ApiError>) -> Reply {
+/// The answer that a fault leaves, as far as it is a matter of the whole answer; what happens within a body is the
+/// flow's.
+fn reply(says: &Says, path: &str, answer: impl FnOnce() -> Result<Reply, ApiError>) -> Reply {
     let answer = || answer().unwrap_or_else(|error| Reply::error(&error));
-    match fault {
-        Fault::Status { status, retry_after } => Reply::error(&ApiError::of_status(status, retry_after)),
-        Fault::Error { code } => Reply::error(&ApiError::of_code(code)),
-        Fault::Html => Reply::html(),
-        Fault::Empty => answer().emptied(),
-        Fault::ErrorEvent { .. } => answer().or_error_in_200(),
-        Fault::None | Fault::Reset { .. } | Fault::Stall { .. } | Fault::SlowHead { .. } => answer(),
+    match says {
+        Says::Answer => answer(),
+        Says::Error(error) => Reply::error(error),
+        Says::ErrorInside(error) => answer().or_error_in_200(error),
+        Says::Only { events, plain } => answer().only(events, plain),
+        Says::Html => Reply::html(),
+        Says::NotJson => Reply::json("oops", 0),
+        Says::WrongType => answer().of_type("text/plain"),
+        Says::Redirect => Reply::redirect(path),
+        Says::Large(bytes) => answer().filled(*bytes),
     }
 }
 

@@ -1,22 +1,28 @@
-//! From what an API says to an HTTP answer: head, provider's headers, and the fault on top.
+//! From what an API says to an HTTP answer: head, provider's headers, and what a fault makes of the whole.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode, response};
 use serde::Serialize;
 
+use super::answer::{GAP, content};
 use super::api::Api;
-use super::body::{AnswerBody, Piece, Pieces, Strike};
+use super::body::{AnswerBody, Piece, Pieces};
+use super::course::Flow;
 use super::error::ApiError;
-use super::script::Fault;
+use super::flow::Content;
 use super::seen::Visit;
 use crate::clock::Instant;
 
 /// What the provider claims to admit in a minute.
 const REQUESTS: u64 = 10_000;
 const TOKENS: u64 = 2_000_000;
+
+/// Bytes of one piece of a large plain answer; a whole number of words.
+const FILLING: usize = 64 * 1024;
 
 /// What one answer is told apart by.
 pub(super) struct Stamp {
@@ -35,20 +41,17 @@ pub(super) struct Reply {
     tokens: u64,
     /// Set where the provider asks to wait.
     retry_after: Option<u32>,
-}
-
-enum Content {
-    Whole(Bytes),
-    Events(Pieces),
+    /// Where it sends the caller.
+    location: Option<String>,
 }
 
 /// How an answer is sent.
 pub(super) struct Sending {
-    pub(super) fault: Fault,
+    pub(super) flow: Flow,
     /// None where the path is no API.
     pub(super) api: Option<Api>,
-    /// The time of one word of a stream.
-    pub(super) word: Option<Duration>,
+    /// How fast the words of a stream come.
+    pub(super) tokens_per_second: Option<NonZeroU32>,
     pub(super) now: Instant,
     pub(super) processing: Duration,
 }
@@ -61,6 +64,7 @@ impl Reply {
             content: Content::Whole(body.into()),
             tokens,
             retry_after: None,
+            location: None,
         }
     }
 
@@ -83,36 +87,63 @@ impl Reply {
         Self { content_type: "text/html; charset=utf-8", ..Self::json(page, 0) }
     }
 
-    /// The same kind of answer with nothing in it.
-    pub(super) fn emptied(self) -> Self {
+    /// Sends the caller to another address.
+    pub(super) fn redirect(path: &str) -> Self {
+        let location = Some(format!("http://elsewhere.invalid{path}"));
+        Self { status: StatusCode::TEMPORARY_REDIRECT, location, ..Self::json(Bytes::new(), 0) }
+    }
+
+    /// The same kind of answer with nothing in it but this.
+    pub(super) fn only(self, events: &'static [u8], plain: &'static [u8]) -> Self {
         let content = match self.content {
-            Content::Whole(_) => Content::Whole(Bytes::new()),
-            Content::Events(_) => Content::Events(Box::new(std::iter::empty())),
+            Content::Whole(_) | Content::Long { .. } => Content::Whole(Bytes::from_static(plain)),
+            Content::Events(_) => {
+                let piece = (!events.is_empty()).then(|| Piece::at_once(Bytes::from_static(events)));
+                Content::Events(Box::new(piece.into_iter()))
+            }
         };
         Self { content, ..self }
     }
 
+    /// The same under another content type.
+    pub(super) fn of_type(self, content_type: &'static str) -> Self {
+        Self { content_type, ..self }
+    }
+
     /// A stream as it is, a plain answer as a 200 whose body is an error.
-    pub(super) fn or_error_in_200(self) -> Self {
+    pub(super) fn or_error_in_200(self, error: &ApiError) -> Self {
         match self.content {
-            Content::Whole(_) => Self::json(ApiError::in_stream().body(), self.tokens),
+            Content::Whole(_) | Content::Long { .. } => Self::json(error.body(), self.tokens),
             Content::Events(_) => self,
         }
     }
 
+    /// A plain answer with so many bytes wherever content belongs; a stream has them in its events.
+    pub(super) fn filled(self, bytes: u64) -> Self {
+        match self.content {
+            Content::Whole(body) => Self { content: filled(&body, bytes), ..self },
+            Content::Long { .. } | Content::Events(_) => self,
+        }
+    }
+
     /// The answer as it goes out; the visit is told how it ends.
-    pub(super) fn send(self, stamp: &Stamp, sending: &Sending, visit: Visit) -> Response<AnswerBody> {
+    pub(super) fn send(self, stamp: &Stamp, sending: Sending, visit: Visit) -> Response<AnswerBody> {
         let mut head = Response::builder()
             .status(self.status)
             .header(CONTENT_TYPE, self.content_type)
             .header("x-request-id", format!("req-{}", stamp.id))
             .header("openai-version", "2020-10-01")
             .header("openai-processing-ms", sending.processing.as_millis().to_string());
+        if let Some(location) = &self.location {
+            head = head.header(LOCATION, location);
+        }
+        if matches!(sending.flow, Flow::Gzip) {
+            head = head.header(CONTENT_ENCODING, "gzip");
+        }
         if let Some(headers) = head.headers_mut() {
             self.limits(headers);
         }
-        let body = self.body(sending, visit);
-        finish(head, body)
+        finish(head, self.content.flow(sending, visit))
     }
 
     fn limits(&self, headers: &mut http::HeaderMap) {
@@ -133,72 +164,32 @@ impl Reply {
             }
         }
     }
-
-    fn body(self, sending: &Sending, visit: Visit) -> AnswerBody {
-        match self.content {
-            Content::Whole(bytes) => whole(bytes, sending.fault, visit),
-            Content::Events(pieces) => {
-                let body = AnswerBody::new(pieces, visit);
-                let body = match sending.word {
-                    Some(period) => body.paced(period, sending.now),
-                    None => body,
-                };
-                broken(body, sending)
-            }
-        }
-    }
 }
 
-/// A plain answer. A fault that comes after chunks cuts it in the middle.
-fn whole(bytes: Bytes, fault: Fault, visit: Visit) -> AnswerBody {
-    let strike = match fault {
-        Fault::Reset { .. } => Some(Strike::Reset),
-        Fault::Stall { .. } => Some(Strike::Stall),
-        Fault::None
-        | Fault::Status { .. }
-        | Fault::Error { .. }
-        | Fault::ErrorEvent { .. }
-        | Fault::Empty
-        | Fault::Html
-        | Fault::SlowHead { .. } => None,
-    };
-    let length = bytes.len();
-    let Some(strike) = strike else {
-        let piece = (length > 0).then(|| Piece::at_once(bytes));
-        return AnswerBody::new(Box::new(piece.into_iter()), visit).of_length(length);
-    };
-    let half = Piece::at_once(bytes.slice(..length / 2));
-    AnswerBody::new(Box::new(std::iter::once(half)), visit).of_length(length).struck(1, strike)
+/// A body with content in its gaps, made as it is sent.
+fn filled(body: &Bytes, bytes: u64) -> Content {
+    let mut pieces: Vec<Pieces> = Vec::new();
+    let mut length = 0;
+    let mut from = 0;
+    for gap in memchr::memmem::find_iter(body, GAP) {
+        pieces.push(Box::new(std::iter::once(Piece::at_once(body.slice(from..gap)))));
+        pieces.push(filling(bytes));
+        length += (gap - from) as u64 + bytes;
+        from = gap + GAP.len();
+    }
+    pieces.push(Box::new(std::iter::once(Piece::at_once(body.slice(from..)))));
+    length += (body.len() - from) as u64;
+    Content::Long { length, pieces: Box::new(pieces.into_iter().flatten()) }
 }
 
-/// A stream, with its fault.
-fn broken(body: AnswerBody, sending: &Sending) -> AnswerBody {
-    match sending.fault {
-        Fault::Reset { after_chunks } => body.struck(after_chunks, Strike::Reset),
-        Fault::Stall { after_chunks } => body.struck(after_chunks, Strike::Stall),
-        Fault::ErrorEvent { after_chunks } => {
-            body.struck(after_chunks, Strike::Last(error_event(sending.api, after_chunks)))
-        }
-        Fault::None
-        | Fault::Status { .. }
-        | Fault::Error { .. }
-        | Fault::Empty
-        | Fault::Html
-        | Fault::SlowHead { .. } => body,
-    }
-}
-
-fn error_event(api: Option<Api>, number: u32) -> Bytes {
-    let error = ApiError::in_stream().object();
-    match api {
-        Some(Api::Responses) => {
-            let event = serde_json::json!({ "type": "error", "sequence_number": number, "error": error });
-            named("error", &event)
-        }
-        None | Some(Api::Chat | Api::Completions | Api::Embeddings | Api::Models | Api::Model) => {
-            data(&serde_json::json!({ "error": error }))
-        }
-    }
+/// So many bytes of content, in pieces that share one buffer.
+fn filling(bytes: u64) -> Pieces {
+    let piece = Bytes::from(content(FILLING));
+    let whole = bytes / FILLING as u64;
+    let rest = usize::try_from(bytes % FILLING as u64).unwrap_or_default();
+    let last = (rest > 0).then(|| Piece::at_once(piece.slice(..rest)));
+    let full = std::iter::repeat_n(piece, usize::try_from(whole).unwrap_or(usize::MAX));
+    Box::new(full.map(Piece::at_once).chain(last))
 }
 
 fn finish(head: response::Builder, body: AnswerBody) -> Response<AnswerBody> {

@@ -4,22 +4,21 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Kind, Tool};
+use super::answer::{Answer, Kind, Saying, Tool};
 use super::body::{Piece, Pieces};
 use super::error::ApiError;
 use super::reply::{Reply, Stamp, named};
 use super::request::{Ask, texts, words};
-use super::script::Script;
 
-pub(super) fn reply(ask: &Ask, script: &Script, stamp: &Stamp) -> Result<Reply, ApiError> {
+pub(super) fn reply(ask: &Ask, saying: &Saying<'_>, stamp: &Stamp) -> Result<Reply, ApiError> {
     let (input, last, after_tool) = prompt(ask.required("input")?);
     let instructions = ask.echo("instructions").and_then(Value::as_str).unwrap_or_default();
     let input = input + words(instructions);
     let bound = ask.bound(&["max_output_tokens"]);
     let tool = Tool::chosen(Tool::offered(ask.echo("tools")), ask.echo("tool_choice"), &last);
-    let answer = match tool.filter(|_| !after_tool) {
+    let answer = match tool.filter(|_| !after_tool && saying.large.is_none()) {
         Some(tool) => Answer::calls(&tool, bound),
-        None => Answer::says(script, &ask.model, input, bound),
+        None => Answer::says(saying, &ask.model, input, bound),
     };
     let tokens = input + answer.tokens();
     let response = Response {

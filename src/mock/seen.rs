@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, Method, request};
 use parking_lot::Mutex;
 
@@ -54,10 +55,24 @@ impl Seen {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The last four characters of the key that the call came with; none where a key is no longer than that.
+    pub fn key_ends(&self) -> Option<&str> {
+        let key = key(&self.headers)?;
+        let (at, _) = key.char_indices().nth_back(3).filter(|(at, _)| *at > 0)?;
+        key.get(at..)
+    }
+
     fn size(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
         self.path.len() + headers.sum::<usize>() + self.body.len()
     }
+}
+
+/// The key of a request: behind `Bearer`, or in Azure's header.
+pub(super) fn key(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    bearer.or_else(|| text(HeaderName::from_static("api-key"))).map(str::trim)
 }
 
 impl fmt::Debug for Seen {
@@ -206,5 +221,23 @@ mod tests {
         let visit = log.open(&head("/a?key=secret"));
         visit.body(b"secret prompt");
         assert!(!format!("{:?}", log.calls()).contains("secret"));
+    }
+
+    #[test]
+    fn of_a_key_the_last_four_characters_are_told_and_never_all() {
+        let ends = |name: &'static str, value: &str| {
+            let log = Arc::new(Log::default());
+            let request = http::Request::post("/").header(name, value).body(()).unwrap();
+            log.open(&request.into_parts().0);
+            log.calls()[0].key_ends().map(str::to_owned)
+        };
+        assert_eq!(ends("authorization", "Bearer sk-12345678").as_deref(), Some("5678"));
+        assert_eq!(ends("api-key", "0123456789abcdef").as_deref(), Some("cdef"));
+        assert_eq!(ends("authorization", "Bearer five5").as_deref(), Some("ive5"));
+        for (name, short) in
+            [("authorization", "Bearer four"), ("authorization", "Basic abcdefgh"), ("api-key", "")]
+        {
+            assert_eq!(ends(name, short), None, "{short}");
+        }
     }
 }

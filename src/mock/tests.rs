@@ -3,6 +3,7 @@
 mod apis;
 mod chat_calls;
 mod faults;
+mod flows;
 
 use std::sync::Arc;
 

@@ -59,7 +59,10 @@ async fn an_error_status_has_the_providers_body_for_it() {
         ("status=503", 503, "service_unavailable_error", json!("server_is_overloaded")),
         ("status=529", 529, "server_error", Value::Null),
         ("error=context_length_exceeded", 400, "invalid_request_error", json!("context_length_exceeded")),
+        ("error=content_filter", 400, "invalid_request_error", json!("content_filter")),
         ("error=insufficient_quota", 429, "insufficient_quota", json!("insufficient_quota")),
+        ("error=credit_balance_exhausted", 429, "insufficient_quota", json!("credit_balance_exhausted")),
+        ("error=rate_limit_exceeded", 429, "rate_limit_error", json!("rate_limit_exceeded")),
     ];
     for (fault, status, kind, code) in cases {
         let answer = provider.send(with_fault(stream(), fault)).await;
@@ -115,6 +118,52 @@ async fn a_plain_answer_is_cut_in_the_middle_of_its_body() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reset_after_the_head_sends_the_head_and_no_byte_of_the_body() {
+    for request in [plain, stream] {
+        let provider = provider(faults(&[Fault::ResetAfterHead]));
+        let response = provider.try_send(request()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let answer = Answer::read(response).await;
+        assert_eq!((answer.frames.len(), answer.clean), (0, false));
+        assert_eq!(endings(&provider), [Ending::Cut]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_after_the_head_sends_the_head_and_ends_when_the_client_leaves() {
+    for request in [plain, stream] {
+        let provider = provider(faults(&[Fault::StallAfterHead]));
+        let mut body = provider.try_send(request()).await.unwrap().into_body();
+        assert!(tokio::time::timeout(Duration::from_secs(3600), body.frame()).await.is_err());
+        assert_eq!(endings(&provider), [Ending::Open]);
+        drop(body);
+        provider.tasks.wait().await;
+        assert_eq!(endings(&provider), [Ending::Left]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_truncated_answer_ends_as_if_it_were_complete() {
+    for after_chunks in 0..=5 {
+        let provider = provider(faults(&[Fault::Truncate { after_chunks }]));
+        let answer = provider.send(stream()).await;
+        assert_eq!((answer.events().len(), answer.clean), (after_chunks as usize, true));
+        assert!(!answer.is_done());
+        assert_eq!(endings(&provider), [Ending::Complete]);
+    }
+    let provider = provider(says("one two three"));
+    let whole = provider.send(plain()).await.text();
+    let answer = provider.send(with_fault(plain(), "truncate=2")).await;
+    assert_eq!(answer.text().len(), whole.len() / 2);
+    assert_eq!(
+        (answer.header("content-length"), answer.clean),
+        ((whole.len() / 2).to_string().as_str(), true)
+    );
+    assert!(serde_json::from_str::<Value>(&answer.text()).is_err());
+    assert_eq!(endings(&provider), [Ending::Complete; 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stall_before_the_head_ends_when_the_client_leaves() {
     for request in [plain, stream] {
         let provider = provider(faults(&[Fault::Stall { after_chunks: 0 }]));
@@ -148,7 +197,7 @@ async fn a_stall_after_chunks_ends_when_the_client_leaves() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_event_breaks_a_stream_from_within() {
-    let provider = provider(faults(&[Fault::ErrorEvent { after_chunks: 2 }]));
+    let provider = provider(faults(&[Fault::ErrorEvent { after_chunks: 2, code: None }]));
     let answer = provider.send(stream()).await;
     let chunks = answer.chunks();
     assert_eq!((answer.status, chunks.len(), answer.is_done()), (StatusCode::OK, 3, false));
@@ -161,7 +210,7 @@ async fn an_error_event_breaks_a_stream_from_within() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_event_of_responses_is_named_and_numbered() {
-    let provider = provider(faults(&[Fault::ErrorEvent { after_chunks: 5 }]));
+    let provider = provider(faults(&[Fault::ErrorEvent { after_chunks: 5, code: None }]));
     let ask = json!({ "model": "m", "input": "hi", "stream": true });
     let answer = provider.post("/v1/responses", &ask).await;
     let (name, _) = answer.events().pop().unwrap();
@@ -169,6 +218,21 @@ async fn an_error_event_of_responses_is_named_and_numbered() {
     assert_eq!(name.as_deref(), Some("error"));
     assert_eq!((&last["type"], &last["sequence_number"]), (&json!("error"), &json!(5)));
     assert_eq!(last["error"]["code"], "server_error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_inside_a_200_carries_any_code() {
+    let provider = provider(says("one two three"));
+    for code in ErrorCode::ALL {
+        let fault = format!("error-event=2;code={}", code.as_str());
+        let answer = provider.send(with_fault(stream(), &fault)).await;
+        let chunks = answer.chunks();
+        assert_eq!((answer.status, chunks.len()), (StatusCode::OK, 3));
+        let own = provider.send(with_fault(plain(), &format!("error={}", code.as_str()))).await;
+        assert_eq!(chunks[2], own.json());
+        let answer = provider.send(with_fault(plain(), &fault)).await;
+        assert_eq!((answer.status, answer.json()), (StatusCode::OK, own.json()));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,6 +256,80 @@ async fn html_is_a_200_with_a_page() {
         assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
         assert!(answer.text().starts_with("<!DOCTYPE html>"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_comments_or_of_its_last_event_alone_is_a_200_without_an_answer() {
+    let provider = provider(says("one two three"));
+    let cases = [
+        ("only-pings", ": keep-alive\n\n".repeat(3), "\n\n\n"),
+        ("only-done", "data: [DONE]\n\n".into(), ""),
+    ];
+    for (fault, events, text) in cases {
+        let answer = provider.send(with_fault(stream(), fault)).await;
+        assert_eq!((answer.status, answer.text(), answer.clean), (StatusCode::OK, events, true), "{fault}");
+        assert_eq!(answer.header("content-type"), "text/event-stream; charset=utf-8");
+        let answer = provider.send(with_fault(plain(), fault)).await;
+        assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, text), "{fault}");
+        assert_eq!(answer.header("content-length"), text.len().to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_calls_itself_json_and_is_none_is_a_200() {
+    let provider = provider(faults(&[Fault::NotJson]));
+    for request in [plain(), stream()] {
+        let answer = provider.send(request).await;
+        assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "oops"));
+        assert_eq!(answer.header("content-type"), "application/json");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_answer_under_a_wrong_type_is_good() {
+    let provider = provider(faults(&[Fault::WrongType]));
+    let answer = provider.send(stream()).await;
+    assert_eq!((answer.header("content-type"), answer.is_done()), ("text/plain", true));
+    let answer = provider.send(plain()).await;
+    assert_eq!(answer.header("content-type"), "text/plain");
+    assert_eq!(answer.json()["choices"][0]["message"]["content"], "one two three");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_leads_to_another_address() {
+    let provider = provider(faults(&[Fault::Redirect]));
+    for request in [plain(), stream()] {
+        let answer = provider.send(request).await;
+        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (307, ""));
+        assert_eq!(answer.header("location"), "http://elsewhere.invalid/v1/chat/completions");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_for_a_key_strikes_no_other() {
+    let provider = provider(Script::default());
+    let ask = |name: &'static str, key: &str| {
+        let mut request = with_fault(plain(), "for-key=aaa;status=429;retry-after=7");
+        request.headers_mut().remove("authorization");
+        request.headers_mut().insert(name, key.parse().unwrap());
+        request
+    };
+    for (name, key, status) in [
+        ("authorization", "Bearer sk-aaa", 429),
+        ("authorization", "Bearer sk-bbb", 200),
+        ("api-key", "sk-aaa", 429),
+        ("api-key", "aaab", 200),
+        ("x-other", "aaa", 200),
+    ] {
+        let answer = provider.send(ask(name, key)).await;
+        assert_eq!(answer.status, status, "{name}: {key}");
+        assert_eq!(answer.header("retry-after"), if status == 429 { "7" } else { "" });
+    }
+    let ends: Vec<_> = provider.mock.seen().iter().map(|seen| seen.key_ends().map(str::to_owned)).collect();
+    assert_eq!(
+        ends,
+        [Some("-aaa"), Some("-bbb"), Some("-aaa"), None, None].map(|end| end.map(str::to_owned))
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -266,22 +266,13 @@ impl One<'_> {
                 )
                 .hint("write `allowMock: true` at the top, or give the provider a `key` and no `mock`");
         }
-        let real = [
-            ("baseUrl", self.spec.base_url.as_ref().map(|at| at.span)),
-            ("key", self.spec.key.as_ref().map(|at| at.span)),
-            ("keys", self.spec.keys.as_ref().map(|at| at.span)),
-        ];
-        for (field, at) in real {
-            if let Some(at) = at {
-                found
-                    .error(
-                        at,
-                        format!(
-                            "`{field}` makes no sense beside `mock`, which stands in place of an address"
-                        ),
-                    )
-                    .hint("remove one of them");
-            }
+        if let Some(written) = &self.spec.base_url {
+            found
+                .error(
+                    written.span,
+                    "`baseUrl` makes no sense beside `mock`, which stands in place of an address",
+                )
+                .hint("remove one of them");
         }
         mock::script(written.value.as_ref()?, found).map(Some)
     }

@@ -6,6 +6,7 @@ mod conditions;
 mod exceed;
 mod golden;
 mod keys;
+mod mock;
 mod provider_limits;
 mod reference;
 mod resilience;
@@ -17,7 +18,7 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::dialect::provider::{AuthHeader, StreamUsage};
 use crate::dialect::{Api, ApiSet};
-use crate::mock::script::Fault;
+use crate::mock::{ErrorCode, Fault};
 use crate::policy::diagnostic::Severity;
 use crate::policy::snapshot::Timeouts;
 use crate::pricing::{PerMillion, Price};
@@ -123,7 +124,7 @@ fn a_preset_without_a_key_is_warned_of() {
 }
 
 #[test]
-fn a_mock_needs_allow_mock_and_no_address_or_key() {
+fn a_mock_needs_allow_mock_and_no_address() {
     let mock = "openai: { mock: { faults: [ok, { status: { code: 429, retryAfter: 7s } }, html, { slowHead: 2s }] } }";
     let text = with("openai: { key: { fromEnv: OPENAI_API_KEY } }", mock);
     assert_eq!(
@@ -139,7 +140,13 @@ fn a_mock_needs_allow_mock_and_no_address_or_key() {
 
     let both = with("openai: {", "openai: { mock: {}, baseUrl: \"http://localhost\",")
         .replace("kind: Policy", "kind: Policy\nallowMock: true");
-    assert_eq!(faults(&both).len(), 2);
+    let address = "`baseUrl` makes no sense beside `mock`, which stands in place of an address";
+    assert_eq!(faults(&both), [format!("6 error: {address}")]);
+
+    let keyed =
+        with("openai: {", "openai: { mock: {},").replace("kind: Policy", "kind: Policy\nallowMock: true");
+    let (snapshot, _) = good(&keyed);
+    assert!(snapshot.providers["openai"].keys[0].at.is_some());
 }
 
 #[test]

@@ -22,14 +22,14 @@ pub use super::node::decode::{At, Entries, Entry};
 pub use accounting::{Estimate, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveOutput};
 pub use failover::{Backoff, Hedge, KeepAlive, OnAllOpen, OnContextOverflow, OnExhausted, Retry};
 pub use limit::{Each, Limit, Mode, OnExceed, OnLedgerDown};
-pub use mock::{Fault, Mock};
+pub use mock::{ErrorCode, Fault, Mock};
 pub use model::{Accepts, MaxTokensField, Model, Price};
 pub use provider::{
     Breaker, Dialect, KeyOfPool, KeyPool, KeySource, OfferedApi, Provider, RetryBudget, StreamUsage,
 };
 pub use route::{Route, Strategy, Target};
 pub use scalar::{
-    Buffer, Date, Decimal, Dollars, Expected, HedgeAfter, KeyHash, Left, Per, Percent, Ratio, Time, TimeSpan,
+    Buffer, Date, Decimal, Dollars, Expected, HedgeAfter, KeyHash, Left, Per, Percent, Ratio, Size, Time, TimeSpan,
     Zone,
 };
 pub use tenant::{Access, AccessMode, Match, Plan, Tenant};

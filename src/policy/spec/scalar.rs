@@ -12,6 +12,7 @@ use super::planned;
 use crate::auth::api_key::KeyDigest;
 use crate::clock::{self, TimeZone};
 use crate::limits::Turn;
+use crate::mock::fault::size;
 use crate::policy::diagnostic::{did_you_mean, quoted};
 use crate::pricing::PerMillion;
 use crate::units::{AmountFault, NanoUsd};
@@ -107,6 +108,36 @@ impl FromStr for Dollars {
 }
 
 const DOLLARS_HINT: &str = "write US dollars: \"500.00\", at most nine digits after the point";
+
+/// A number of bytes: `4096`, `64Ki`, `100Mi`, `1Gi`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SizeVisitor;
+        impl Visitor<'_> for SizeVisitor {
+            type Value = Size;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of bytes, such as 4096 or 100Mi")
+            }
+
+            fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<Size, E> {
+                self.visit_str(&bytes.to_string())
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+                size(text)
+                    .map(Size)
+                    .ok_or_else(|| E::custom(format!("this is no number of bytes up to 1024Gi\n{SIZE_HINT}")))
+            }
+        }
+        deserializer.deserialize_any(SizeVisitor)
+    }
+}
+
+const SIZE_HINT: &str = "write bytes, or a number with its unit: 4096, 64Ki, 100Mi, 1Gi";
 
 /// How much output is expected of an answer: a number of tokens, or `learned`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
