@@ -1,5 +1,6 @@
 //! Wire formats: what callers and providers speak. Knows no policy and no call.
 
+pub mod answer;
 pub mod edit;
 pub mod error;
 mod json;

@@ -1,5 +1,6 @@
 //! OpenAI's dialect.
 
+pub(crate) mod answer;
 pub mod error;
 pub mod facts;
 pub mod models;
