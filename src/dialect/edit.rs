@@ -7,6 +7,7 @@
 mod bound;
 mod fault;
 mod fields;
+mod metadata;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -42,6 +43,8 @@ pub struct RequestFacts {
     model: Range<usize>,
     usage: UsageSpot,
     bounds: Bounds,
+    /// Where `metadata` stands, if it is an object.
+    metadata: Option<Range<usize>>,
     /// Where the first member begins.
     first_member: usize,
 }
@@ -152,6 +155,7 @@ struct Reading {
     usage: UsageSpot,
     bounds: Bounds,
     choices: u64,
+    metadata: Option<Range<usize>>,
     first_member: usize,
 }
 
@@ -167,6 +171,7 @@ impl Reading {
             usage: UsageSpot::NewMember(first_member),
             bounds: Bounds::default(),
             choices: 1,
+            metadata: None,
             first_member,
         }
     }
@@ -197,6 +202,7 @@ impl Reading {
             Role::StreamOptions => self.usage = usage_spot(value)?,
             Role::Bound => self.bounds.note(field.name, value),
             Role::Choices => self.choices = self.choices.max(bound::choices(field.name, value)?),
+            Role::Metadata => self.metadata = (value.kind == Kind::Object).then(|| value.range.clone()),
             Role::StateFlag => self.stateful |= flag(field.name, value)?,
             Role::StateName => self.stateful |= value.kind != Kind::Null,
             Role::Guarded => {
@@ -219,6 +225,7 @@ impl Reading {
             model: self.model.ok_or(BodyFault::MissingModel)?,
             usage: self.usage,
             bounds: self.bounds,
+            metadata: self.metadata,
             first_member: self.first_member,
         })
     }

@@ -31,6 +31,8 @@ pub(super) enum Role {
     Bound,
     /// How many answers are asked for.
     Choices,
+    /// What the caller says of its call.
+    Metadata,
     /// Names another model, endpoint, credential or stored prompt, past what policy decided.
     Guarded,
 }
@@ -158,27 +160,30 @@ static FIELDS: [Field; 23] = [
 ];
 
 /// In the Responses API only: there `prompt` names a stored prompt, which may bring its own model.
-static RESPONSES_FIELDS: [Field; 6] = [
+static RESPONSES_FIELDS: [Field; 7] = [
     field(32, "previous_response_id", Role::StateName),
     field(33, "conversation", Role::StateName),
     field(34, "background", Role::StateFlag),
     field(35, "store", Role::StateFlag),
     field(36, "prompt", Role::Guarded),
     field(37, "max_output_tokens", Role::Bound),
+    field(38, "metadata", Role::Metadata),
 ];
 
 /// In chat calls only: which of the bounds a provider reads differs.
-static CHAT_FIELDS: [Field; 3] = [
+static CHAT_FIELDS: [Field; 4] = [
     field(40, "max_completion_tokens", Role::Bound),
     field(41, "max_tokens", Role::Bound),
     field(42, "n", Role::Choices),
+    field(48, "metadata", Role::Metadata),
 ];
 
 /// In completions only: all of `best_of` are written and paid for, `n` of them returned.
-static COMPLETIONS_FIELDS: [Field; 3] = [
+static COMPLETIONS_FIELDS: [Field; 4] = [
     field(43, "max_tokens", Role::Bound),
     field(44, "n", Role::Choices),
     field(45, "best_of", Role::Choices),
+    field(49, "metadata", Role::Metadata),
 ];
 
 #[cfg(test)]
@@ -235,7 +240,7 @@ mod tests {
                 assert!(may_be(key.as_bytes()), "{key}");
             }
         }
-        for key in ["", "messages", "temperature", "x", "tools", &"m".repeat(40)] {
+        for key in ["", "tool_choice", "temperature", "x", "tools", &"m".repeat(40)] {
             assert!(!may_be(key.as_bytes()), "{key}");
         }
     }

@@ -7,6 +7,7 @@ use crate::dialect::provider::MaxTokensField;
 use crate::dialect::samples;
 
 mod bounds;
+mod metadata;
 
 #[test]
 fn facts_of_the_samples() {
