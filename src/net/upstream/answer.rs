@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -13,16 +13,31 @@ use super::gate::poll_muted;
 use super::http1::Http1;
 use super::http2::OpenStream;
 use super::pool::Place;
+use crate::net::decode::{DecodeError, Decoder, Pulled};
 
 /// The body of a provider's answer, pulled: polling it drives its HTTP/1 connection.
 ///
 /// Every chunk that is already there is given before a poll says pending, so chunks of one wake-up
 /// can be merged. Whoever got a chunk must poll again, to the end or until pending. At the clean
 /// end the connection is back in the pool; dropped earlier, the HTTP/1 connection is closed or the
-/// HTTP/2 stream reset, at once. A body that breaks off ends with an error, never cleanly.
+/// HTTP/2 stream reset, at once. A body that breaks off ends with an error, never cleanly. What is
+/// compressed comes as it is, unless [`decoding`](crate::net::decode::decoding) was asked for.
 pub struct UpstreamBody {
     incoming: Incoming,
     hold: Hold,
+    /// Boxed: hardly an answer needs it.
+    decoder: Option<Box<Decoder>>,
+}
+
+/// Why a body broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The connection or the stream broke, or what came over it is not HTTP.
+    #[error("the answer broke off")]
+    Broken(#[source] hyper::Error),
+    /// It came, but cannot be decoded.
+    #[error("the answer cannot be decoded")]
+    Undecodable(#[source] DecodeError),
 }
 
 /// What must live as long as the body comes.
@@ -39,7 +54,7 @@ impl UpstreamBody {
             let place = Arc::clone(place);
             Hold::Http1 { http1, place }
         });
-        let mut body = Self { incoming, hold };
+        let mut body = Self { incoming, hold, decoder: None };
         body.park_if_free();
         body
     }
@@ -47,7 +62,12 @@ impl UpstreamBody {
     pub(super) fn http2(incoming: Incoming, stream: OpenStream) -> Self {
         let ended = incoming.is_end_stream();
         let hold = if ended { Hold::Nothing } else { Hold::Http2 { _stream: stream } };
-        Self { incoming, hold }
+        Self { incoming, hold, decoder: None }
+    }
+
+    /// The same body, decoded.
+    pub(in crate::net) fn decoded(self, decoder: Box<Decoder>) -> Self {
+        Self { decoder: Some(decoder), ..self }
     }
 
     /// Drives the connection; lets go of it when it is over, or free for another call.
@@ -74,16 +94,9 @@ impl UpstreamBody {
             Hold::Http2 { .. } | Hold::Nothing => Pin::new(&mut self.incoming).poll_frame(cx),
         }
     }
-}
 
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+    /// The next frame as it came.
+    fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let mut polled = self.poll_incoming(cx);
         if polled.is_pending() && matches!(self.hold, Hold::Http1 { .. }) {
             self.drive(cx);
@@ -107,12 +120,63 @@ impl Body for UpstreamBody {
         polled
     }
 
+    /// The next frame of what `decoder` makes of those that come.
+    fn poll_decoded(
+        &mut self,
+        decoder: &mut Decoder,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            match decoder.pull() {
+                Ok(Pulled::Bytes(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Ok(Pulled::Hungry) => {}
+                Err(error) => return Poll::Ready(Some(Err(self.undecodable(error)))),
+            }
+            match ready!(self.poll_raw(cx)) {
+                None => {
+                    let end = decoder.finish().map_err(|error| self.undecodable(error));
+                    return Poll::Ready(end.err().map(Err));
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Broken(error)))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => decoder.push(bytes),
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+            }
+        }
+    }
+
+    fn undecodable(&mut self, error: DecodeError) -> BodyError {
+        self.hold = Hold::Nothing;
+        BodyError::Undecodable(error)
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.decoder.take() {
+            None => self.poll_raw(cx).map_err(BodyError::Broken),
+            Some(mut decoder) => {
+                let polled = self.poll_decoded(&mut decoder, cx);
+                self.decoder = Some(decoder);
+                polled
+            }
+        }
+    }
+
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        // Of a decoded body the end is known when it is asked for: it may be an error.
+        self.decoder.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        if self.decoder.is_some() { SizeHint::default() } else { self.incoming.size_hint() }
     }
 }
 

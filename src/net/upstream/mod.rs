@@ -34,7 +34,7 @@ use crate::net::memory::MemoryNet;
 use crate::net::tls::LazyTls;
 use crate::tasks::Tasks;
 
-pub use self::answer::UpstreamBody;
+pub use self::answer::{BodyError, UpstreamBody};
 pub use self::error::{SendError, Stage};
 pub use self::meters::{ConnectionMeters, IdleConnections};
 

@@ -1,3 +1,4 @@
+mod decoding;
 mod fixture;
 mod http1;
 mod http2;

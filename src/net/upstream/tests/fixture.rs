@@ -139,7 +139,7 @@ pub(super) fn post(body: &'static str) -> Outgoing {
 }
 
 /// What came, and how it ended.
-pub(super) async fn read(mut body: UpstreamBody) -> (String, hyper::Result<()>) {
+pub(super) async fn read(mut body: UpstreamBody) -> (String, Result<(), BodyError>) {
     let mut text = Vec::new();
     while let Some(frame) = body.frame().await {
         match frame {

@@ -167,7 +167,7 @@ impl Wake for Woken {
     }
 }
 
-fn poll_once(body: &mut UpstreamBody) -> Poll<Option<hyper::Result<http_body::Frame<Bytes>>>> {
+fn poll_once(body: &mut UpstreamBody) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
     std::pin::Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()))
 }
 
