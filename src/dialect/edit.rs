@@ -8,6 +8,7 @@ mod bound;
 mod fault;
 mod fields;
 mod metadata;
+pub mod truncate;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -19,6 +20,7 @@ use self::bound::Bounds;
 pub use self::bound::Cap;
 pub use self::fault::BodyFault;
 use self::fields::{Field, Role};
+use self::truncate::Truncation;
 use super::Api;
 use super::json::{self, Kind, Member, Scanner, Value};
 use crate::units::Tokens;
@@ -45,6 +47,8 @@ pub struct RequestFacts {
     bounds: Bounds,
     /// Where `metadata` stands, if it is an object.
     metadata: Option<Range<usize>>,
+    /// Where the list of turns stands: `messages` of a chat, `input` of a response unless it is a text.
+    turns: Option<Range<usize>>,
     /// Where the first member begins.
     first_member: usize,
 }
@@ -80,6 +84,8 @@ pub struct Edits<'a> {
     /// The bound on output, where the caller names none ([`RequestFacts::max_output`]). One that it names stays, unless
     /// the cap lowers it.
     pub cap: Option<Cap>,
+    /// The turns that are cut, as they were found in this body.
+    pub cut: Option<&'a Truncation>,
 }
 
 /// Reads a body in one pass. Accepts every object that `serde_json` accepts, but for the faults of meaning above;
@@ -120,6 +126,9 @@ pub fn apply(api: Api, body: &Bytes, facts: &RequestFacts, edits: &Edits<'_>) ->
     if let Some(cap) = &edits.cap {
         patches.extend(facts.bounds.patches(api, cap, facts.first_member));
     }
+    if let Some(cut) = edits.cut {
+        patches.extend(cut.ranges.iter().map(|range| (range.clone(), Cow::Borrowed(""))));
+    }
     if patches.is_empty() {
         return body.clone();
     }
@@ -156,6 +165,7 @@ struct Reading {
     bounds: Bounds,
     choices: u64,
     metadata: Option<Range<usize>>,
+    turns: Option<Range<usize>>,
     first_member: usize,
 }
 
@@ -172,6 +182,7 @@ impl Reading {
             bounds: Bounds::default(),
             choices: 1,
             metadata: None,
+            turns: None,
             first_member,
         }
     }
@@ -203,6 +214,7 @@ impl Reading {
             Role::Bound => self.bounds.note(field.name, value),
             Role::Choices => self.choices = self.choices.max(bound::choices(field.name, value)?),
             Role::Metadata => self.metadata = (value.kind == Kind::Object).then(|| value.range.clone()),
+            Role::Turns => self.turns = (value.kind == Kind::Array).then(|| value.range.clone()),
             Role::StateFlag => self.stateful |= flag(field.name, value)?,
             Role::StateName => self.stateful |= value.kind != Kind::Null,
             Role::Guarded => {
@@ -226,6 +238,7 @@ impl Reading {
             usage: self.usage,
             bounds: self.bounds,
             metadata: self.metadata,
+            turns: self.turns,
             first_member: self.first_member,
         })
     }

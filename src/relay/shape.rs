@@ -94,6 +94,7 @@ fn body(outgoing: &Outgoing<'_>) -> Bytes {
         model: Some(&target.name),
         ask_usage: asked.facts.stream && target.provider.stream_usage == StreamUsage::Ask,
         cap,
+        cut: None,
     };
     edit::apply(asked.api, asked.body(), &asked.facts, &edits)
 }

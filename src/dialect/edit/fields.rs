@@ -33,6 +33,8 @@ pub(super) enum Role {
     Choices,
     /// What the caller says of its call.
     Metadata,
+    /// The conversation so far.
+    Turns,
     /// Names another model, endpoint, credential or stored prompt, past what policy decided.
     Guarded,
 }
@@ -160,7 +162,7 @@ static FIELDS: [Field; 23] = [
 ];
 
 /// In the Responses API only: there `prompt` names a stored prompt, which may bring its own model.
-static RESPONSES_FIELDS: [Field; 7] = [
+static RESPONSES_FIELDS: [Field; 8] = [
     field(32, "previous_response_id", Role::StateName),
     field(33, "conversation", Role::StateName),
     field(34, "background", Role::StateFlag),
@@ -168,14 +170,16 @@ static RESPONSES_FIELDS: [Field; 7] = [
     field(36, "prompt", Role::Guarded),
     field(37, "max_output_tokens", Role::Bound),
     field(38, "metadata", Role::Metadata),
+    field(39, "input", Role::Turns),
 ];
 
 /// In chat calls only: which of the bounds a provider reads differs.
-static CHAT_FIELDS: [Field; 4] = [
+static CHAT_FIELDS: [Field; 5] = [
     field(40, "max_completion_tokens", Role::Bound),
     field(41, "max_tokens", Role::Bound),
     field(42, "n", Role::Choices),
     field(48, "metadata", Role::Metadata),
+    field(47, "messages", Role::Turns),
 ];
 
 /// In completions only: all of `best_of` are written and paid for, `n` of them returned.

@@ -173,7 +173,7 @@ fn facts_of_another_body_do_no_harm() {
     let other = Bytes::from_static(b"{}");
     assert_eq!(facts.model(&other), "");
     let cap = Some(cap_of(9, MaxTokensField::MaxTokens));
-    let edits = Edits { model: Some("b"), ask_usage: true, cap };
+    let edits = Edits { model: Some("b"), ask_usage: true, cap, cut: None };
     assert_eq!(apply(Api::Chat, &other, &facts, &edits), other);
 }
 
@@ -237,7 +237,7 @@ proptest! {
 
 fn edit(api: Api, body: &Bytes, model: Option<&str>, ask_usage: bool) -> Bytes {
     let facts = read(api, body).unwrap();
-    apply(api, body, &facts, &Edits { model, ask_usage, cap: None })
+    apply(api, body, &facts, &Edits { model, ask_usage, ..Edits::default() })
 }
 
 fn cap_of(tokens: u64, chat_field: MaxTokensField) -> Cap {

@@ -167,10 +167,15 @@ fn a_cap_that_lowers_takes_the_place_of_what_is_larger_in_the_callers_own_field(
         chat(r#"{"max_completion_tokens":null,"max_tokens":-1,"model":"a"}"#),
         r#"{"max_completion_tokens":null,"max_tokens":100,"model":"a"}"#
     );
-    assert_eq!(
-        clamped(Api::Responses, r#"{"model":"a","max_output_tokens":5000}"#, 64),
-        r#"{"model":"a","max_output_tokens":64}"#
-    );
+    for (api, field) in [(Api::Responses, "max_output_tokens"), (Api::Completions, "max_tokens")] {
+        let body = |bound: &str| format!(r#"{{"model":"a","{field}":{bound}}}"#);
+        assert_eq!(clamped(api, &body("5000"), 64), body("64"));
+        assert_eq!(clamped(api, &body("64"), 64), body("64"));
+        assert_eq!(clamped(api, &body("7"), 64), body("7"));
+        assert_eq!(clamped(api, &body("\"100\""), 64), body("64"), "a reader may take it for more");
+        assert_eq!(clamped(api, &body("null"), 64), body("64"));
+        assert_eq!(clamped(api, r#"{"model":"a"}"#, 64), format!(r#"{{"{field}":64,"model":"a"}}"#));
+    }
     let embedding = r#"{"model":"a","max_tokens":5000}"#;
     assert_eq!(clamped(Api::Embeddings, embedding, 64), embedding);
 }
@@ -180,7 +185,8 @@ fn all_edits_of_a_body_stand_side_by_side() {
     let body = Bytes::from_static(br#"{"model":"a","stream":true,"messages":[]}"#);
     let facts = read(Api::Chat, &body).unwrap();
     let cap = Some(cap_of(5, MaxTokensField::MaxTokens));
-    let edited = apply(Api::Chat, &body, &facts, &Edits { model: Some("b"), ask_usage: true, cap });
+    let edited =
+        apply(Api::Chat, &body, &facts, &Edits { model: Some("b"), ask_usage: true, cap, cut: None });
     let expected = concat!(
         r#"{"stream_options":{"include_usage":true},"max_tokens":5,"#,
         r#""model":"b","stream":true,"messages":[]}"#
@@ -216,7 +222,7 @@ proptest! {
             let facts = read(api, &body).unwrap();
             let tokens = if lowers { small } else { tokens };
             let cap = Cap { lowers, ..cap_of(tokens, chat_field) };
-            let edits = Edits { model: model.as_deref(), ask_usage: false, cap: Some(cap) };
+            let edits = Edits { model: model.as_deref(), ask_usage: false, cap: Some(cap), cut: None };
             let edited = apply(api, &body, &facts, &edits);
             let after = read(api, &edited).unwrap();
             let named = facts.max_output.unwrap_or(Tokens(tokens));

@@ -1,7 +1,7 @@
 //! What a provider's error says, told by its words.
 //!
 //! The clearest word counts, wherever it stands: servers put the same code into different fields, and some say nothing
-//! of it but in their sentence. Words that a server also uses for all the rest count only where nothing clearer is said.
+//! of it but in their sentence. Words that are also used for all the rest count only where nothing clearer is said.
 
 use super::reported::{Reported, error_in};
 use super::vocabulary::{Entry, VOCABULARY};

@@ -103,24 +103,24 @@ fn providers_say_the_same_in_their_own_words() {
         (json!({ "message": "Unauthorized", "request_id": "r" }), KeyRefused),
         // DeepSeek
         (
-            json!({ "error": { "message": "Insufficient Balance", "type": "unknown_error", "code": "invalid_request_error" } }),
+            json!({ "error": { "message": "Insufficient Balance", "type": "unknown_error",
+                "code": "invalid_request_error" } }),
             OutOfCredit,
         ),
-        (
-            json!({ "error": { "message": "Model Not Exist", "type": "invalid_request_error", "code": "invalid_request_error" } }),
-            ModelUnknown,
-        ),
+        (json!({ "error": { "message": "Model Not Exist", "code": "invalid_request_error" } }), ModelUnknown),
         (
             json!({ "error": { "message": "Content Exists Risk", "type": "invalid_request_error" } }),
             ContentFiltered,
         ),
         (
-            json!({ "error": { "message": "Authentication Fails", "type": "authentication_error", "code": "invalid_request_error" } }),
+            json!({ "error": { "message": "Authentication Fails", "type": "authentication_error",
+                "code": "invalid_request_error" } }),
             KeyRefused,
         ),
         // vLLM, llama.cpp, Ollama
         (
-            json!({ "object": "error", "message": "The model `m` does not exist.", "type": "NotFoundError", "code": 404 }),
+            json!({ "object": "error", "message": "The model `m` does not exist.",
+                "type": "NotFoundError", "code": 404 }),
             ModelUnknown,
         ),
         (
@@ -128,7 +128,7 @@ fn providers_say_the_same_in_their_own_words() {
             BadRequest,
         ),
         (
-            json!({ "error": { "code": 400, "message": "the request exceeds the available context size", "type": "exceed_context_size_error" } }),
+            json!({ "error": { "code": 400, "message": "x", "type": "exceed_context_size_error" } }),
             ContextTooLong,
         ),
         (
@@ -147,7 +147,8 @@ fn providers_say_the_same_in_their_own_words() {
             OutOfCredit,
         ),
         (
-            json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "prompt is too long: 9 tokens > 8 maximum" } }),
+            json!({ "type": "error", "error": { "type": "invalid_request_error",
+                "message": "prompt is too long: 9 tokens > 8 maximum" } }),
             ContextTooLong,
         ),
         (
