@@ -44,12 +44,15 @@ fn completion(says: &Fixed<'_>) -> Value {
 
 /// The choice of each chunk: role, text, finish.
 fn chat_choices(says: &Fixed<'_>) -> [Value; 3] {
-    let choice = |delta: Value, finish_reason: Option<&str>| json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason });
     [
-        choice(json!({ "role": "assistant", "content": "", "refusal": null }), None),
-        choice(json!({ "content": says.text }), None),
-        choice(json!({}), Some("stop")),
+        delta_choice(&json!({ "role": "assistant", "content": "", "refusal": null }), None),
+        delta_choice(&json!({ "content": says.text }), None),
+        delta_choice(&json!({}), Some("stop")),
     ]
+}
+
+fn delta_choice(delta: &Value, finish_reason: Option<&str>) -> Value {
+    json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason })
 }
 
 /// Completions have no role to begin with.

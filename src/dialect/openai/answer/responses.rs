@@ -23,21 +23,15 @@ pub(super) fn response(says: &Fixed<'_>) -> Value {
 /// All events, in the order in which the SDKs build the response from them: whatever is spoken of was added before.
 pub(super) fn events(says: &Fixed<'_>) -> Vec<u8> {
     let text = says.text;
-    let at_item = |item: Value| json!({ "output_index": 0, "item": item });
-    let at_part = |name: &str, value: Value| json!({ "item_id": item_id(says), "output_index": 0, "content_index": 0, name: value });
-    let with_logprobs = |mut event: Value| {
-        event["logprobs"] = json!([]);
-        event
-    };
     let steps = [
         ("response.created", json!({ "response": begun(says) })),
         ("response.in_progress", json!({ "response": begun(says) })),
-        ("response.output_item.added", at_item(item(says, "in_progress", &[]))),
-        ("response.content_part.added", at_part("part", part(""))),
-        ("response.output_text.delta", with_logprobs(at_part("delta", json!(text)))),
-        ("response.output_text.done", with_logprobs(at_part("text", json!(text)))),
-        ("response.content_part.done", at_part("part", part(text))),
-        ("response.output_item.done", at_item(item(says, "completed", &[part(text)]))),
+        ("response.output_item.added", at_item(&item(says, "in_progress", &[]))),
+        ("response.content_part.added", at_part(says, "part", &part(""))),
+        ("response.output_text.delta", spoken(says, "delta")),
+        ("response.output_text.done", spoken(says, "text")),
+        ("response.content_part.done", at_part(says, "part", &part(text))),
+        ("response.output_item.done", at_item(&item(says, "completed", &[part(text)]))),
         ("response.completed", json!({ "response": response(says) })),
     ];
     let mut events = Vec::new();
@@ -47,6 +41,20 @@ pub(super) fn events(says: &Fixed<'_>) -> Vec<u8> {
         push(&mut events, Some(kind), &event);
     }
     events
+}
+
+fn at_item(item: &Value) -> Value {
+    json!({ "output_index": 0, "item": item })
+}
+
+fn at_part(says: &Fixed<'_>, name: &str, value: &Value) -> Value {
+    json!({ "item_id": item_id(says), "output_index": 0, "content_index": 0, name: value })
+}
+
+fn spoken(says: &Fixed<'_>, name: &str) -> Value {
+    let mut event = at_part(says, name, &json!(says.text));
+    event["logprobs"] = json!([]);
+    event
 }
 
 /// The response while it is in progress.
