@@ -59,11 +59,16 @@ fn pool(provider: &str, written: &At<spec::KeyPool>, found: &mut Findings<'_>) -
         return None;
     }
     let mut named: BTreeMap<KeyName, Span> = BTreeMap::new();
-    let mut keys = Vec::new();
+    let mut keys: Vec<ProviderKey> = Vec::new();
     for at in list {
         let Some(spec) = &at.value else { continue };
         let name = name(at.span, spec, &mut named, found);
         let place = place(at.span, spec, found);
+        if let Some(same) = keys.iter().find(|other| place.is_some() && other.at == place) {
+            let message =
+                format!("this is the key {} once more: both come from one place", quoted(same.name.as_str()));
+            found.warning(at.span, message).hint("two names of one key have no more room than one");
+        }
         keys.extend(name.zip(place).map(|(name, place)| ProviderKey { name, at: Some(place) }));
     }
     (keys.len() == list.len()).then(|| keys.into())

@@ -52,6 +52,12 @@ fn a_key_of_a_pool_has_a_name_of_its_own_and_one_place() {
 }
 
 #[test]
+fn one_key_of_two_names_is_warned_of() {
+    let (_, warnings) = good(&keyed("keys: [{ name: a, fromEnv: A }, { name: b, fromEnv: A }]"));
+    assert_eq!(warnings, ["this is the key `a` once more: both come from one place"]);
+}
+
+#[test]
 fn keys_beside_a_script_make_no_sense() {
     let text = keyed("mock: {}, keys: [{ name: a, fromEnv: A }]")
         .replace("kind: Policy", "kind: Policy\nallowMock: true");
