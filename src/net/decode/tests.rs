@@ -159,6 +159,20 @@ fn a_flushed_event_is_there_before_the_next_one_is_pushed() {
 }
 
 #[test]
+fn what_is_beyond_one_output_is_given_though_all_input_is_used_up() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&[b'x'; OUTPUT_BYTES_MAX + 1]).unwrap();
+    encoder.flush().unwrap();
+    let coded = encoder.get_ref();
+    let mut decoder = Decoder::new(Coding::Gzip);
+    // Without the marker of the flush, which would be left as input.
+    decoder.push(Bytes::copy_from_slice(&coded[..coded.len() - 5]));
+    assert_eq!(decoder.pull(), Ok(Pulled::Bytes(vec![b'x'; OUTPUT_BYTES_MAX].into())));
+    assert_eq!(decoder.pull(), Ok(Pulled::Bytes("x".into())));
+    assert_eq!(decoder.pull(), Ok(Pulled::Hungry));
+}
+
+#[test]
 fn of_a_bomb_only_what_is_pulled_is_decoded() {
     let coded = gzip(&vec![0; 32 << 20]);
     assert!(coded.len() < 64 * 1024);
