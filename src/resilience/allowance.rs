@@ -86,6 +86,12 @@ mod tests {
         (0..100_000).for_each(|_| allowance.count());
         assert_eq!((0..100).filter(|_| allowance.take()).count(), 10);
         assert_eq!(taken(&allowance, 100), 10);
+
+        // Nor a part of one more.
+        let allowance = Allowance::new(300);
+        (0..100).for_each(|_| allowance.count());
+        assert_eq!((0..100).filter(|_| allowance.take()).count(), 10);
+        assert_eq!(taken(&allowance, 3), 0);
     }
 
     #[test]

@@ -157,6 +157,15 @@ mod tests {
     }
 
     #[test]
+    fn of_the_faults_of_two_secrets_the_one_told_last_stands() {
+        let (key, now) = (KeyHealth::new(), Instant::now());
+        key.spent(1, now);
+        key.refused(2, now);
+        assert_eq!(key.usable(2, now).unwrap_err().why, KeyFault::Refused);
+        assert_eq!(key.usable(1, now), Ok(()));
+    }
+
+    #[test]
     fn rounds_begin_with_one_after_the_other() {
         let rotation = Rotation::new();
         assert_eq!([3; 5].map(|count| rotation.start(count)), [0, 1, 2, 0, 1]);

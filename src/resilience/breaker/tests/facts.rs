@@ -247,12 +247,16 @@ fn what_failed_before_the_window_does_not_count() {
 
 #[test]
 fn closed_again_it_has_forgotten_the_ratio_too() {
-    let (breaker, now) = (breaker(by_ratio()), Instant::now());
+    let ratio = FailureRatio { permille: 500, window: 60 * MINUTE, min_requests: few(10) };
+    let (breaker, now) =
+        (breaker(BreakerSettings { failure_ratio: Some(ratio), ..by_ratio() }), Instant::now());
     fails(&breaker, 10, now);
     let now = now + MINUTE;
     succeeds(&breaker, 2, now);
     fails(&breaker, 9, now);
     assert!(is_closed(&breaker, now));
+    fails(&breaker, 1, now);
+    assert!(!is_closed(&breaker, now));
 }
 
 #[test]
@@ -276,6 +280,17 @@ fn an_answer_that_breaks_off_was_one_try_and_not_two() {
     let (breaker, now) =
         (breaker(BreakerSettings { failure_ratio: Some(ratio), ..by_ratio() }), Instant::now());
     succeeds(&breaker, 10, now);
+    (0..9).for_each(|_| breaker.failed_late(now));
+    assert!(is_closed(&breaker, now));
+    breaker.failed_late(now);
+    assert!(!is_closed(&breaker, now));
+}
+
+#[test]
+fn answers_that_began_before_the_window_and_break_off_in_it_are_enough() {
+    let (breaker, now) = (breaker(by_ratio()), Instant::now());
+    succeeds(&breaker, 10, now);
+    let now = now + MINUTE;
     (0..9).for_each(|_| breaker.failed_late(now));
     assert!(is_closed(&breaker, now));
     breaker.failed_late(now);
