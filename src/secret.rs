@@ -81,6 +81,8 @@ struct Value {
     text: Arc<SecretString>,
     bearer: HeaderValue,
     plain: HeaderValue,
+    /// How often it has changed.
+    version: u64,
 }
 
 /// What is known of one secret. A value that was good once stays until another good one is read: a file caught in the
@@ -112,6 +114,12 @@ impl Secrets {
             HeaderForm::Bearer => value.bearer.clone(),
             HeaderForm::Plain => value.plain.clone(),
         })
+    }
+
+    /// Which of its values the secret has: another number after each change, zero while it has none. What was found wrong
+    /// with one value is not said of the next.
+    pub fn version(&self, at: &SecretRef) -> u64 {
+        self.values.load().get(at).map_or(0, |value| value.version)
     }
 
     /// Reads the secrets that a new policy names, and keeps them fresh from now on. Call it before the policy comes
@@ -174,10 +182,11 @@ impl Entry {
     /// Reads the secret, whatever its stamp says. True where its value changed.
     fn read(&mut self, at: &SecretRef, environment: &Environment) -> bool {
         match source::read(at, environment).and_then(Value::new) {
-            Ok(value) => {
+            Ok(mut value) => {
                 self.fault = None;
                 let same = self.value.as_ref().is_some_and(|old| old.is(&value));
                 if !same {
+                    value.version = self.value.as_ref().map_or(0, |old| old.version) + 1;
                     self.value = Some(value);
                 }
                 !same
@@ -217,7 +226,7 @@ impl Value {
     fn new(text: SecretString) -> Result<Self, SecretFault> {
         // Through `SecretString`, so that the joined text is wiped when it is dropped.
         let bearer = SecretString::from(format!("Bearer {}", text.expose_secret()));
-        Ok(Self { bearer: header(&bearer)?, plain: header(&text)?, text: Arc::new(text) })
+        Ok(Self { bearer: header(&bearer)?, plain: header(&text)?, text: Arc::new(text), version: 0 })
     }
 
     fn is(&self, other: &Self) -> bool {

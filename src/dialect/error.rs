@@ -28,6 +28,8 @@ pub enum Cause {
     InvalidRequest,
     /// A field that names a model, endpoint or stored prompt which policy does not control.
     FieldNotAllowed,
+    /// The call is longer than any window that the policy lets it go to.
+    ContextTooLong,
     /// The content type is not JSON, or the body is compressed.
     UnsupportedMediaType,
     /// The body is larger than `--max-body`.
@@ -75,7 +77,7 @@ pub struct Problem<'a> {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Unauthenticated,
         Self::ModelNotAllowed,
         Self::ModelNotFound,
@@ -84,6 +86,7 @@ impl Cause {
         Self::InvalidJson,
         Self::InvalidRequest,
         Self::FieldNotAllowed,
+        Self::ContextTooLong,
         Self::UnsupportedMediaType,
         Self::RequestTooLarge,
         Self::HeadTooLarge,
@@ -125,6 +128,7 @@ impl Cause {
             Self::InvalidJson => "invalid_json",
             Self::InvalidRequest => "invalid_request",
             Self::FieldNotAllowed => "field_not_allowed",
+            Self::ContextTooLong => "context_length_exceeded",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::RequestTooLarge => "request_too_large",
             Self::HeadTooLarge => "head_too_large",

@@ -14,7 +14,7 @@ use super::lease::{Lease, LeaseMeters};
 use super::limit::{Limit, Mark, Name};
 use super::queue::Ticket;
 use super::reservation::{Reservation, Who};
-use super::rule::{Ask, Each, Exceeded, Mode, Owner, Rule, Unit};
+use super::rule::{Ask, Each, Exceeded, Mode, Owner, Rule, Standing, Unit};
 use super::store::{Store, StoreError};
 use crate::clock::{Now, Timestamp};
 use crate::ids::LimitKey;
@@ -250,6 +250,14 @@ impl Ledger {
         let limits: Vec<Arc<Limit>> = self.limits.iter().map(|limit| Arc::clone(&limit)).collect();
         let cells: Vec<Arc<Cell>> = limits.iter().flat_map(|limit| limit.all_cells()).collect();
         lease.close(&cells, now);
+    }
+
+    /// Where whoever asks stands with a rule; none of places.
+    pub fn standing(&self, rule: &Rule, ask: &Ask<'_>, now: Now) -> Option<Standing> {
+        let cell = self.cell(rule, rule.each.and_then(|each| each.of(ask)), now);
+        let mut words = cell.lock();
+        words.advance(now);
+        words.standing()
     }
 
     /// What every cell holds at `now`, by owner, key and value.

@@ -170,6 +170,16 @@ impl Reservation {
         self.write_through(owes);
     }
 
+    /// Gives back what is held of tokens and money: from here on another reservation stands for it. Calls and places
+    /// stay held.
+    pub fn free(&mut self) {
+        for (rule, hold) in self.rules.iter().zip(&mut self.holds) {
+            if is_sized(rule.quota.unit()) {
+                hold.give_back();
+            }
+        }
+    }
+
     /// Ends the call, which has cost nothing but what was charged. Idempotent.
     pub fn release(&mut self) {
         self.over = true;

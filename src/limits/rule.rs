@@ -213,6 +213,16 @@ impl Amounts {
     /// Nothing but the call itself.
     pub const NONE: Self = Self { input: Tokens::ZERO, output: Tokens::ZERO, usd: NanoUsd::ZERO };
 
+    /// Both together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            input: self.input + other.input,
+            output: self.output + other.output,
+            usd: self.usd + other.usd,
+        }
+    }
+
     /// How much of a unit: tokens, nano-dollars, or the one call.
     pub fn of(&self, unit: Unit) -> u64 {
         match unit {

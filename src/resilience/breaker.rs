@@ -164,6 +164,11 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// Whether others wait for its judgement: the breaker is not closed.
+    pub fn is_awaited(&self) -> bool {
+        !self.breaker.word().is_closed()
+    }
+
     /// The target answered.
     pub fn succeeded(mut self, now: Instant) {
         self.is_judged = true;

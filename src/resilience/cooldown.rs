@@ -8,6 +8,8 @@ use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// How long to stay away where the provider named no time.
 pub const UNNAMED: Duration = Duration::from_secs(1);
+/// How long a key is not used for a model that it was forbidden: somebody may mend it at the provider.
+pub const FORBIDDEN: Duration = Duration::from_secs(60);
 /// The longest time that is believed: a provider may err.
 pub const LONGEST: Duration = Duration::from_secs(60 * 60);
 

@@ -85,8 +85,10 @@ pub struct TargetHealth {
     pub provider: Arc<ProviderHealth>,
     /// Whether it is left alone.
     pub breaker: Arc<Breaker>,
-    /// How soon its answers begin.
-    pub latency: Arc<Latency>,
+    /// How soon its streams begin.
+    pub first_token: Arc<Latency>,
+    /// How soon its plain answers are complete.
+    pub answer: Arc<Latency>,
     /// Until when the provider asked us to stay away.
     pub cooldowns: Arc<Cooldowns>,
 }
@@ -228,7 +230,8 @@ impl TargetHealth {
             return Arc::new(Self {
                 provider: Arc::clone(provider),
                 breaker: Arc::new(Breaker::new(breaker)),
-                latency: Arc::default(),
+                first_token: Arc::default(),
+                answer: Arc::default(),
                 cooldowns: Arc::default(),
             });
         };
@@ -239,7 +242,8 @@ impl TargetHealth {
         Arc::new(Self {
             provider: Arc::clone(provider),
             breaker: Arc::clone(&old.breaker),
-            latency: Arc::clone(&old.latency),
+            first_token: Arc::clone(&old.first_token),
+            answer: Arc::clone(&old.answer),
             cooldowns: Arc::clone(&old.cooldowns),
         })
     }

@@ -40,10 +40,11 @@ pub enum KeyFault {
     Spent,
 }
 
-/// So long a key is left alone that was not accepted: somebody may have mended it at the provider.
-pub const REFUSED_FOR: Duration = Duration::from_secs(10 * 60);
+/// So long a key is left alone that was not accepted: somebody may have mended it at the provider, and one call a
+/// minute that goes on to another target costs little.
+pub const REFUSED_FOR: Duration = Duration::from_secs(60);
 /// So long one whose credit is exhausted: somebody may have paid.
-pub const SPENT_FOR: Duration = Duration::from_secs(60 * 60);
+pub const SPENT_FOR: Duration = Duration::from_secs(10 * 60);
 
 impl KeyHealth {
     /// A key of which nothing bad is known.
@@ -59,6 +60,11 @@ impl KeyHealth {
     /// Its credit is exhausted: out for [`SPENT_FOR`].
     pub fn spent(&self, version: u64, now: Instant) {
         self.fails(version, Out { until: now + SPENT_FOR, why: KeyFault::Spent });
+    }
+
+    /// Whether a fault may be known of it: only then its secret's version has to be.
+    pub fn is_marked(&self) -> bool {
+        self.has_fault.load(Ordering::Acquire)
     }
 
     /// Whether it can be used, its secret being of this version.
@@ -115,11 +121,11 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_refused_key_is_out_for_ten_minutes() {
+    fn a_refused_key_is_out_for_a_minute() {
         let (key, now) = (KeyHealth::new(), Instant::now());
         assert_eq!(key.usable(1, now), Ok(()));
         key.refused(1, now);
-        let until = now + 600 * SECOND;
+        let until = now + 60 * SECOND;
         assert_eq!(key.usable(1, until - SECOND), Err(Out { until, why: KeyFault::Refused }));
         assert_eq!(key.usable(1, until), Ok(()));
         key.refused(1, until);
@@ -127,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_credit_is_out_for_an_hour() {
+    fn a_key_without_credit_is_out_for_ten_minutes() {
         let (key, now) = (KeyHealth::new(), Instant::now());
         key.spent(1, now);
-        let until = now + 3_600 * SECOND;
+        let until = now + 600 * SECOND;
         assert_eq!(key.usable(1, until - SECOND), Err(Out { until, why: KeyFault::Spent }));
         assert_eq!(key.usable(1, until), Ok(()));
     }

@@ -7,7 +7,7 @@ use super::quantile::Quantile;
 use crate::clock::Instant;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
-/// Times to the first token of one target, and how many tries are under way there. Shared by all calls.
+/// Times of one target, to the first token or to the whole answer, and how many tries are under way there. Shared by all calls.
 ///
 /// What is expected is a moving average that peaks at once and falls slowly (peak EWMA, as in Finagle): a target that
 /// becomes slow is left at once, and comes back bit by bit.
@@ -73,6 +73,12 @@ impl Latency {
         };
         // What is too large for the type becomes its largest value.
         (expected as u64).saturating_mul(under_way.saturating_add(1))
+    }
+
+    /// What is expected of one more try, by itself; none before one was measured.
+    pub fn average(&self, now: Instant) -> Option<Duration> {
+        let average = self.seen.lock().average?;
+        Some(Duration::from_nanos((average.nanos * average.weight(now)) as u64))
     }
 
     /// How long nineteen of twenty first tokens take at most; none before twenty were seen.

@@ -19,7 +19,9 @@ use crate::dialect::error::{Cause, Problem};
 /// The status that goes with a cause.
 pub(crate) fn status(cause: Cause) -> StatusCode {
     match cause {
-        Cause::InvalidJson | Cause::InvalidRequest | Cause::FieldNotAllowed => StatusCode::BAD_REQUEST,
+        Cause::InvalidJson | Cause::InvalidRequest | Cause::FieldNotAllowed | Cause::ContextTooLong => {
+            StatusCode::BAD_REQUEST
+        }
         Cause::Unauthenticated => StatusCode::UNAUTHORIZED,
         Cause::ModelNotAllowed => StatusCode::FORBIDDEN,
         Cause::ModelNotFound | Cause::UnknownPath => StatusCode::NOT_FOUND,
@@ -50,6 +52,7 @@ fn type_of(cause: Cause) -> &'static str {
         | Cause::InvalidJson
         | Cause::InvalidRequest
         | Cause::FieldNotAllowed
+        | Cause::ContextTooLong
         | Cause::UnsupportedMediaType
         | Cause::RequestTooLarge
         | Cause::HeadTooLarge

@@ -29,8 +29,8 @@ pub use provider::{
 };
 pub use route::{Route, Strategy, Target};
 pub use scalar::{
-    Buffer, Date, Decimal, Dollars, Expected, HedgeAfter, KeyHash, Left, Per, Percent, Ratio, Size, Time, TimeSpan,
-    Zone,
+    Buffer, Date, Decimal, Dollars, Expected, HedgeAfter, KeyHash, Left, Per, Percent, Ratio, Size, Time,
+    TimeSpan, Zone,
 };
 pub use tenant::{Access, AccessMode, Match, Plan, Tenant};
 pub use timeouts::{MinRate, Timeouts, TryTimeouts};

@@ -149,7 +149,7 @@ fn a_reload_puts_settings_in_force_and_keeps_the_state() {
 fn a_call_that_began_before_a_reload_reports_to_what_lives_on() {
     let (health, now) = (health(), Instant::now());
     let (early, key) = (health.of("gpt"), KeyName::from("a"));
-    let under_way = early.latency.begin();
+    let under_way = early.first_token.begin();
 
     // Another key makes another provider of it; what is known stays.
     let mut other = policy();
@@ -162,7 +162,7 @@ fn a_call_that_began_before_a_reload_reports_to_what_lives_on() {
 
     early.provider.key(&key).unwrap().refused(1, now);
     early.cooldowns.set(&key, now + SECOND);
-    early.latency.observe(SECOND, now);
+    early.first_token.observe(SECOND, now);
     breaks(&early, now);
     (0..30).for_each(|_| assert!(early.provider.budget.take(now)));
     (0..1_000).for_each(|_| route.hedges.count());
@@ -170,11 +170,11 @@ fn a_call_that_began_before_a_reload_reports_to_what_lives_on() {
     assert!(late.provider.key(&key).unwrap().usable(1, now).is_err());
     assert!(late.provider.key(&"c".into()).unwrap().usable(1, now).is_ok());
     assert_eq!(late.cooldowns.until(&key, now), Some(now + SECOND));
-    assert_eq!(late.latency.cost(now), 2_000_000_000);
+    assert_eq!(late.first_token.cost(now), 2_000_000_000);
     assert!(is_open(&late, now));
     assert!(!late.provider.budget.take(now));
     drop(under_way);
-    assert_eq!(late.latency.under_way(), 0);
+    assert_eq!(late.first_token.under_way(), 0);
     assert_eq!(late.provider.start(), 0);
 }
 
@@ -239,5 +239,5 @@ fn what_is_known_can_be_shared_by_threads() {
     is_shared(&health.of("gpt"));
     is_shared(&health.by("chat"));
     is_shared(&health.of("gpt").breaker.admit(Instant::now()).unwrap());
-    is_shared(&health.of("gpt").latency.begin());
+    is_shared(&health.of("gpt").first_token.begin());
 }

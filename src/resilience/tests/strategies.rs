@@ -36,9 +36,10 @@ fn a_target_that_becomes_slow_is_left_within_a_few_calls_and_comes_back() {
         for tenth in 0..10 {
             let now = start + Duration::from_millis(second * 1_000 + tenth * 100);
             let (a, b) = two_choices(2, &random).unwrap();
-            let next = if targets[a].latency.cost(now) <= targets[b].latency.cost(now) { a } else { b };
+            let next =
+                if targets[a].first_token.cost(now) <= targets[b].first_token.cost(now) { a } else { b };
             let is_slow = next == 0 && (20..40).contains(&second);
-            targets[next].latency.observe(if is_slow { 5 * SECOND } else { SECOND / 5 }, now);
+            targets[next].first_token.observe(if is_slow { 5 * SECOND } else { SECOND / 5 }, now);
             tries[next] += 1;
         }
         seconds.push(tries);
