@@ -5,6 +5,7 @@
 mod health;
 mod metrics;
 mod policy;
+mod providers;
 mod usage;
 
 use bytes::Bytes;
@@ -21,6 +22,8 @@ pub trait Sight: Send + Sync {
     fn policy(&self) -> serde_json::Value;
     /// The ledger's cells.
     fn usage(&self) -> serde_json::Value;
+    /// How providers, their keys and models do.
+    fn providers(&self) -> serde_json::Value;
     /// The metrics in Prometheus' text format.
     fn metrics(&self) -> String;
 }
@@ -30,7 +33,7 @@ pub trait Sight: Send + Sync {
 pub enum Face {
     /// `--metrics`: `/livez`, `/readyz`, `/metrics`.
     Probes,
-    /// `--admin`: those, `/policy` and `/usage`.
+    /// `--admin`: those, `/policy`, `/providers` and `/usage`.
     Full,
 }
 
@@ -49,6 +52,7 @@ pub fn answer<B>(request: &Request<B>, face: Face, sight: &dyn Sight) -> Respons
         Page::Ready => health::ready(sight),
         Page::Metrics => metrics::page(sight),
         Page::Policy => policy::page(sight),
+        Page::Providers => providers::page(sight),
         Page::Usage => usage::page(sight),
     }
 }
@@ -59,6 +63,7 @@ enum Page {
     Ready,
     Metrics,
     Policy,
+    Providers,
     Usage,
 }
 
@@ -69,6 +74,7 @@ impl Page {
             ("/readyz", Face::Probes | Face::Full) => Some(Self::Ready),
             ("/metrics", Face::Probes | Face::Full) => Some(Self::Metrics),
             ("/policy", Face::Full) => Some(Self::Policy),
+            ("/providers", Face::Full) => Some(Self::Providers),
             ("/usage", Face::Full) => Some(Self::Usage),
             (_, Face::Probes | Face::Full) => None,
         }
@@ -77,7 +83,7 @@ impl Page {
     fn list(face: Face) -> &'static str {
         match face {
             Face::Probes => "not found; there are /livez /readyz /metrics\n",
-            Face::Full => "not found; there are /livez /readyz /metrics /policy /usage\n",
+            Face::Full => "not found; there are /livez /readyz /metrics /policy /providers /usage\n",
         }
     }
 }

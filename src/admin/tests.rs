@@ -19,6 +19,9 @@ impl Sight for Pod {
     fn usage(&self) -> Value {
         json!({ "cells": [] })
     }
+    fn providers(&self) -> Value {
+        json!({ "providers": [] })
+    }
     fn metrics(&self) -> String {
         "egret_calls_total 1\n".to_owned()
     }
@@ -45,7 +48,7 @@ fn each_face_shows_its_pages_and_no_other() {
             "{path}"
         );
     }
-    for path in ["/policy", "/usage"] {
+    for path in ["/policy", "/providers", "/usage"] {
         assert_eq!(
             (status(path, Face::Probes, &READY), status(path, Face::Full, &READY)),
             (404, 200),

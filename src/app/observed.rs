@@ -223,7 +223,7 @@ pub(super) fn process(meter: &Meter, clock: &Clock) {
     });
 }
 
-fn gauge(
+pub(super) fn gauge(
     meter: &Meter,
     name: &'static str,
     unit: &'static str,
@@ -239,7 +239,7 @@ fn gauge(
         .build();
 }
 
-fn counter(
+pub(super) fn counter(
     meter: &Meter,
     name: &'static str,
     help: &'static str,

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::State;
+use super::health::Seen;
 use crate::admin::Sight;
 use crate::limits::ledger::CellUse;
 use crate::limits::{Calendar, Each, Quota, Rule, Turn, Unit, Window};
 use crate::policy::Snapshot;
 use crate::policy::store::{Reload, Status};
+use crate::relay::Shared;
 use crate::units::NanoUsd;
 
 /// The process, to operators.
@@ -60,6 +62,12 @@ impl Sight for ProcessSight {
         let rules: Vec<&Rule> = snapshot.iter().flat_map(|snapshot| snapshot.rules()).collect();
         let place = |cell: &CellUse| rules.iter().find(|rule| cell.is_of(rule)).map(|rule| &*rule.place);
         json!({ "limits": cells.iter().map(|cell| shown(cell, place(cell))).collect::<Vec<_>>() })
+    }
+
+    fn providers(&self) -> Value {
+        let Shared { health, secrets, store, .. } = &*self.0.shared;
+        let seen = Seen { health, secrets, now: self.0.clock.now() };
+        store.load().map_or(Value::Null, |snapshot| seen.page(&snapshot))
     }
 
     fn metrics(&self) -> String {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::health;
 use super::observed::{self, Connections};
 use crate::clock::Clock;
 use crate::environment::Environment;
@@ -22,6 +23,7 @@ use crate::policy::watch::Loaded;
 use crate::pricing::Calibration;
 use crate::random::Random;
 use crate::relay::{self, Relay, Shared, Timers, Warnings};
+use crate::resilience::health::{ProviderSettings, RouteSettings, TargetSettings};
 use crate::secret::Secrets;
 use crate::server::Drain;
 use crate::tasks::Tasks;
@@ -74,6 +76,7 @@ impl State {
             secrets: Arc::new(Secrets::new(environment.clone())),
             telemetry,
             warnings: Warnings::default(),
+            health: Arc::default(),
             budget: BufferBudget::new(max_buffered),
             settings,
         };
@@ -93,9 +96,10 @@ impl State {
 
     /// Lets metrics see its parts; not itself, for it holds the metrics.
     fn observe(&self) {
-        let Shared { store, ledger, telemetry, budget, .. } = &*self.shared;
+        let Shared { store, ledger, telemetry, budget, health, secrets, .. } = &*self.shared;
         let meter = telemetry.metrics.meter();
         observed::policy(meter, store);
+        health::observe(meter, health, store, secrets, &self.clock);
         observed::calls(meter, &self.drain, budget);
         observed::limits(meter, ledger, &self.clock);
         observed::ledger(meter, ledger);
@@ -124,6 +128,7 @@ impl State {
     pub fn prepare(&self, loaded: &mut Loaded) {
         let Loaded { snapshot, warnings } = loaded;
         self.shared.calibration.renew(snapshot.models.keys());
+        self.renew_health(snapshot);
         let keys = snapshot.providers.values().flat_map(|provider| provider.keys.iter());
         let keys = keys.filter_map(|key| key.at.as_ref());
         warnings.extend(self.shared.secrets.adopt(keys).iter().map(ToString::to_string));
@@ -149,6 +154,29 @@ impl State {
                 self.register_mock(&provider.id, name);
             }
         }
+    }
+
+    /// Lets what is known of providers, targets and routes follow a policy: of those that stay all of it is kept.
+    fn renew_health(&self, snapshot: &Snapshot) {
+        let providers = snapshot.providers.values().map(|provider| ProviderSettings {
+            id: &provider.id,
+            keys: provider.keys.iter().map(|key| key.name.clone()).collect(),
+            breaker: provider.breaker,
+            retry_budget: provider.retry_budget,
+        });
+        let targets = snapshot.models.values();
+        let targets = targets.map(|model| TargetSettings { model: &model.id, provider: &model.provider.id });
+        let routes = snapshot.routes.values().map(|route| RouteSettings {
+            id: &route.id,
+            targets: route.targets.iter().map(|target| (&target.model.id, target.weight.get())).collect(),
+            hedge_permille: route.hedge.map_or(0, |hedge| hedge.max_permille),
+        });
+        self.shared.health.renew(
+            providers,
+            targets,
+            routes,
+            self.clock.wall().as_microsecond().unsigned_abs(),
+        );
     }
 
     /// The relay of one worker, with connections of its own.

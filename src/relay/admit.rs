@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::call::Call;
 use super::rate_headers::Family;
-use super::refusal::{Refusal, whole_seconds};
+use super::refusal::{Refusal, spoken_wait};
 use crate::clock::Now;
 use crate::dialect::error::Cause;
-use crate::ids::ModelId;
+use crate::ids::{KeyName, ModelId};
 use crate::limits::{
     Amounts, Ask, Exceeded, Lack, Ledger, Owner, Quota, Reservation, Rule, Standing, Unit, Window,
 };
@@ -53,10 +53,11 @@ pub(super) fn admit(
     }
 }
 
-/// Takes room for a try at its provider, where that has limits; all of them, or none.
+/// Takes room for a try at its provider with one of its keys, where that has limits; all of them, or none.
 pub(super) fn at_provider(
     ledger: &Arc<Ledger>,
     target: &Model,
+    key: Option<&KeyName>,
     amounts: Amounts,
     now: Now,
 ) -> Result<Option<Box<Reservation>>, Exceeded> {
@@ -64,7 +65,7 @@ pub(super) fn at_provider(
     if limits.is_empty() {
         return Ok(None);
     }
-    let ask = Ask { user: None, app: None, key: None, model: &target.id, amounts };
+    let ask = Ask { user: None, app: None, key, model: &target.id, amounts };
     ledger.reserve(limits, &ask, now).map(|held| Some(Box::new(held)))
 }
 
@@ -187,20 +188,6 @@ fn counted(unit: Unit, count: u64) -> String {
     }
 }
 
-/// Rounded up to what a person plans with: `45 s`, `2 min 5 s`, `3 h 20 min`, `9 d 4 h`.
-fn spoken_wait(wait: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-    let seconds = whole_seconds(wait);
-    let at = UNITS.iter().position(|(length, _)| seconds >= *length).unwrap_or(UNITS.len() - 1);
-    let (length, unit) = UNITS[at];
-    let Some((finer, finer_unit)) = UNITS.get(at + 1) else { return format!("{seconds} {unit}") };
-    let seconds = seconds.next_multiple_of(*finer);
-    match seconds % length / finer {
-        0 => format!("{} {unit}", seconds / length),
-        rest => format!("{} {unit} {rest} {finer_unit}", seconds / length),
-    }
-}
-
 /// `60s` as `1m`, `90s` as `90s`.
 fn spoken(per: Duration) -> String {
     let seconds = per.as_secs();
@@ -236,15 +223,5 @@ mod tests {
         assert_eq!(windowed(Unit::Usd, 500_500_000_000, month), "500.5 dollars per month");
         let places = Quota::Concurrent { amount: NonZeroU32::new(3).unwrap() };
         assert_eq!(allowed(&places), "3 calls at once");
-    }
-
-    #[test]
-    fn a_wait_is_said_in_at_most_two_units_and_never_too_short() {
-        let said = |millis| spoken_wait(Duration::from_millis(millis));
-        assert_eq!([said(0), said(1), said(45_000)], ["1 s", "1 s", "45 s"]);
-        assert_eq!([said(59_001), said(60_000), said(125_000)], ["1 min", "1 min", "2 min 5 s"]);
-        assert_eq!([said(3_600_000), said(3_600_001), said(12_000_000)], ["1 h", "1 h 1 min", "3 h 20 min"]);
-        assert_eq!(said(86_399_000), "24 h");
-        assert_eq!([said(86_400_000), said(792_000_000)], ["1 d", "9 d 4 h"]);
     }
 }

@@ -9,15 +9,18 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use super::Reply;
 use super::annotation::annotated;
 use super::call::{Call, End};
 use super::dispatch::Dispatched;
+use super::keep_alive::KeptAlive;
 use super::refusal::{Refusal, SHOULD_RETRY};
 use super::stream::{BrokenOff, Kind, RelayedBody};
 use super::{attempt, rate_headers};
-use crate::clock::Instant;
+use crate::dialect::error::{Cause, Problem, error_event_of, stream_event};
 use crate::dialect::openai::facts::in_answer;
 use crate::dialect::{Api, Dialect};
+use crate::ids::RequestId;
 use crate::net::headers;
 use crate::policy::Snapshot;
 
@@ -26,6 +29,8 @@ const MODEL: HeaderName = HeaderName::from_static("x-egret-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-egret-provider");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-egret-attempts");
 const CLAMPED: HeaderName = HeaderName::from_static("x-egret-clamped");
+const EXHAUSTED: HeaderName = HeaderName::from_static("x-egret-exhausted");
+const TRUNCATED: HeaderName = HeaderName::from_static("x-egret-truncated");
 const COST_USD: HeaderName = HeaderName::from_static("x-egret-cost-usd");
 const POLICY: HeaderName = HeaderName::from_static("x-egret-policy");
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-egret-upstream-request-id");
@@ -39,6 +44,8 @@ pub enum RelayBody {
     Whole(Bytes),
     /// It comes from the provider, bit by bit.
     Relayed(Pin<Box<RelayedBody>>),
+    /// It is looked for, and its caller kept waiting.
+    KeptAlive(Box<KeptAlive>),
 }
 
 impl Body for RelayBody {
@@ -59,6 +66,7 @@ impl Body for RelayBody {
             Self::Relayed(body) => {
                 body.as_mut().poll_next(cx).map(|next| next.map(|bytes| bytes.map(Frame::data)))
             }
+            Self::KeptAlive(body) => body.poll_next(cx).map(|next| next.map(|bytes| bytes.map(Frame::data))),
         }
     }
 
@@ -70,7 +78,7 @@ impl Body for RelayBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Relayed(_) => SizeHint::new(),
+            Self::Relayed(_) | Self::KeptAlive(_) => SizeHint::new(),
         }
     }
 }
@@ -79,29 +87,42 @@ impl Body for RelayBody {
 pub(super) struct Relayed {
     found: Box<Dispatched>,
     api: Api,
-    deadline: Instant,
 }
 
 impl Relayed {
-    /// What was found for a call that began at `started`.
-    pub(super) fn new(found: Box<Dispatched>, api: Api, started: Instant) -> Self {
-        let deadline = started + found.total;
-        Self { found, api, deadline }
+    /// What was found for a call of this operation.
+    pub(super) fn new(found: Box<Dispatched>, api: Api) -> Self {
+        Self { found, api }
+    }
+
+    /// The error that it is, if it is one.
+    fn error(&self) -> Option<&Bytes> {
+        let answer = &self.found.answer;
+        match &answer.body {
+            attempt::AnswerBody::Whole { bytes, .. } if answer.is_error() => Some(bytes),
+            attempt::AnswerBody::Whole { .. }
+            | attempt::AnswerBody::Large { .. }
+            | attempt::AnswerBody::Stream { .. } => None,
+        }
     }
 
     /// Hands the answer on; the call ends with it.
     pub(super) fn send(self, mut call: Call, snapshot: &Snapshot) -> Response<RelayBody> {
-        let Dispatched { answer, target, attempts, timeouts, total: _ } = *self.found;
+        let Dispatched { answer, target, attempts, timeouts, deadline, cut_messages } = *self.found;
+        let is_error = answer.is_error();
         let attempt::Answer { status, headers: from_provider, body } = answer;
         let mut headers = headers::to_caller(&from_provider);
-        mark(&mut headers, &call, Some(snapshot));
+        mark(&mut headers, call.id, Some(snapshot));
         headers.insert(MODEL, target.header.clone());
         headers.insert(PROVIDER, target.provider.header.clone());
         headers.insert(ATTEMPTS, HeaderValue::from(attempts));
         if let Some(tokens) = call.clamped() {
             headers.insert(CLAMPED, HeaderValue::from(tokens.0));
         }
-        if !status.is_success() && attempts > 1 {
+        if cut_messages > 0 {
+            headers.insert(TRUNCATED, HeaderValue::from(cut_messages));
+        }
+        if is_error && attempts > 1 {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if let Some(id) = headers::upstream_request_id(&from_provider) {
@@ -111,10 +132,10 @@ impl Relayed {
             headers.insert(UPSTREAM_REQUEST_ID, id.clone());
         }
         call.note(|record| record.status = status.as_u16());
-        let annotates = status.is_success() && call.is_annotated();
-        call.served(Arc::clone(&target));
+        let annotates = !is_error && call.is_annotated();
+        call.served_by(Arc::clone(&target));
         let body = match body {
-            attempt::AnswerBody::Whole { bytes, usage } => {
+            attempt::AnswerBody::Whole { bytes, usage, .. } => {
                 let now = call.relay.clock.now();
                 call.observes(|| in_answer(self.api, &bytes));
                 let cost = call.used(usage).map(|cost| HeaderValue::from_str(cost.text().as_str()));
@@ -123,7 +144,7 @@ impl Relayed {
                 }
                 let bytes = if annotates { annotated(bytes, &mut call, &target, attempts) } else { bytes };
                 call.sends(bytes.len(), now);
-                call.settle(if status.is_success() { End::Answered } else { End::Returned }, now);
+                call.settle(if is_error { End::Returned } else { End::Answered }, now);
                 // Thereafter: what was held and not used remains.
                 rate_headers::write(&mut headers, call.standings());
                 RelayBody::Whole(bytes)
@@ -131,22 +152,14 @@ impl Relayed {
             attempt::AnswerBody::Large { first, rest } => {
                 rate_headers::write(&mut headers, call.standings());
                 let idle = timeouts.answer;
-                RelayBody::Relayed(Box::pin(RelayedBody::new(
-                    call,
-                    Kind::Bytes,
-                    first,
-                    rest,
-                    idle,
-                    self.deadline,
-                )))
+                RelayBody::Relayed(Box::pin(RelayedBody::new(call, Kind::Bytes, first, rest, idle, deadline)))
             }
             attempt::AnswerBody::Stream { first, rest, reader } => {
                 rate_headers::write(&mut headers, call.standings());
-                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-                headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+                unbuffered(&mut headers);
                 let kind = Kind::Events { api: self.api, reader };
                 let idle = timeouts.stream_idle;
-                RelayBody::Relayed(Box::pin(RelayedBody::new(call, kind, first, rest, idle, self.deadline)))
+                RelayBody::Relayed(Box::pin(RelayedBody::new(call, kind, first, rest, idle, deadline)))
             }
         };
         response(status, headers, body)
@@ -154,9 +167,9 @@ impl Relayed {
 }
 
 /// An answer of our own that is no error.
-pub(super) fn own(mut call: Call, snapshot: &Snapshot, body: Bytes) -> Response<RelayBody> {
+fn own(mut call: Call, snapshot: &Snapshot, body: Bytes) -> Response<RelayBody> {
     let mut headers = HeaderMap::with_capacity(4);
-    mark(&mut headers, &call, Some(snapshot));
+    mark(&mut headers, call.id, Some(snapshot));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     call.note(|record| record.status = StatusCode::OK.as_u16());
     let now = call.relay.clock.now();
@@ -169,7 +182,7 @@ pub(super) fn own(mut call: Call, snapshot: &Snapshot, body: Bytes) -> Response<
 pub(super) fn refuse(mut call: Call, snapshot: Option<&Snapshot>, refusal: &Refusal) -> Response<RelayBody> {
     let (status, body) = (refusal.status(Dialect::OpenAi), refusal.body(Dialect::OpenAi));
     let mut headers = HeaderMap::with_capacity(8);
-    mark(&mut headers, &call, snapshot);
+    mark(&mut headers, call.id, snapshot);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     rate_headers::write(&mut headers, call.standings());
     refusal.headers(&mut headers);
@@ -187,9 +200,107 @@ pub(super) fn refuse(mut call: Call, snapshot: Option<&Snapshot>, refusal: &Refu
     response(status, headers, RelayBody::Whole(body))
 }
 
+/// An answer of the policy's own, where nobody else had one.
+pub(super) struct Fixed {
+    pub(super) body: Bytes,
+    /// Whether it is a stream.
+    pub(super) stream: bool,
+    /// Why there was no other.
+    pub(super) refusal: Refusal,
+}
+
+impl Fixed {
+    fn send(self, mut call: Call, snapshot: &Snapshot) -> Response<RelayBody> {
+        let mut headers = HeaderMap::with_capacity(8);
+        mark(&mut headers, call.id, Some(snapshot));
+        rate_headers::write(&mut headers, call.standings());
+        headers.insert(EXHAUSTED, HeaderValue::from_static(self.refusal.cause().code()));
+        headers.insert(ATTEMPTS, HeaderValue::from(call.attempts()));
+        if self.stream {
+            stream_headers(&mut headers);
+        } else {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        response(StatusCode::OK, headers, self.settle(&mut call))
+    }
+
+    fn settle(self, call: &mut Call) -> RelayBody {
+        settled(call, StatusCode::OK, self.body, End::Responded(self.refusal.cause()))
+    }
+}
+
+/// What a call came to, as an answer.
+pub(super) fn reply(call: Call, snapshot: &Snapshot, reply: Result<Reply, Refusal>) -> Response<RelayBody> {
+    match reply {
+        Ok(Reply::Own(body)) => own(call, snapshot, body),
+        Ok(Reply::Relayed(relayed)) => relayed.send(call, snapshot),
+        Ok(Reply::Fixed(fixed)) => fixed.send(call, snapshot),
+        Err(refusal) => refuse(call, Some(snapshot), &refusal),
+    }
+}
+
+/// The same behind a head that is out already: an error becomes an event.
+pub(super) fn in_stream(
+    mut call: Call,
+    snapshot: &Snapshot,
+    api: Api,
+    reply: Result<Reply, Refusal>,
+) -> RelayBody {
+    match reply {
+        Ok(Reply::Own(body)) => settled(&mut call, StatusCode::OK, body, End::Answered),
+        Ok(Reply::Fixed(fixed)) => fixed.settle(&mut call),
+        Ok(Reply::Relayed(relayed)) => {
+            let event = relayed.error().map(|error| {
+                error_event_of(Dialect::OpenAi, api, error).unwrap_or_else(|| {
+                    let message = "The provider refused the call.";
+                    let problem = Problem { cause: Cause::UpstreamFailed, message, param: None };
+                    stream_event(Dialect::OpenAi, api, &problem)
+                })
+            });
+            match event {
+                Some(event) => settled(&mut call, StatusCode::OK, event, End::Returned),
+                None => relayed.send(call, snapshot).into_body(),
+            }
+        }
+        Err(refusal) => {
+            let event = stream_event(Dialect::OpenAi, api, &refusal.problem());
+            settled(&mut call, StatusCode::OK, event, End::Refused(refusal.cause()))
+        }
+    }
+}
+
+/// The head of a stream of which nothing else is known yet.
+pub(super) fn kept_alive(id: RequestId, snapshot: &Snapshot) -> Response<()> {
+    let mut response = Response::new(());
+    let headers = response.headers_mut();
+    mark(headers, id, Some(snapshot));
+    stream_headers(headers);
+    response
+}
+
+/// Ends a call with all that its caller gets.
+fn settled(call: &mut Call, status: StatusCode, body: Bytes, end: End) -> RelayBody {
+    let now = call.relay.clock.now();
+    call.note(|record| record.status = status.as_u16());
+    call.sends(body.len(), now);
+    call.settle(end, now);
+    RelayBody::Whole(body)
+}
+
+fn stream_headers(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    unbuffered(headers);
+}
+
+/// Asks whatever is on the way to pass events on as they come.
+fn unbuffered(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+}
+
 /// The headers that every answer carries.
-fn mark(headers: &mut HeaderMap, call: &Call, snapshot: Option<&Snapshot>) {
-    if let Ok(id) = HeaderValue::from_bytes(&call.id.hex()) {
+fn mark(headers: &mut HeaderMap, id: RequestId, snapshot: Option<&Snapshot>) {
+    if let Ok(id) = HeaderValue::from_bytes(&id.hex()) {
         headers.insert(REQUEST_ID, id);
     }
     if let Some(snapshot) = snapshot {

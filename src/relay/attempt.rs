@@ -8,30 +8,33 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::BodyExt as _;
 use pin_project_lite::pin_project;
 
-use super::outcome::{Failure, Timer, Verdict, judge};
+use super::outcome::{Failure, Timer, Verdict, judge, judge_in_answer};
 use super::receive::Asked;
 use super::shape::Outgoing;
 use super::timers::{Late, Until};
-use super::{Relay, shape};
+use super::{Relay, commit, shape};
 use crate::clock::Instant;
 use crate::dialect::Dialect;
 use crate::dialect::edit::Cap;
-use crate::dialect::error::{self, Cause, Problem};
+use crate::dialect::edit::truncate::Truncation;
+use crate::dialect::error::{self, Cause, Problem, Said};
 use crate::dialect::openai::stream::StreamReader;
 use crate::dialect::openai::usage::{AnswerFault, in_answer, judge_answer};
-use crate::net::body::{BufferBudget, Prefix, read_prefix};
+use crate::net::body::{Prefix, read_prefix};
+use crate::net::decode::decoding;
 use crate::net::headers;
 use crate::net::upstream::{SendError, UpstreamBody};
-use crate::policy::snapshot::{Model, Timeouts};
+use crate::policy::snapshot::{ProviderKey, Target};
 use crate::usage::Usage;
 
 /// A plain answer up to this size is held until it is complete; over that it is passed on.
 const HELD_ANSWER: usize = 8 * 1024 * 1024;
 /// The longest error of a provider that is passed on.
 const HELD_ERROR: usize = 256 * 1024;
+/// How long the words of an error are waited for; its status tells enough.
+const ERROR_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a try takes.
 pub(super) struct Attempt<'a> {
@@ -40,16 +43,17 @@ pub(super) struct Attempt<'a> {
     pub(super) from_caller: &'a HeaderMap,
     /// What the provider is told of the trace.
     pub(super) traceparent: Option<HeaderValue>,
-    pub(super) target: &'a Model,
-    pub(super) timeouts: Timeouts,
+    pub(super) target: &'a Target,
+    /// Which of the provider's keys it carries.
+    pub(super) key: &'a ProviderKey,
     /// When the try began.
     pub(super) begun: Instant,
     /// When the whole call is over.
     pub(super) deadline: Instant,
-    /// Whether the provider's own error is wanted when it fails: there is no other candidate.
-    pub(super) keep_error: bool,
     /// The bound on output to write into the request.
     pub(super) cap: Option<Cap>,
+    /// What of the request's messages is left out.
+    pub(super) cut: Option<Truncation>,
     /// Whether spans are to tell of the answer.
     pub(super) observed: bool,
     /// Since when, and until when, it waited for the provider.
@@ -63,6 +67,8 @@ pub(super) struct Waited {
     /// Nanoseconds since the try began.
     from: AtomicU64,
     to: AtomicU64,
+    /// When the first token came, or the whole of a plain answer.
+    first: AtomicU64,
 }
 
 impl Waited {
@@ -74,6 +80,12 @@ impl Waited {
             to => to,
         };
         if from == 0 { Duration::ZERO } else { Duration::from_nanos(to.saturating_sub(from)) }
+    }
+
+    /// How long it took from the request handed over to the first token, or to the whole of a plain answer.
+    pub(super) fn first(&self) -> Option<Duration> {
+        let first = self.first.load(Ordering::Relaxed);
+        (first > 0).then(|| Duration::from_nanos(first.saturating_sub(self.from.load(Ordering::Relaxed))))
     }
 }
 
@@ -96,12 +108,25 @@ impl Answer {
             AnswerBody::Whole { .. } | AnswerBody::Large { .. } => false,
         }
     }
+
+    /// Whether some of it has not come yet.
+    pub(super) fn goes_on(&self) -> bool {
+        match self.body {
+            AnswerBody::Stream { .. } | AnswerBody::Large { .. } => true,
+            AnswerBody::Whole { .. } => false,
+        }
+    }
+
+    /// Whether it is an error, by its status or by its words.
+    pub(super) fn is_error(&self) -> bool {
+        !self.status.is_success() || matches!(self.body, AnswerBody::Whole { error: true, .. })
+    }
 }
 
 /// The body of an answer.
 pub(super) enum AnswerBody {
-    /// Complete.
-    Whole { bytes: Bytes, usage: Option<Usage> },
+    /// Complete; it may be an error inside a 200.
+    Whole { bytes: Bytes, usage: Option<Usage>, error: bool },
     /// A plain answer too large to be held: its beginning, and the rest as it comes.
     Large { first: Bytes, rest: UpstreamBody },
     /// The first events of a stream, and the rest as it comes.
@@ -113,7 +138,7 @@ pub(super) struct Lost {
     pub(super) failure: Failure,
     /// How long the provider asks us to wait.
     pub(super) retry_after: Option<Duration>,
-    /// The provider's own error, where it was wanted.
+    /// The provider's own error, where it sent one.
     pub(super) error: Option<Box<Answer>>,
     /// What the connection said, for the log.
     pub(super) cause: Option<SendError>,
@@ -130,26 +155,28 @@ impl Attempt<'_> {
     ///
     /// Dropped on the way, the connection to the provider is closed (HTTP/1) or the stream reset (HTTP/2).
     pub(super) async fn run(&self) -> Result<Answer, Lost> {
+        let timeouts = &self.target.timeouts;
         if self.asked.facts.stream {
             let sent = pin!(self.send());
-            let response =
-                self.within(self.begun, Timer::StreamIdle, self.timeouts.stream_idle, sent).await??;
+            let response = self.within(self.begun + timeouts.first_token, Timer::FirstToken, sent).await??;
             self.stream(response).await
         } else {
             // Pinned where it is made: to hand it on would copy all of it.
             let answer = pin!(async { self.plain(self.send().await?).await });
-            self.within(self.begun, Timer::Answer, self.timeouts.answer, answer).await?
+            self.within(self.begun + timeouts.answer, Timer::Answer, answer).await?
         }
     }
 
     async fn send(&self) -> Result<Response<UpstreamBody>, Lost> {
         let shared = &self.relay.shared;
         let told = self.traceparent.as_ref();
-        let asked = Outgoing { asked: self.asked, target: self.target, cap: self.cap };
-        let request = shape::request(&asked, self.from_caller, told, &shared.secrets)?;
-        let endpoint = &self.target.provider.endpoint;
+        let Self { asked, cap, .. } = *self;
+        let outgoing =
+            Outgoing { asked, model: &self.target.model, key: self.key, cap, cut: self.cut.as_ref() };
+        let request = shape::request(&outgoing, self.from_caller, told, &shared.secrets)?;
+        let endpoint = &self.target.model.provider.endpoint;
         self.now_in(&self.waited.from);
-        let sent = self.relay.upstream.send(endpoint, request, self.timeouts.connect).await;
+        let sent = self.relay.upstream.send(endpoint, request, self.target.timeouts.connect).await;
         sent.map_err(|error| {
             let lost = Lost::from(Failure::Connection(error.stage));
             Lost { cause: Some(error), ..lost }
@@ -164,96 +191,117 @@ impl Attempt<'_> {
         expect_type(&headers, b"application/json")?;
         let read = read_prefix(body, HELD_ANSWER, &self.relay.shared.budget).await;
         self.now_in(&self.waited.to);
-        match read.map_err(|_| Failure::Cut)? {
-            Prefix::Whole(bytes) => {
-                judge_answer(&bytes).map_err(|fault| match fault {
-                    AnswerFault::Empty => Failure::Empty,
-                    AnswerFault::NotJson | AnswerFault::Error => Failure::NoAnswer,
-                })?;
-                let usage = in_answer(self.asked.api, &bytes);
-                Ok(Answer { status, headers, body: AnswerBody::Whole { bytes, usage } })
-            }
-            Prefix::Part { first, rest } => {
-                Ok(Answer { status, headers, body: AnswerBody::Large { first, rest } })
-            }
-        }
+        let body = match read.map_err(|_| Failure::Cut)? {
+            Prefix::Whole(bytes) => match judge_answer(&bytes) {
+                Ok(()) => {
+                    let usage = in_answer(self.asked.api, &bytes);
+                    AnswerBody::Whole { bytes, usage, error: false }
+                }
+                Err(AnswerFault::Error) => {
+                    self.error_in_answer(error::said(Dialect::OpenAi, &bytes), &bytes)?;
+                    AnswerBody::Whole { bytes, usage: None, error: true }
+                }
+                Err(AnswerFault::Empty) => return Err(Failure::Empty.into()),
+                Err(AnswerFault::NotJson) => return Err(Failure::NoAnswer.into()),
+            },
+            Prefix::Part { first, rest } => AnswerBody::Large { first, rest },
+        };
+        self.now_in(&self.waited.first);
+        Ok(Answer { status, headers, body })
     }
 
     async fn stream(&self, response: Response<UpstreamBody>) -> Result<Answer, Lost> {
-        let judged = self.idle(self.judged(response)).await??;
-        let (status, headers, mut rest) = match judged {
+        let until = self.begun + self.target.timeouts.first_token;
+        let judged = self.within(until, Timer::FirstToken, pin!(self.judged(response))).await??;
+        let (status, headers, rest) = match judged {
             Judged::Returned(answer) => return Ok(answer),
             Judged::Answer(status, headers, body) => (status, headers, body),
         };
         expect_type(&headers, b"text/event-stream")?;
-        let hide = shape::hides_usage(self.asked, &self.target.provider);
-        let mut reader = StreamReader::new(self.asked.api, hide);
-        if self.observed {
-            reader = reader.observing();
-        }
-        loop {
-            let chunk = self.idle(next_data(&mut rest)).await?;
-            self.now_in(&self.waited.to);
-            match chunk {
-                None => return Err(Failure::Empty.into()),
-                Some(Err(_)) => return Err(Failure::Cut.into()),
-                Some(Ok(bytes)) => {
-                    let first = reader.push(bytes).map_err(|_| Failure::NoAnswer)?;
-                    let seen = reader.seen();
-                    if seen.ended && !seen.any_event {
-                        return Err(Failure::Empty.into());
-                    }
-                    if !first.is_empty() {
-                        return Ok(Answer {
-                            status,
-                            headers,
-                            body: AnswerBody::Stream { first, rest, reader },
-                        });
-                    }
-                    // Nothing that may go on: it waits further, be it until its timer rings.
-                    self.waited.to.store(0, Ordering::Relaxed);
-                }
+        let body = commit::first_words(self, rest).await?;
+        Ok(Answer { status, headers, body })
+    }
+
+    /// What an error inside a 200 comes to: fine, if it is the caller's own fault.
+    pub(super) fn error_in_answer(&self, said: Said, body: &[u8]) -> Result<(), Lost> {
+        match judge_in_answer(said) {
+            Verdict::Answer | Verdict::Return => Ok(()),
+            Verdict::Failed(failure) => {
+                let retry_after = error::retry_after(Dialect::OpenAi, body);
+                Err(Lost { retry_after, ..Lost::from(failure) })
             }
         }
     }
 
-    /// Sorts a response by its status.
+    /// Sorts a response by its status and, of an error, by its words.
     async fn judged(&self, response: Response<UpstreamBody>) -> Result<Judged, Lost> {
-        let (head, body) = response.into_parts();
-        let budget = &self.relay.shared.budget;
-        match judge(head.status) {
-            Verdict::Answer => Ok(Judged::Answer(head.status, head.headers, body)),
-            Verdict::Return => Ok(Judged::Returned(error_of(head.status, head.headers, body, budget).await?)),
-            Verdict::Next(failure) => {
-                let retry_after = headers::retry_after(&head.headers, self.relay.clock.wall());
-                let wanted = self.keep_error && matches!(failure, Failure::Status(_));
-                let error =
-                    if wanted { error_of(head.status, head.headers, body, budget).await.ok() } else { None };
-                Err(Lost { failure, retry_after, error: error.map(Box::new), cause: None })
+        let (mut head, body) = response.into_parts();
+        // Compressed though we asked for it plain: what cannot be read cannot be judged either.
+        let body = decoding(&mut head.headers, body).map_err(|_| Failure::WrongType);
+        if head.status.is_success() {
+            return Ok(Judged::Answer(head.status, head.headers, body?));
+        }
+        let retry_after = headers::retry_after(&head.headers, self.relay.clock.wall());
+        let words = match body {
+            Ok(body) => self.words(body).await,
+            Err(_) => None,
+        };
+        let said = words.as_deref().map_or(Said::Nothing, |words| error::said(Dialect::OpenAi, words));
+        match judge(head.status, said) {
+            Verdict::Answer | Verdict::Return => {
+                let words = words.ok_or(Failure::Cut)?;
+                Ok(Judged::Returned(error_of(head.status, head.headers, words)))
+            }
+            Verdict::Failed(failure) => {
+                let in_body = || error::retry_after(Dialect::OpenAi, words.as_deref()?);
+                let retry_after = retry_after.or_else(in_body);
+                let error = error_of(head.status, head.headers, words.unwrap_or_default());
+                Err(Lost { failure, retry_after, error: Some(Box::new(error)), cause: None })
             }
         }
     }
 
-    fn now_in(&self, moment: &AtomicU64) {
+    /// The body of an error, if it comes soon and is not too long.
+    async fn words(&self, body: UpstreamBody) -> Option<Bytes> {
+        let reading = pin!(read_prefix(body, HELD_ERROR, &self.relay.shared.budget));
+        let soon = self.relay.clock.now() + ERROR_WITHIN;
+        match self.relay.timers.until(soon, reading).await {
+            Ok(Ok(Prefix::Whole(bytes))) => Some(bytes),
+            Ok(Ok(Prefix::Part { .. }) | Err(_)) | Err(Late) => None,
+        }
+    }
+
+    pub(super) fn now_in(&self, moment: &AtomicU64) {
         moment.store(nanos(self.relay.clock.now() - self.begun).max(1), Ordering::Relaxed);
     }
 
-    /// Gives `what` the time that a stream may be silent, from now.
-    fn idle<F: Future>(&self, what: F) -> Within<'_, F> {
-        self.within(self.relay.clock.now(), Timer::StreamIdle, self.timeouts.stream_idle, what)
-    }
-
-    /// Gives `what` its time: `limit` from `since`, but not beyond the call's own deadline.
-    fn within<F: Future>(&self, since: Instant, timer: Timer, limit: Duration, what: F) -> Within<'_, F> {
-        let own = since + limit;
+    /// Gives `what` its time: until `own`, but not beyond the call's own deadline.
+    pub(super) fn within<F: Future>(&self, own: Instant, timer: Timer, what: F) -> Within<'_, F> {
         let (until, timer) = if own < self.deadline { (own, timer) } else { (self.deadline, Timer::Total) };
         Within { what: self.relay.timers.until(until, what), timer }
     }
 }
 
+impl Waited {
+    /// What came last of the stream decides nothing: it waits further, be it until its timer rings.
+    pub(super) fn waits_on(&self) {
+        self.to.store(0, Ordering::Relaxed);
+    }
+
+    /// Something came.
+    pub(super) fn came(&self) -> &AtomicU64 {
+        &self.to
+    }
+
+    /// The first token came.
+    pub(super) fn spoke(&self) -> &AtomicU64 {
+        &self.first
+    }
+}
+
 pin_project! {
     /// A step and its timer. Written out because an `async fn` would hold the step twice, as argument and as awaited.
-    struct Within<'a, F> {
+    pub(super) struct Within<'a, F> {
         #[pin]
         what: Until<'a, F>,
         timer: Timer,
@@ -269,20 +317,6 @@ impl<F: Future> Future for Within<'_, F> {
     }
 }
 
-/// The next bytes of a body; frames without bytes are passed over.
-async fn next_data(body: &mut UpstreamBody) -> Option<Result<Bytes, hyper::Error>> {
-    loop {
-        match body.frame().await? {
-            Ok(frame) => {
-                if let Ok(bytes) = frame.into_data() {
-                    return Some(Ok(bytes));
-                }
-            }
-            Err(error) => return Some(Err(error)),
-        }
-    }
-}
-
 enum Judged {
     Answer(StatusCode, HeaderMap, UpstreamBody),
     Returned(Answer),
@@ -290,20 +324,9 @@ enum Judged {
 
 /// A provider's error as an answer: its own status, and its own words where they are an error of its dialect. An HTML
 /// page of something in between would reach the caller's SDK as nonsense.
-async fn error_of(
-    status: StatusCode,
-    headers: HeaderMap,
-    body: UpstreamBody,
-    budget: &BufferBudget,
-) -> Result<Answer, Failure> {
-    match read_prefix(body, HELD_ERROR, budget).await {
-        Ok(Prefix::Whole(bytes)) => {
-            let (headers, bytes) = if is_error(&headers, &bytes) { (headers, bytes) } else { worded(status) };
-            Ok(Answer { status, headers, body: AnswerBody::Whole { bytes, usage: None } })
-        }
-        Ok(Prefix::Part { .. }) => Err(Failure::NoAnswer),
-        Err(_) => Err(Failure::Cut),
-    }
+fn error_of(status: StatusCode, headers: HeaderMap, words: Bytes) -> Answer {
+    let (headers, bytes) = if is_error(&headers, &words) { (headers, words) } else { worded(status) };
+    Answer { status, headers, body: AnswerBody::Whole { bytes, usage: None, error: true } }
 }
 
 fn is_error(headers: &HeaderMap, body: &[u8]) -> bool {
@@ -324,12 +347,8 @@ fn worded(status: StatusCode) -> (HeaderMap, Bytes) {
     (headers, error::body(Dialect::OpenAi, &problem))
 }
 
-/// A missing content type is let pass: some servers of this dialect send none, and the body is judged anyway. What is
-/// compressed though we asked for `identity` cannot be judged.
+/// A missing content type is let pass: some servers of this dialect send none, and the body is judged anyway.
 fn expect_type(headers: &HeaderMap, expected: &[u8]) -> Result<(), Failure> {
-    if headers::is_encoded(headers) {
-        return Err(Failure::WrongType);
-    }
     let Some(value) = headers.get(CONTENT_TYPE) else {
         return Ok(());
     };

@@ -10,20 +10,22 @@ use std::time::Duration;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Request, StatusCode};
 use opentelemetry::trace::SpanId;
+use smallvec::SmallVec;
 
 use super::Relay;
 use super::charge::{Came, Sized};
 use super::operation::Operation;
-use super::outcome::Failure;
+use super::outcome::{Failure, Mark};
 use super::rate_headers::{Family, Tightest};
 use super::receive::Asked;
 use crate::clock::{Instant, Now, Timestamp};
 use crate::dialect::error::Cause;
 use crate::dialect::openai::facts::AnswerFacts;
 use crate::ids::RequestId;
-use crate::limits::{Reservation, Ticket, Unit};
+use crate::limits::{Amounts, Reservation, Ticket, Unit};
 use crate::policy::Snapshot;
-use crate::policy::snapshot::{Model, Principal, Revision, Route};
+use crate::policy::snapshot::{Model, Principal, Revision, Route, Tenant};
+use crate::resilience::breaker::Pass;
 use crate::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
 use crate::telemetry::spans;
 use crate::units::{NanoUsd, Tokens};
@@ -48,18 +50,20 @@ pub(super) struct Call {
     served_by: Option<Arc<Model>>,
     /// What the call holds of its limits.
     pub(super) held: Option<Reservation>,
-    /// What the try under way, or the one whose answer the caller gets, holds of its provider's limits. Boxed: most
-    /// providers have none.
-    pub(super) held_there: Option<Box<Reservation>>,
     /// Its place among those who wait for room, while it does.
     pub(super) ticket: Option<Box<Ticket>>,
-    /// What the try under way may use, or the one whose answer the caller gets.
-    sized: Sized,
+    /// What the try holds, and may use, whose answer the caller gets.
+    served: Stake,
+    /// What the breaker of whoever gives that answer is told when it has ended.
+    pass: Option<Pass>,
     /// The output counted in an answer, for want of a report.
     counted: Tokens,
-    /// The try under way. A caller that leaves now has made its request: it is counted, be it that the connection was
-    /// still being made, else leaving early would be a way around every rate.
-    trying: Option<Trying>,
+    /// The tries under way: one, or two where a second target is asked too. A caller that leaves now has made its
+    /// request: it is counted, be it that the connection was still being made, else leaving early would be a way around
+    /// every rate.
+    trying: SmallVec<[Trying; 1]>,
+    /// How many tries have begun.
+    tries: u32,
     /// Whether the answer goes on after what was held of it: then its attempt lasts to the call's end.
     goes_on: bool,
     record: Option<Box<CallRecord>>,
@@ -68,9 +72,55 @@ pub(super) struct Call {
 /// A try that has begun.
 #[derive(Debug)]
 struct Trying {
+    /// Its number in the call.
+    id: TryId,
     destination: Arc<Destination>,
     began: Duration,
     span: SpanId,
+    stake: Stake,
+}
+
+/// A try of a call, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TryId(u32);
+
+/// What one try may use, and holds beside what its call does.
+#[derive(Debug, Default)]
+pub(super) struct Stake {
+    /// What it may use.
+    pub(super) sized: Sized,
+    /// What it holds of its provider's limits. Boxed: most providers have none.
+    pub(super) there: Option<Box<Reservation>>,
+    /// What it holds of the tenant's limits itself, where another try of the call has the call's own share.
+    pub(super) own: Option<Box<Reservation>>,
+}
+
+impl Stake {
+    /// Charges what the try came to, and gives back what it holds. `held` is the call's own share.
+    fn charge(&mut self, tenant: &Tenant, held: &mut Option<Reservation>, came: Came, now: Now) {
+        let cost = self.sized.cost(tenant, came);
+        match (&mut self.own, held) {
+            (Some(own), _) => own.settle(&cost, now),
+            (None, Some(held)) => held.charge(&cost, now),
+            (None, None) => {}
+        }
+        if let Some(there) = &mut self.there {
+            there.settle(&cost, now);
+        }
+    }
+
+    fn written(&mut self, now: Now) {
+        for held in self.there.iter_mut().chain(&mut self.own) {
+            held.written(now);
+        }
+    }
+
+    /// Notes limits that only count and had no room.
+    fn would_refuse(&self, record: &mut CallRecord) {
+        for held in self.there.iter().chain(&self.own) {
+            would_refuse(record, held);
+        }
+    }
 }
 
 /// How a call ended.
@@ -82,6 +132,8 @@ pub(super) enum End {
     Returned,
     /// We answered an error.
     Refused(Cause),
+    /// We answered what the policy says in its place.
+    Responded(Cause),
     /// The answer had begun, then broke.
     Interrupted(Failure),
     /// The provider ended its own stream with an error event.
@@ -106,11 +158,12 @@ impl Call {
             principal: None,
             served_by: None,
             held: None,
-            held_there: None,
             ticket: None,
-            sized: Sized::FREE,
+            served: Stake::default(),
+            pass: None,
             counted: Tokens::ZERO,
-            trying: None,
+            trying: SmallVec::new(),
+            tries: 0,
             goes_on: false,
             record: Some(Box::new(record)),
         }
@@ -170,6 +223,15 @@ impl Call {
         });
     }
 
+    /// Notes the targets that come into question, in order, where spans tell them.
+    pub(super) fn considers<'d>(&mut self, candidates: impl Iterator<Item = &'d Arc<Destination>>) {
+        self.note(|record| {
+            if let Some(trace) = &mut record.trace {
+                trace.candidates = candidates.cloned().collect();
+            }
+        });
+    }
+
     /// How many targets it has passed over.
     pub(super) fn passed_over(&self) -> usize {
         self.record.as_ref().map_or(0, |record| record.passed_over.len())
@@ -180,58 +242,59 @@ impl Call {
         self.note(|record| record.passed_over.truncate(since));
     }
 
-    /// Begins a try. Gives its `traceparent`, where the target's provider is to know of it.
+    /// Begins a try. Gives its number, and its `traceparent` where the target's provider is to know of it.
     pub(super) fn tries(
         &mut self,
         target: &Model,
-        sized: Sized,
+        stake: Stake,
         from_caller: &HeaderMap,
         now: Instant,
-    ) -> Option<HeaderValue> {
+    ) -> (TryId, Option<HeaderValue>) {
         let trace = self.record.as_ref().and_then(|record| record.trace.as_deref());
         let span = trace.map_or(SpanId::INVALID, |_| spans::span(&self.relay.random));
         let told = target.provider.propagate_trace.then(|| spans::traceparent(trace, span, from_caller));
         let destination = Arc::clone(&target.destination);
-        self.sized = sized;
-        self.trying = Some(Trying { destination, began: now - self.started, span });
-        told.flatten()
+        self.tries += 1;
+        let id = TryId(self.tries);
+        self.trying.push(Trying { id, destination, began: now - self.started, span, stake });
+        (id, told.flatten())
     }
 
-    /// What a try at a target may use; none where its price has to be known and is not.
+    /// How many tries have begun.
+    pub(super) fn attempts(&self) -> u32 {
+        self.tries
+    }
+
+    /// What a try at a target may use with a body of so many bytes; none where its price has to be known and is not.
     pub(super) fn size(
         &self,
         principal: &Principal,
         route: &Route,
         target: &Model,
         asked: &Asked,
+        bytes: u64,
     ) -> Option<Sized> {
-        Sized::of(&self.relay.shared.calibration, principal, route, target, asked, self.began)
+        Sized::of(&self.relay.shared.calibration, principal, route, target, asked, bytes, self.began)
     }
 
-    /// Notes that the request of the try under way was written: limits count it from here on.
-    pub(super) fn written(&mut self, now: Now) {
-        for held in self.held.iter_mut().chain(self.held_there.as_deref_mut()) {
+    /// The civil time at which it began.
+    pub(super) fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// Notes that the request of a try was written: limits count it from here on.
+    pub(super) fn written(&mut self, id: TryId, now: Now) {
+        if let Some(held) = &mut self.held {
             held.written(now);
         }
-    }
-
-    /// Charges a try that gave no answer; at its provider it is over.
-    pub(super) fn charge(&mut self, came: Came, now: Now) {
-        let sized = std::mem::replace(&mut self.sized, Sized::FREE);
-        let Some(principal) = &self.principal else { return };
-        let cost = sized.cost(&principal.tenant, came);
-        if let Some(held) = &mut self.held {
-            held.charge(&cost, now);
-        }
-        if let Some(mut held) = self.held_there.take() {
-            held.settle(&cost, now);
-            self.note(|record| would_refuse(record, &held));
+        if let Some(trying) = self.trying.iter_mut().find(|trying| trying.id == id) {
+            trying.stake.written(now);
         }
     }
 
     /// The bound that was written into the request, of each answer.
     pub(super) fn clamped(&self) -> Option<Tokens> {
-        self.sized.cap.map(|cap| cap.tokens)
+        self.served.sized.cap.map(|cap| cap.tokens)
     }
 
     /// Notes how much output was counted in the answer so far.
@@ -239,28 +302,68 @@ impl Call {
         self.counted = output;
     }
 
-    /// Notes how the try under way ended: with a failure, or with an answer, of which a stream may go on. Of its time,
-    /// it waited for the provider as long as `waited`.
-    pub(super) fn tried(
+    /// Notes that a try failed, and charges what it came to.
+    pub(super) fn failed(&mut self, id: TryId, failure: Failure, now: Now) {
+        self.loses(id, failure.name(), failure.status(), failure.came(), now);
+    }
+
+    /// Notes that a try was given up for another one's answer, and charges what it came to.
+    pub(super) fn hedged_away(&mut self, id: TryId, now: Now) {
+        self.written(id, now);
+        self.loses(id, "hedged_away", None, Came::GivenUp, now);
+    }
+
+    fn loses(&mut self, id: TryId, outcome: &'static str, status: Option<StatusCode>, came: Came, now: Now) {
+        let Some(mut stake) = self.end_try(id, outcome, status, now.instant) else { return };
+        let Self { principal: Some(principal), held, record: Some(record), .. } = self else { return };
+        stake.charge(&principal.tenant, held, came, now);
+        stake.would_refuse(record);
+    }
+
+    /// Notes that a try gave the answer that the caller gets, of which a stream may go on, and whose it is.
+    pub(super) fn answered(
         &mut self,
-        failure: Option<Failure>,
-        status: Option<StatusCode>,
+        id: TryId,
+        status: StatusCode,
         streams: bool,
-        waited: Duration,
-        now: Instant,
+        pass: Option<Pass>,
+        now: Now,
     ) {
-        let outcome = failure.map_or("answered", Failure::name);
-        self.end_try(outcome, status, now);
+        let Some(stake) = self.end_try(id, "answered", Some(status), now.instant) else { return };
+        if stake.own.is_some()
+            && let Some(held) = &mut self.held
+        {
+            // The call's own share was another try's: calls and places stay counted there, all else is free.
+            held.free();
+        }
+        self.served = stake;
+        self.pass = pass;
         self.note(|record| {
-            record.waited += waited;
             if let Some(attempt) = record.attempts.last_mut().filter(|_| streams) {
                 attempt.first_chunk = Some(attempt.duration);
             }
         });
     }
 
-    fn end_try(&mut self, outcome: &'static str, status: Option<StatusCode>, now: Instant) {
-        let Some(Trying { destination, began, span }) = self.trying.take() else { return };
+    /// Notes how many bytes of the request's body the try under way goes without.
+    pub(super) fn sends_cut(&mut self, bytes: usize) {
+        self.note(|record| record.cut_bytes = bytes as u64);
+    }
+
+    /// Notes for how long it has waited for providers.
+    pub(super) fn waited_for_providers(&mut self, waited: Duration) {
+        self.note(|record| record.waited += waited);
+    }
+
+    fn end_try(
+        &mut self,
+        id: TryId,
+        outcome: &'static str,
+        status: Option<StatusCode>,
+        now: Instant,
+    ) -> Option<Stake> {
+        let at = self.trying.iter().position(|trying| trying.id == id)?;
+        let Trying { destination, began, span, stake, .. } = self.trying.remove(at);
         let status = status.map(|status| status.as_u16());
         let duration = (now - self.started).saturating_sub(began);
         let lasted = duration;
@@ -268,13 +371,21 @@ impl Call {
         let attempt =
             AttemptRecord { destination, outcome, status, began, duration, lasted, first_chunk, span };
         self.note(|record| record.attempts.push(attempt));
+        Some(stake)
     }
 
-    /// Notes a target that is not tried.
+    /// Notes a target that is not tried, and why: once for each reason.
     pub(super) fn passes_over(&mut self, target: &Model, reason: &'static str, now: Instant) {
         let at = now - self.started;
-        let destination = Arc::clone(&target.destination);
-        self.note(|record| record.passed_over.push(PassedOver { destination, reason, at }));
+        self.note(|record| {
+            let same = |passed: &PassedOver| {
+                passed.reason == reason && Arc::ptr_eq(&passed.destination, &target.destination)
+            };
+            if !record.passed_over.iter().any(same) {
+                let destination = Arc::clone(&target.destination);
+                record.passed_over.push(PassedOver { destination, reason, at });
+            }
+        });
     }
 
     /// Notes that bytes of the answer go to the caller.
@@ -292,7 +403,7 @@ impl Call {
     }
 
     /// Notes whose answer the caller gets: at its price the call is charged.
-    pub(super) fn served(&mut self, model: Arc<Model>) {
+    pub(super) fn served_by(&mut self, model: Arc<Model>) {
         self.served_by = Some(model);
     }
 
@@ -339,15 +450,18 @@ impl Call {
         if self.record.is_none() {
             return;
         }
+        self.judge(end, now);
         // Before the record: a caller that sees the end may call again at once, and must find room.
         self.settle_limits(end, now);
-        self.end_try("abandoned", None, now);
+        while let Some(id) = self.trying.first().map(|trying| trying.id) {
+            self.end_try(id, "abandoned", None, now);
+        }
         let Some(mut record) = self.record.take() else {
             return;
         };
         record.outcome = end.name();
         match end {
-            End::Refused(cause) => record.refusal = Some(cause.code()),
+            End::Refused(cause) | End::Responded(cause) => record.refusal = Some(cause.code()),
             // nginx's status for a caller that left; logs only.
             End::ClientGone if record.status == 0 => record.status = 499,
             End::Answered | End::Returned | End::Interrupted(_) | End::ErrorEvent | End::ClientGone => {}
@@ -365,42 +479,61 @@ impl Call {
         self.relay.shared.telemetry.note(&record);
     }
 
+    /// Tells the breaker of whoever answered how the answer ended; nothing where the caller did not hear it out.
+    fn judge(&mut self, end: End, now: Instant) {
+        let Some(pass) = self.pass.take() else { return };
+        match end {
+            End::Answered | End::Returned => pass.succeeded(now),
+            End::ErrorEvent => pass.failed(now),
+            End::Interrupted(failure) if failure.follows().1 == Mark::Ill => pass.failed(now),
+            End::Interrupted(_) | End::Refused(_) | End::Responded(_) | End::ClientGone => {}
+        }
+    }
+
     /// Charges what the call came to, and gives back what it holds.
     fn settle_limits(&mut self, end: End, now: Instant) {
         if self.held.is_none() {
             return;
         }
         let now = Now { instant: now, wall: self.relay.clock.wall() };
-        if self.trying.is_some() {
-            self.written(now);
-        }
-        let (Some(held), Some(principal), Some(record)) =
-            (self.held.as_mut(), self.principal.as_ref(), self.record.as_mut())
-        else {
+        let abandoned: SmallVec<[TryId; 2]> = self.trying.iter().map(|trying| trying.id).collect();
+        abandoned.iter().for_each(|id| self.written(*id, now));
+        let Self { held: Some(held), principal: Some(principal), record: Some(record), .. } = self else {
             return;
         };
-        let came = match &self.trying {
-            None => Came::at(end, record.usage, self.counted),
+        let tenant = &principal.tenant;
+        let came = match self.trying.is_empty() {
+            true => Came::at(end, record.usage, self.counted),
             // Of a plain call left like this nobody will know what it used.
-            Some(_) if !record.stream => Came::Unreported(Tokens::ZERO),
-            Some(_) => Came::GivenUp,
+            false if !record.stream => Came::Unreported(Tokens::ZERO),
+            false => Came::GivenUp,
         };
-        let cost = self.sized.cost(&principal.tenant, came);
-        held.settle(&cost, now);
         would_refuse(record, held);
-        if let Some(mut held) = self.held_there.take() {
-            held.settle(&cost, now);
-            would_refuse(record, &held);
+        let mut cost = Amounts::NONE;
+        let ending = self.trying.iter_mut().map(|trying| &mut trying.stake).chain([&mut self.served]);
+        for stake in ending {
+            let spent = stake.sized.cost(tenant, came);
+            match &mut stake.own {
+                Some(own) => own.settle(&spent, now),
+                None => cost = cost.and(&spent),
+            }
+            if let Some(there) = &mut stake.there {
+                there.settle(&spent, now);
+            }
+            stake.would_refuse(record);
         }
+        held.settle(&cost, now);
         if let (Came::Reported(usage), Some(model)) = (came, &self.served_by)
-            && (principal.tenant.counts_amounts || model.provider.counts_amounts)
+            && (tenant.counts_amounts || model.provider.counts_amounts)
         {
             let calibration = &self.relay.shared.calibration;
-            calibration.learn_input(&model.id, record.bytes_in, usage.total_input());
+            let sent = record.bytes_in.saturating_sub(record.cut_bytes);
+            calibration.learn_input(&model.id, sent, usage.total_input());
             // An answer that was cut short by a limit says nothing of how long others get.
-            let lowered = self.sized.cap.is_some_and(|cap| cap.lowers);
+            let sized = &self.served.sized;
+            let lowered = sized.cap.is_some_and(|cap| cap.lowers);
             if let (End::Answered, false, Some(output)) =
-                (end, lowered, usage.total_output().0.checked_div(self.sized.choices))
+                (end, lowered, usage.total_output().0.checked_div(sized.choices))
             {
                 calibration.learn_output(&model.id, Tokens(output));
             }
@@ -415,6 +548,7 @@ impl End {
             Self::Returned => "upstream_error",
             Self::Refused(cause) if cause.is_upstream() => "upstream_failed",
             Self::Refused(_) => "refused",
+            Self::Responded(_) => "fixed_answer",
             Self::Interrupted(_) | Self::ErrorEvent => "stream_interrupted",
             Self::ClientGone => "client_gone",
         }

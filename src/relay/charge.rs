@@ -23,6 +23,12 @@ pub(super) struct Sized {
     price: Option<Price>,
 }
 
+impl Default for Sized {
+    fn default() -> Self {
+        Self::FREE
+    }
+}
+
 /// What an attempt came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Came {
@@ -42,13 +48,14 @@ impl Sized {
     /// An attempt under limits that count neither tokens nor money.
     pub(super) const FREE: Self = Self { amounts: Amounts::NONE, cap: None, choices: 1, price: None };
 
-    /// The size of a call at a target; none where money is limited and nobody knows its price.
+    /// The size of a call with a body of so many bytes at a target; none where money is limited and nobody knows its price.
     pub(super) fn of(
         calibration: &Calibration,
         principal: &Principal,
         route: &Route,
         target: &Model,
         asked: &Asked,
+        bytes: u64,
         began: Timestamp,
     ) -> Option<Self> {
         let (tenant, provider) = (&*principal.tenant, &*target.provider);
@@ -61,7 +68,6 @@ impl Sized {
             return None;
         }
         let hold = Hold::of(tenant, route, target);
-        let bytes = asked.body().len() as u64;
         let window = target.context_tokens.map(Tokens);
         let input = calibration.input(&target.id, hold.estimate, bytes, window);
         let longest = target.max_output_tokens.map(Tokens);
@@ -91,6 +97,18 @@ impl Sized {
         let output = Tokens(longest.0.saturating_mul(self.choices));
         let cap = Some(Cap { tokens: longest, chat_field, lowers: true });
         Self { amounts: held(self.price.as_ref(), self.amounts.input, output), cap, ..*self }
+    }
+
+    /// The same attempt where there is room for answers of at most so many tokens only.
+    pub(super) fn within(&self, longest: Tokens, chat_field: MaxTokensField) -> Self {
+        match self.cap {
+            Some(cap) if cap.tokens <= longest => *self,
+            Some(_) | None => {
+                let output = self.amounts.output.min(Tokens(longest.0.saturating_mul(self.choices)));
+                let cap = Some(Cap { tokens: longest, chat_field, lowers: true });
+                Self { amounts: held(self.price.as_ref(), self.amounts.input, output), cap, ..*self }
+            }
+        }
     }
 
     /// What an attempt costs that came to this, as the tenant's policy says.
@@ -132,7 +150,7 @@ impl Came {
                 }),
                 None => Self::Broken(counted),
             },
-            End::Returned | End::Refused(_) => Self::Nothing,
+            End::Returned | End::Refused(_) | End::Responded(_) => Self::Nothing,
         }
     }
 }

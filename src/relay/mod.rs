@@ -4,25 +4,35 @@ mod admit;
 mod annotation;
 mod answer;
 mod attempt;
+mod attributes;
 mod authenticate;
 mod call;
+mod candidate;
 mod charge;
 mod clamp;
+mod commit;
 mod dispatch;
 mod exceed;
+mod exhausted;
+mod hedge;
+mod keep_alive;
 mod lease;
 mod models;
 mod operation;
+mod order;
 mod outcome;
 mod queue;
 mod rate_headers;
 mod receive;
 mod refusal;
+mod report;
 mod route;
 mod shape;
 mod stream;
 mod timers;
 mod warnings;
+mod when;
+mod window;
 
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
@@ -34,16 +44,23 @@ use http::{Request, Response};
 use http_body::Body;
 
 pub use answer::RelayBody;
+pub use keep_alive::KeptAlive;
 pub use stream::BrokenOff;
 pub use timers::Timers;
 pub use warnings::Warnings;
 
 use authenticate::Origin;
 use call::Call;
+use dispatch::Way;
+use keep_alive::Waiting;
 use operation::Operation;
+use receive::Asked;
 use refusal::Refusal;
+use when::Circumstances;
 
 use crate::clock::Clock;
+use crate::dialect::Dialect;
+use crate::dialect::answer as fixed;
 use crate::dialect::error::Cause;
 use crate::dialect::openai::params::params;
 use crate::ids::TenantId;
@@ -54,6 +71,7 @@ use crate::policy::Snapshot;
 use crate::policy::store::PolicyStore;
 use crate::pricing::Calibration;
 use crate::random::Random;
+use crate::resilience::health::Health;
 use crate::secret::Secrets;
 use crate::telemetry::Telemetry;
 
@@ -85,6 +103,8 @@ pub struct Shared {
     pub telemetry: Telemetry,
     /// Which failed attempts have been said on standard error.
     pub warnings: Warnings,
+    /// How providers, targets and routes do.
+    pub health: Arc<Health>,
     /// How many request bytes the process may hold.
     pub budget: BufferBudget,
     /// What the process was started with.
@@ -117,8 +137,10 @@ impl Relay {
         let (head, body) = request.into_parts();
         let mut body = pin!(body);
         match self.answer(&mut call, &snapshot, &head, body.as_mut(), from).await {
-            Ok(Reply::Own(body)) => answer::own(call, &snapshot, body),
-            Ok(Reply::Relayed(relayed)) => relayed.send(call, &snapshot),
+            Ok(Found::Reply(reply)) => answer::reply(call, &snapshot, Ok(reply)),
+            Ok(Found::Waiting(waiting)) => {
+                keep_alive::answer(&self, call, snapshot, head.headers, *waiting).await
+            }
             Err(refusal) => {
                 // A body that was not waited for any longer is not waited for again.
                 if refusal.cause() != Cause::RequestTimeout {
@@ -139,7 +161,7 @@ impl Relay {
         head: &Parts,
         body: Pin<&mut B>,
         from: IpAddr,
-    ) -> Result<Reply, Refusal>
+    ) -> Result<Found, Refusal>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<receive::BoxError>,
@@ -151,10 +173,10 @@ impl Relay {
         call.comes_from(&principal);
         let api = match operation {
             Operation::ListModels => {
-                return Ok(Reply::Own(models::all(snapshot, &principal, self.clock.wall())));
+                return Ok(Found::own(models::all(snapshot, &principal, self.clock.wall())));
             }
             Operation::ShowModel(id) => {
-                return models::show(snapshot, &principal, id, self.clock.wall()).map(Reply::Own);
+                return models::show(snapshot, &principal, id, self.clock.wall()).map(Found::own);
             }
             Operation::Relay(api) => api,
         };
@@ -166,10 +188,66 @@ impl Relay {
                 trace.params = params(api, asked.body());
             }
         });
-        let candidates = route::route(snapshot, &principal, &asked.model(), api)?;
-        call.note(|record| record.route = Some(candidates.route.id.clone()));
-        let found = exceed::dispatch(self, call, &principal, &asked, &head.headers, &candidates).await?;
-        Ok(Reply::Relayed(answer::Relayed::new(found, api, call.started)))
+        let Shared { ledger, calibration, .. } = &*self.shared;
+        let (headers, now) = (&head.headers, self.clock.moment());
+        let circumstances =
+            Circumstances { principal: &principal, asked: &asked, headers, ledger, calibration, now };
+        let candidates = route::route(snapshot, call, &circumstances, &asked.model())?;
+        if let Some(keep_alive) = candidates.route.keep_alive.filter(|_| asked.facts.stream) {
+            let waiting = Waiting { principal, asked, candidates, keep_alive };
+            return Ok(Found::Waiting(Box::new(waiting)));
+        }
+        let way = Way {
+            relay: self,
+            principal: &principal,
+            asked: &asked,
+            from_caller: headers,
+            candidates: &candidates,
+        };
+        look(call, way).await.map(Found::Reply)
+    }
+}
+
+/// Looks for an answer; where nobody has one, the policy may.
+async fn look(call: &mut Call, way: Way<'_>) -> Result<Reply, Refusal> {
+    let Way { asked, candidates, .. } = way;
+    match exceed::dispatch(call, way).await {
+        Ok(found) => Ok(Reply::Relayed(answer::Relayed::new(found, asked.api))),
+        Err(refusal) => match &candidates.route.on_exhausted {
+            Some(text) if refusal.is_exhausted() => respond(call, asked, text, refusal),
+            Some(_) | None => Err(refusal),
+        },
+    }
+}
+
+/// The policy's own answer in place of a refusal, where the operation has a form for it.
+fn respond(call: &Call, asked: &Asked, text: &str, refusal: Refusal) -> Result<Reply, Refusal> {
+    let id = call.id.hex();
+    let fixed = fixed::Fixed {
+        text,
+        model: &asked.model(),
+        id: str::from_utf8(&id).unwrap_or_default(),
+        created: call.began().as_second(),
+        include_usage: asked.facts.asks_usage,
+    };
+    let stream = asked.facts.stream;
+    match fixed::fixed(Dialect::OpenAi, asked.api, stream, &fixed) {
+        Some(body) => Ok(Reply::Fixed(answer::Fixed { body, stream, refusal })),
+        None => Err(refusal),
+    }
+}
+
+/// What the way of a call led to.
+enum Found {
+    /// What its caller gets.
+    Reply(Reply),
+    /// A stream that is kept alive while it is looked for.
+    Waiting(Box<Waiting>),
+}
+
+impl Found {
+    fn own(body: Bytes) -> Self {
+        Self::Reply(Reply::Own(body))
     }
 }
 
@@ -179,4 +257,6 @@ enum Reply {
     Own(Bytes),
     /// A provider's.
     Relayed(answer::Relayed),
+    /// The policy's, for want of one.
+    Fixed(answer::Fixed),
 }

@@ -28,6 +28,7 @@ pub(super) struct Refusal {
     standing: Option<Box<(Family, LimitKey, Standing)>>,
     attempts: u32,
     unheard: bool,
+    exhausted: bool,
 }
 
 /// What the caller should do about trying again.
@@ -37,8 +38,8 @@ enum Retry {
     AsUsual,
     /// After this long.
     After(Duration),
-    /// Not at all: we have tried, or it would wait too long.
-    Never,
+    /// Not by itself: we have tried, or it would wait too long. How long until it may help, if that is known.
+    Never(Option<Duration>),
 }
 
 impl Refusal {
@@ -52,6 +53,7 @@ impl Refusal {
             standing: None,
             attempts: 0,
             unheard: false,
+            exhausted: false,
         }
     }
 
@@ -63,7 +65,7 @@ impl Refusal {
 
     /// Tells when to try again; too long a wait becomes "do not", the sentence has to name it then.
     pub(super) fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry = if wait <= LONGEST_HINT { Retry::After(wait) } else { Retry::Never };
+        self.retry = if wait <= LONGEST_HINT { Retry::After(wait) } else { Retry::Never(None) };
         self
     }
 
@@ -75,8 +77,27 @@ impl Refusal {
 
     /// Tells the caller's SDK not to try again by itself.
     pub(super) fn never_retry(mut self) -> Self {
-        self.retry = Retry::Never;
+        self.retry = Retry::Never(None);
         self
+    }
+
+    /// Tells whoever asks all the same when that may help.
+    pub(super) fn known_wait(mut self, wait: Duration) -> Self {
+        if let Retry::Never(known) = &mut self.retry {
+            *known = (wait <= LONGEST_HINT).then_some(wait);
+        }
+        self
+    }
+
+    /// Nobody answered: the policy may have an answer for that.
+    pub(super) fn exhausted(mut self) -> Self {
+        self.exhausted = true;
+        self
+    }
+
+    /// Whether it is said because nobody answered.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.exhausted
     }
 
     /// Tells how many providers were tried before.
@@ -123,8 +144,11 @@ impl Refusal {
             Retry::After(wait) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
             }
-            Retry::Never => {
+            Retry::Never(wait) => {
                 headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+                if let Some(wait) = wait {
+                    headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+                }
             }
         }
         if let Some(limit) = &self.standing {
@@ -136,7 +160,8 @@ impl Refusal {
         }
     }
 
-    fn problem(&self) -> Problem<'_> {
+    /// What a dialect makes an error of.
+    pub(super) fn problem(&self) -> Problem<'_> {
         Problem { cause: self.cause, message: &self.message, param: self.param.as_deref() }
     }
 }
@@ -144,4 +169,33 @@ impl Refusal {
 /// Rounded up, at least one: a caller that waits so long finds room.
 pub(super) fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+/// Rounded up to what a person plans with: `45 s`, `2 min 5 s`, `3 h 20 min`, `9 d 4 h`.
+pub(super) fn spoken_wait(wait: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let seconds = whole_seconds(wait);
+    let at = UNITS.iter().position(|(length, _)| seconds >= *length).unwrap_or(UNITS.len() - 1);
+    let (length, unit) = UNITS[at];
+    let Some((finer, finer_unit)) = UNITS.get(at + 1) else { return format!("{seconds} {unit}") };
+    let seconds = seconds.next_multiple_of(*finer);
+    match seconds % length / finer {
+        0 => format!("{} {unit}", seconds / length),
+        rest => format!("{} {unit} {rest} {finer_unit}", seconds / length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_said_in_at_most_two_units_and_never_too_short() {
+        let said = |millis| spoken_wait(Duration::from_millis(millis));
+        assert_eq!([said(0), said(1), said(45_000)], ["1 s", "1 s", "45 s"]);
+        assert_eq!([said(59_001), said(60_000), said(125_000)], ["1 min", "1 min", "2 min 5 s"]);
+        assert_eq!([said(3_600_000), said(3_600_001), said(12_000_000)], ["1 h", "1 h 1 min", "3 h 20 min"]);
+        assert_eq!(said(86_399_000), "24 h");
+        assert_eq!([said(86_400_000), said(792_000_000)], ["1 d", "9 d 4 h"]);
+    }
 }

@@ -1,10 +1,13 @@
 //! From the name asked for to the ordered targets that may be tried. Takes nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use smallvec::SmallVec;
-
+use super::call::Call;
+use super::order::{self, Order};
 use super::refusal::Refusal;
+use super::when::Circumstances;
+use crate::clock::Instant;
 use crate::dialect::Api;
 use crate::dialect::error::Cause;
 use crate::policy::Snapshot;
@@ -16,7 +19,9 @@ pub(super) struct Candidates {
     /// The route by way of which they are reached.
     pub(super) route: Arc<Route>,
     /// Targets of the route that may be tried, by their place in it, in order.
-    pub(super) order: SmallVec<[usize; 4]>,
+    pub(super) order: Order,
+    /// When the call is over: its route's `total`, or its caller's own budget.
+    pub(super) deadline: Instant,
 }
 
 impl Candidates {
@@ -26,54 +31,116 @@ impl Candidates {
     }
 }
 
-/// Resolves the name asked for, for this caller and operation.
+/// Resolves the name asked for, for this caller and call.
 pub(super) fn route(
     snapshot: &Snapshot,
-    principal: &Principal,
+    call: &mut Call,
+    circumstances: &Circumstances<'_>,
     name: &str,
-    api: Api,
 ) -> Result<Candidates, Refusal> {
-    let tenant = &principal.tenant;
+    let Principal { tenant, .. } = circumstances.principal;
     let route = snapshot.routes.get(name).ok_or_else(|| unknown(name, snapshot, tenant))?;
     if !tenant.access.allowed.contains(&route.id) {
         return Err(not_allowed(snapshot, tenant));
     }
-    candidates(route, tenant, api).map_err(|nowhere| match nowhere {
+    call.note(|record| record.route = Some(route.id.clone()));
+    let budget = circumstances.said().latency_budget()?;
+    candidates(route, call, circumstances, budget).map_err(|nowhere| match nowhere {
         Nowhere::Denied => not_allowed(snapshot, tenant),
         Nowhere::NotOffered => {
+            let api = circumstances.asked.api;
             let message = format!("No provider behind `{}` offers {api}.", route.id);
             Refusal::new(Cause::InvalidRequest, message).param("model")
+        }
+        Nowhere::Unmet => {
+            let message = format!("The policy sends calls like this one nowhere by way of `{}`.", route.id);
+            Refusal::new(Cause::ModelNotAllowed, message).param("model")
+        }
+        Nowhere::Unskilled => {
+            let message = format!("No model behind `{}` has the skills that this call asks for.", route.id);
+            Refusal::new(Cause::InvalidRequest, message)
         }
     })
 }
 
-/// Why a route leads a tenant nowhere.
+/// Why a route leads a call nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Nowhere {
     /// Each of its targets is denied.
     Denied,
     /// None of the others offers the operation.
     NotOffered,
+    /// None of these has the skills asked for.
+    Unskilled,
+    /// The conditions of none of these hold.
+    Unmet,
 }
 
-/// The targets of a route that may be tried for a tenant's operation.
-pub(super) fn candidates(route: &Arc<Route>, tenant: &Tenant, api: Api) -> Result<Candidates, Nowhere> {
-    let mut order = SmallVec::new();
-    let mut any_permitted = false;
+impl Nowhere {
+    /// Why a target is passed over.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::NotOffered => "not_offered",
+            Self::Unskilled => "skills",
+            Self::Unmet => "when",
+        }
+    }
+}
+
+/// The targets of a route that may be tried for a call, in the order of its strategy. The others are noted.
+pub(super) fn candidates(
+    route: &Arc<Route>,
+    call: &mut Call,
+    circumstances: &Circumstances<'_>,
+    budget: Option<Duration>,
+) -> Result<Candidates, Nowhere> {
+    let (tenant, api) = (&circumstances.principal.tenant, circumstances.asked.api);
+    let now = circumstances.now.instant;
+    let mut fitting = Order::new();
+    let mut nearest = Nowhere::Denied;
     for (at, target) in route.targets.iter().enumerate() {
-        if may_dispatch(&tenant.access, &target.model) {
-            any_permitted = true;
-            if target.model.provider.apis.contains(api) {
-                order.push(at);
+        match excluded(route, target, tenant, api, circumstances) {
+            None => fitting.push(at),
+            Some(why) => {
+                call.passes_over(&target.model, why.reason(), now);
+                nearest = nearest.max(why);
             }
         }
     }
-    if !any_permitted {
-        return Err(Nowhere::Denied);
+    if fitting.is_empty() {
+        return Err(nearest);
     }
-    if order.is_empty() {
-        return Err(Nowhere::NotOffered);
+    let Circumstances { principal, asked, .. } = *circumstances;
+    let order = order::order(&call.relay, principal, route, asked, fitting, (now, call.began()));
+    call.considers(
+        order.iter().filter_map(|at| route.targets.get(*at)).map(|target| &target.model.destination),
+    );
+    let total = budget.map_or(route.total, |budget| budget.min(route.total));
+    Ok(Candidates { route: Arc::clone(route), order, deadline: call.started + total })
+}
+
+/// Why a call may not go to a target, if it may not.
+fn excluded(
+    route: &Route,
+    target: &Target,
+    tenant: &Tenant,
+    api: Api,
+    circumstances: &Circumstances<'_>,
+) -> Option<Nowhere> {
+    let model = &target.model;
+    if !may_dispatch(&tenant.access, model) {
+        return Some(Nowhere::Denied);
     }
-    Ok(Candidates { route: Arc::clone(route), order })
+    if !model.provider.apis.contains(api) {
+        return Some(Nowhere::NotOffered);
+    }
+    if !circumstances.is_skilled(model) {
+        return Some(Nowhere::Unskilled);
+    }
+    let conditions = [&route.when, &target.when].into_iter().flatten();
+    let mut unmet = conditions.filter(|when| !circumstances.hold(when, model));
+    unmet.next().map(|_| Nowhere::Unmet)
 }
 
 /// Whether a model may be dispatched for a tenant, under whatever name it was reached.

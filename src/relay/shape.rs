@@ -8,11 +8,12 @@ use http_body_util::Full;
 use super::outcome::Failure;
 use super::receive::Asked;
 use super::refusal::Refusal;
+use crate::dialect::edit::truncate::Truncation;
 use crate::dialect::edit::{self, Cap, Edits};
 use crate::dialect::error::Cause;
 use crate::dialect::provider::{AuthHeader, StreamUsage};
 use crate::net::headers;
-use crate::policy::snapshot::{Model, Provider};
+use crate::policy::snapshot::{Model, Provider, ProviderKey};
 use crate::secret::{HeaderForm, Secrets};
 use crate::telemetry::context::{Parent, TRACEPARENT, TRACESTATE};
 
@@ -42,11 +43,15 @@ pub(super) fn hides_usage(asked: &Asked, provider: &Provider) -> bool {
     }
 }
 
-/// What goes where, and with what bound on its output.
+/// What goes where, with which key, and with what changes.
 pub(super) struct Outgoing<'a> {
     pub(super) asked: &'a Asked,
-    pub(super) target: &'a Model,
+    pub(super) model: &'a Model,
+    pub(super) key: &'a ProviderKey,
+    /// The bound on its output.
     pub(super) cap: Option<Cap>,
+    /// What of its messages is left out.
+    pub(super) cut: Option<&'a Truncation>,
 }
 
 /// Builds the request for one attempt.
@@ -56,14 +61,14 @@ pub(super) fn request(
     traceparent: Option<&HeaderValue>,
     secrets: &Secrets,
 ) -> Result<Request<Full<Bytes>>, Failure> {
-    let Outgoing { asked, target, .. } = *outgoing;
-    let provider = &target.provider;
+    let Outgoing { asked, model, key, .. } = *outgoing;
+    let provider = &model.provider;
     let mut request = Request::new(Full::new(body(outgoing)));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = provider.targets.of(asked.api).clone();
     let mut to_provider = headers::to_provider(from_caller, &USER_AGENT);
     to_provider.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    authorize(&mut to_provider, provider, secrets)?;
+    authorize(&mut to_provider, provider, key, secrets)?;
     if let Some(traceparent) = traceparent {
         trace(&mut to_provider, traceparent, from_caller);
     }
@@ -89,18 +94,23 @@ fn trace(to_provider: &mut HeaderMap, traceparent: &HeaderValue, from_caller: &H
 }
 
 fn body(outgoing: &Outgoing<'_>) -> Bytes {
-    let Outgoing { asked, target, cap } = *outgoing;
+    let Outgoing { asked, model, cap, cut, .. } = *outgoing;
     let edits = Edits {
-        model: Some(&target.name),
-        ask_usage: asked.facts.stream && target.provider.stream_usage == StreamUsage::Ask,
+        model: Some(&model.name),
+        ask_usage: asked.facts.stream && model.provider.stream_usage == StreamUsage::Ask,
         cap,
-        cut: None,
+        cut,
     };
     edit::apply(asked.api, asked.body(), &asked.facts, &edits)
 }
 
-fn authorize(to_provider: &mut HeaderMap, provider: &Provider, secrets: &Secrets) -> Result<(), Failure> {
-    let Some(place) = provider.keys.first().and_then(|key| key.at.as_ref()) else { return Ok(()) };
+fn authorize(
+    to_provider: &mut HeaderMap,
+    provider: &Provider,
+    key: &ProviderKey,
+    secrets: &Secrets,
+) -> Result<(), Failure> {
+    let Some(place) = &key.at else { return Ok(()) };
     let (name, form) = match provider.auth {
         AuthHeader::Bearer => (AUTHORIZATION, HeaderForm::Bearer),
         AuthHeader::ApiKey => (HeaderName::from_static("api-key"), HeaderForm::Plain),

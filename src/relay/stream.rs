@@ -261,8 +261,8 @@ impl Kind {
             Failure::Empty => "The provider ended its answer without a word.",
             Failure::KeyMissing
             | Failure::Connection(_)
-            | Failure::KeyRefused(_)
-            | Failure::Status(_)
+            | Failure::TooSlow
+            | Failure::Error(..)
             | Failure::StrangeStatus(_)
             | Failure::WrongType
             | Failure::NoAnswer
@@ -292,13 +292,13 @@ fn poll_timer(
 
 /// Pieces of an answer as one: a single piece is not copied.
 #[derive(Default)]
-struct Merged {
+pub(super) struct Merged {
     one: Bytes,
     many: BytesMut,
 }
 
 impl Merged {
-    fn push(&mut self, bytes: Bytes) {
+    pub(super) fn push(&mut self, bytes: Bytes) {
         if self.is_empty() {
             self.one = bytes;
         } else if !bytes.is_empty() {
@@ -310,15 +310,15 @@ impl Merged {
         }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         if self.many.is_empty() { self.one.len() } else { self.many.len() }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    fn freeze(self) -> Bytes {
+    pub(super) fn freeze(self) -> Bytes {
         if self.many.is_empty() { self.one } else { self.many.freeze() }
     }
 }

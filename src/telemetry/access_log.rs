@@ -54,6 +54,7 @@ const LAST: Duration = Duration::from_secs(1);
 /// | `duration_ms`, `first_byte_ms` | from the request's head to the end, and to the first byte, of the answer |
 /// | `queued_ms` | of that, how long the call waited for room beyond a limit |
 /// | `bytes_in`, `bytes_out` | of the bodies |
+/// | `cut_bytes` | of messages that were left out of the request, so that it fits (`onContextOverflow: truncateOldest`) |
 /// | `policy` | the revision that decided |
 /// | `upstream_request_id` | the provider's own id |
 ///

@@ -21,10 +21,10 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{Instrument, PeriodicReader, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
 
-use self::bound::{AttemptKey, AttemptRow, CallKey, CallRow, Rows};
+use self::bound::{AttemptKey, AttemptRow, CallKey, CallRow, PassedKey, PassedRow, Rows};
 use self::instruments::Instruments;
 use self::push::Pushed;
-use super::record::{AttemptRecord, CallRecord, PassedOver};
+use super::record::{AttemptRecord, CallRecord};
 use super::semconv::{Edition, egret};
 use crate::limits::Owner;
 
@@ -40,6 +40,7 @@ pub struct Metrics {
     instruments: Instruments,
     calls: Rows<CallKey, CallRow>,
     attempts: Rows<AttemptKey, AttemptRow>,
+    passed_over: Rows<PassedKey, PassedRow>,
     registry: Registry,
     provider: SdkMeterProvider,
     meter: Meter,
@@ -71,8 +72,8 @@ impl Metrics {
         let provider = builder.build();
         let meter = provider.meter("egret");
         let instruments = Instruments::new(&meter, edition);
-        let (calls, attempts) = (Rows::new(), Rows::new());
-        Self { instruments, calls, attempts, registry, provider, meter, pushes }
+        let (calls, attempts, passed_over) = (Rows::new(), Rows::new(), Rows::new());
+        Self { instruments, calls, attempts, passed_over, registry, provider, meter, pushes }
     }
 
     /// For what is observed when it is read.
@@ -93,12 +94,17 @@ impl Metrics {
             self.attempts.of(key, bind, |row| row.note(&self.instruments, record, at, attempt));
         }
         for pair in record.attempts.windows(2) {
-            if let [from, _] = pair {
+            // One that another overtook has not failed.
+            if let [from, _] = pair
+                && from.outcome != "hedged_away"
+            {
                 self.fallback(record, from);
             }
         }
         for passed in &record.passed_over {
-            self.passed_over(record, passed);
+            // A condition passes targets over with every call.
+            let bind = || PassedRow::bind(&self.instruments, record, passed);
+            self.passed_over.of(PassedKey::of(record, passed), bind, PassedRow::note);
         }
         for (owner, key) in &record.would_refuse {
             let labels = [KeyValue::new(egret::LIMIT, key.shared()), limit_owner(owner)];
@@ -116,17 +122,6 @@ impl Metrics {
             KeyValue::new(egret::REASON, from.outcome),
         ];
         self.instruments.fallbacks.add(1, &labels);
-    }
-
-    fn passed_over(&self, record: &CallRecord, passed: &PassedOver) {
-        let to = &*passed.destination;
-        let labels = [
-            route(record),
-            KeyValue::new(egret::MODEL, to.model.shared()),
-            KeyValue::new(egret::PROVIDER, to.provider.shared()),
-            KeyValue::new(egret::REASON, passed.reason),
-        ];
-        self.instruments.passed_over.add(1, &labels);
     }
 
     /// Everything in Prometheus' text format 0.0.4.

@@ -69,6 +69,8 @@ pub struct CallRecord {
     pub queued: Duration,
     /// Bytes of the request's body.
     pub bytes_in: u64,
+    /// How many of them were cut out of the one sent last, so that it fits into its model's window.
+    pub cut_bytes: u64,
     /// Bytes of the answer's body.
     pub bytes_out: u64,
     /// The revision of the policy that decided, 12 hex digits; none while the first is awaited.
@@ -107,6 +109,7 @@ impl CallRecord {
             waited: Duration::ZERO,
             queued: Duration::ZERO,
             bytes_in: 0,
+            cut_bytes: 0,
             bytes_out: 0,
             policy: None,
             upstream_request_id: None,
@@ -131,7 +134,7 @@ impl CallRecord {
             "answered" if last && self.outcome == "stream_interrupted" => {
                 Some(AttemptError::Named("stream_interrupted"))
             }
-            "abandoned" | "answered" => None,
+            "abandoned" | "answered" | "hedged_away" => None,
             outcome if outcome.ends_with("timeout") => Some(AttemptError::Named("timeout")),
             outcome => Some(AttemptError::Named(outcome)),
         }
@@ -239,6 +242,8 @@ pub struct Trace {
     pub user_agent: Option<Box<str>>,
     /// Where the caller is.
     pub client: Option<IpAddr>,
+    /// The targets that came into question, in order.
+    pub candidates: Vec<Arc<Destination>>,
     /// What the request asks for, apart from its words.
     pub params: Params,
     /// What the answer says of itself, apart from its words.

@@ -160,6 +160,10 @@ pub mod egret {
     pub const FALLBACK: &str = "egret.fallback";
     /// The event of a target that is not tried.
     pub const PASSED_OVER: &str = "egret.passed_over";
+    /// Targets of a call's route in the order in which they come into question, then those that do not, each with why.
+    pub const CANDIDATES: &str = "egret.candidates";
+    /// How many bytes of messages were cut out of a request.
+    pub const CUT_BYTES: &str = "egret.request.cut_bytes";
     /// Why a call fell back, or passed a target over.
     pub const REASON: &str = "egret.reason";
     /// Where a call fell back from.
@@ -246,6 +250,14 @@ pub mod metric {
     pub const LIMIT_AVAILABLE: &str = "egret.limit.available";
     /// How many a limit counts for.
     pub const LIMIT_CELLS: &str = "egret.limit.cells";
+    /// What a model's breaker does.
+    pub const BREAKER_STATE: &str = "egret.breaker.state";
+    /// How often it opened.
+    pub const BREAKER_OPENED: &str = "egret.breaker.opened";
+    /// Whether a provider wants to be left alone.
+    pub const COOLING_DOWN: &str = "egret.target.cooling_down";
+    /// Whether a provider's key is not used.
+    pub const KEY_OUT: &str = "egret.key.out";
     /// Whether the ledger's store fails.
     pub const LEDGER_DEGRADED: &str = "egret.ledger.degraded";
     /// Transactions of the ledger's store.

@@ -76,6 +76,7 @@ impl Spans {
                 .and_then(|name| name.to_str().ok())
                 .map(|name| cut(name).into()),
             client: Some(client),
+            candidates: Vec::new(),
             params: Params::default(),
             answer: AnswerFacts::default(),
         }))

@@ -157,7 +157,9 @@ async fn a_try_that_was_given_up_costs_what_the_policy_says() {
     const NEVER: &str = "faults: [{ stall: { afterChunks: 0 } }]";
     let used = async |abandoned: &str| {
         let policy = policy(NEVER, TOKENS, abandoned);
-        let proxy = proxy(&format!("{policy}defaults: {{ timeouts: {{ answer: 5s }} }}\n"));
+        let proxy = proxy(&format!(
+            "{policy}defaults: {{ timeouts: {{ answer: 5s }}, retry: {{ maxAttempts: 1 }} }}\n"
+        ));
         assert_eq!(proxy.chat("m").await.status, 504);
         cell(&proxy)
     };

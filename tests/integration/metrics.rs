@@ -73,7 +73,7 @@ async fn waiting_for_a_callers_body_is_no_time_of_egret_whatever_comes_of_it() {
 async fn waiting_for_a_stream_that_falls_silent_within_its_first_event_is_no_time_of_egret() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
     let raw = Raw::stalls(format!("{head}data: {{")).await;
-    let proxy = proxy(&format!("defaults: {{ timeouts: {{ streamIdle: 1s }} }}\n{}", raw.policy("")));
+    let proxy = proxy(&raw.policy("").replace("retry:", "timeouts: { firstToken: 1s }, retry:"));
     assert_eq!(proxy.stream("m").await.status, 504);
     let overhead = Page::of(&proxy).sum("egret_call_overhead_seconds_sum", &[]);
     assert!(overhead < 0.5, "{overhead} s");
@@ -83,7 +83,7 @@ async fn waiting_for_a_stream_that_falls_silent_within_its_first_event_is_no_tim
 async fn an_answer_too_large_to_be_held_lasts_to_its_end() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9000001\r\n\r\n";
     let raw = Raw::stalls(format!("{head}{}", "x".repeat(9_000_000))).await;
-    let proxy = proxy(&format!("defaults: {{ timeouts: {{ answer: 1s }} }}\n{}", raw.policy("")));
+    let proxy = proxy(&raw.policy("").replace("retry:", "timeouts: { answer: 1s }, retry:"));
     let mut answer = proxy.chat("m").open().await;
     while answer.next().await.is_some() {}
     let lasted = Page::of(&proxy).sum("gen_ai_client_inference_duration_seconds_sum", &[]);

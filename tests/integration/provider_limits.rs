@@ -170,8 +170,8 @@ async fn an_error_of_the_provider_is_a_call_there_and_costs_nothing() {
     let failing = proxy(&policy("faults: [{ status: { code: 503 } }]", ALL, ""));
     assert_eq!(failing.chat("chat").await.header("x-egret-model"), Some("n"));
     assert_eq!(used(&failing), (1, 0));
-    assert_eq!(failing.chat("m").await.status, 503, "its own error, passed on");
-    assert_eq!(used(&failing), (2, 0));
+    assert_eq!(failing.chat("m").await.status, 503, "its own error, passed on after three tries");
+    assert_eq!(used(&failing), (4, 0));
     let refusing = proxy(&policy("faults: [{ status: { code: 400 } }]", ALL, ""));
     assert_eq!(refusing.chat("m").await.status, 400);
     assert_eq!(used(&refusing), (1, 0));

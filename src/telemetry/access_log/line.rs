@@ -102,6 +102,9 @@ fn append(mut line: Object<'_>, record: &CallRecord) {
         line.millis(key!("queued_ms"), record.queued);
     }
     line.number(key!("bytes_in"), record.bytes_in);
+    if record.cut_bytes > 0 {
+        line.number(key!("cut_bytes"), record.cut_bytes);
+    }
     line.number(key!("bytes_out"), record.bytes_out);
     line.word(key!("policy"), record.policy.as_ref().and_then(|digits| str::from_utf8(digits).ok()));
     line.name(key!("upstream_request_id"), record.upstream_request_id.as_deref());

@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use super::instruments::{Editions, Instruments, Latest, V1_41, counter_of, with};
 use super::{NONE, route, tenant};
 use crate::ids::{RouteId, TenantId};
-use crate::telemetry::record::{AttemptError, AttemptRecord, CallRecord, Destination};
+use crate::telemetry::record::{AttemptError, AttemptRecord, CallRecord, Destination, PassedOver};
 use crate::telemetry::semconv::{self, egret, gen_ai, web};
 use crate::usage::Usage;
 
@@ -152,6 +152,49 @@ impl CallRow {
         if let Some(refusals) = &self.refusals {
             refusals.add(1);
         }
+    }
+}
+
+/// What targets have in common that are passed over and count in one row.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct PassedKey {
+    route: usize,
+    destination: usize,
+    reason: Word,
+}
+
+impl PassedKey {
+    pub(super) fn of(record: &CallRecord, passed: &PassedOver) -> Self {
+        Self {
+            route: record.route.as_ref().map_or(0, RouteId::address),
+            destination: Arc::as_ptr(&passed.destination).addr(),
+            reason: Word::of(passed.reason),
+        }
+    }
+}
+
+/// What a target that is passed over counts in.
+pub(super) struct PassedRow {
+    passed_over: BoundCounter<u64>,
+    _names: (Option<RouteId>, Arc<Destination>),
+}
+
+impl PassedRow {
+    pub(super) fn bind(on: &Instruments, record: &CallRecord, passed: &PassedOver) -> Self {
+        let to = &*passed.destination;
+        // In the order in which the SDK keeps them.
+        let labels = [
+            KeyValue::new(egret::MODEL, to.model.shared()),
+            KeyValue::new(egret::PROVIDER, to.provider.shared()),
+            KeyValue::new(egret::REASON, passed.reason),
+            route(record),
+        ];
+        let names = (record.route.clone(), Arc::clone(&passed.destination));
+        Self { passed_over: on.passed_over.bind(&labels), _names: names }
+    }
+
+    pub(super) fn note(&self) {
+        self.passed_over.add(1);
     }
 }
 

@@ -12,7 +12,7 @@ use super::*;
 use crate::clock::Instant;
 use crate::ids::RequestId;
 use crate::telemetry::Telemetry;
-use crate::telemetry::record::Destination;
+use crate::telemetry::record::{Destination, PassedOver};
 use crate::units::{NanoUsd, Tokens};
 use crate::usage::Usage;
 

@@ -78,6 +78,13 @@ impl Written<'_> {
         set.maybe(egret::REFUSAL, record.refusal);
         set.maybe(egret::REVISION, record.policy.as_ref().and_then(|digits| str::from_utf8(digits).ok()));
         set.int(egret::ATTEMPTS, record.attempts.len() as u64);
+        if record.cut_bytes > 0 {
+            set.int(egret::CUT_BYTES, record.cut_bytes);
+        }
+        let candidates = self.candidates();
+        if !candidates.is_empty() {
+            set.texts(egret::CANDIDATES, &candidates);
+        }
         if !record.would_refuse.is_empty() {
             let names: Vec<_> =
                 record.would_refuse.iter().map(|(owner, key)| limit_name(owner, key)).collect();
@@ -180,6 +187,32 @@ impl Written<'_> {
         self.started.saturating_add(nanos(since))
     }
 
+    /// Targets that came into question in their order, then those that did not; each with why it was not tried.
+    fn candidates(&self) -> Vec<Cow<'_, str>> {
+        let passed_over = &self.record.passed_over;
+        let why = |model: &str| {
+            let of = passed_over.iter().find(|passed| passed.destination.model.as_str() == model);
+            of.map(|passed| passed.reason)
+        };
+        let tried = |model: &str| {
+            self.record.attempts.iter().any(|attempt| attempt.destination.model.as_str() == model)
+        };
+        let kept = self.trace.candidates.iter().map(|to| to.model.as_str());
+        let kept = kept.map(|model| match why(model) {
+            Some(reason) if !tried(model) => Cow::Owned(format!("{model}: {reason}")),
+            Some(_) | None if tried(model) => Cow::Owned(format!("{model}: tried")),
+            Some(_) | None => Cow::Owned(format!("{model}: not needed")),
+        });
+        let is_kept = |model: &str| self.trace.candidates.iter().any(|to| to.model.as_str() == model);
+        let others = passed_over.iter().filter(|passed| !is_kept(passed.destination.model.as_str()));
+        kept.chain(
+            others.map(|passed| {
+                Cow::Owned(format!("{}: {}", passed.destination.model.as_str(), passed.reason))
+            }),
+        )
+        .collect()
+    }
+
     /// HTTP's convention for servers: 5xx and broken answers are errors; what a caller did wrong, or that it left, is
     /// not.
     fn server_error(&self) -> Option<Cow<'static, str>> {
@@ -208,7 +241,8 @@ impl Written<'_> {
             while let Some(passed) = passed_over.next_if(|passed| passed.at <= attempt.began) {
                 self.passed_over(passed, span);
             }
-            if let Some(from) = before {
+            // One that another overtook has not failed.
+            if let Some(from) = before.filter(|from| from.outcome != "hedged_away") {
                 self.fallback(from, attempt, span);
             }
             before = Some(attempt);

@@ -129,7 +129,7 @@ impl Biller {
                     write(&mut answers, format!("{head}{body}").as_bytes(), &pieces)
                 }
                 Does::Compress => {
-                    bill(unanswered);
+                    bill(order.bill);
                     let body = gzip(&answer);
                     let more = format!("content-encoding: gzip\r\ncontent-length: {}\r\n", body.len());
                     write(&mut answers, &[head("200 OK", kind, &more).into_bytes(), body].concat(), &pieces)

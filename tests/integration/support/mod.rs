@@ -92,7 +92,7 @@ impl Start {
 }
 
 /// A policy with a route `chat` through one provider after the other, each with one fault as a policy writes it: the
-/// first is provider `p1` with model `m1`. Everyone on loopback may ask for everything.
+/// first is provider `p1` with model `m1`. Each is tried once. Everyone on loopback may ask for everything.
 pub(crate) fn chain(faults: &[&str]) -> String {
     let (mut providers, mut models, mut targets) = (String::new(), String::new(), Vec::new());
     for (at, fault) in (1..).zip(faults) {
@@ -100,9 +100,9 @@ pub(crate) fn chain(faults: &[&str]) -> String {
         models += &format!("  m{at}: {{ provider: p{at} }}\n");
         targets.push(format!("{{ model: m{at} }}"));
     }
-    let targets = targets.join(", ");
+    let (tries, targets) = (faults.len().clamp(1, 20), targets.join(", "));
     format!(
-        "providers:\n{providers}models:\n{models}routes: {{ chat: {{ targets: [{targets}] }} }}\n{ANYONE}"
+        "providers:\n{providers}models:\n{models}routes: {{ chat: {{ targets: [{targets}], retry: {{ maxAttempts: {tries} }} }} }}\n{ANYONE}"
     )
 }
 

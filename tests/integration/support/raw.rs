@@ -50,7 +50,7 @@ impl Raw {
         let port = self.port;
         format!(
             "providers: {{ raw: {{ dialect: openai, baseUrl: \"http://127.0.0.1:{port}/v1\"{more} }} }}\n\
-             models: {{ m: {{ provider: raw }} }}\n{}",
+             models: {{ m: {{ provider: raw }} }}\ndefaults: {{ retry: {{ maxAttempts: 1 }} }}\n{}",
             super::ANYONE
         )
     }
