@@ -163,11 +163,21 @@ fn says_something(value: &Value<'_>) -> bool {
 
 /// Whether an event of chat or completions has content: looks at its deltas, or else its texts, alone.
 fn has_content(data: &[u8]) -> bool {
-    let mut deltas = values(&WORDS.delta, data).peekable();
-    if deltas.peek().is_some() {
-        return deltas.any(|delta| delta_says_something(&delta));
+    let mut deltas = keyed(&WORDS.delta, data).peekable();
+    if deltas.peek().is_none() {
+        let mut texts = keyed(&WORDS.text, data);
+        return texts.any(|at| Scanner::at(data, at).value().is_ok_and(|text| says_something(&text)));
     }
-    values(&WORDS.text, data).any(|text| says_something(&text))
+    deltas.any(|at| {
+        let mut content = false;
+        // In one pass; what is no JSON is no delta either.
+        let read = Scanner::at(data, at).members(|key, scanner| {
+            let part = scanner.value()?;
+            content |= !key.is("role") && says_something(&part);
+            Ok(())
+        });
+        content && read.is_ok()
+    })
 }
 
 /// Whether the item that an event of the Responses API adds, or ends, says something: a tool call does by being there,
@@ -233,19 +243,14 @@ fn is_nothing(value: &[u8]) -> bool {
 
 /// Whether the quoted word stands before a colon and a value that is accepted.
 fn has_key(word: &Finder<'_>, data: &[u8], accept: impl Fn(&[u8]) -> bool) -> bool {
-    keyed(word, data).any(accept)
+    keyed(word, data).any(|at| data.get(at..).is_some_and(&accept))
 }
 
-/// The values of the quoted word, where it is a key; none where one is no JSON.
-fn values<'a>(word: &Finder<'_>, data: &'a [u8]) -> impl Iterator<Item = Value<'a>> {
-    keyed(word, data).filter_map(|rest| Scanner::at(data, data.len() - rest.len()).value().ok())
-}
-
-/// The data from every value on that stands behind the quoted word and a colon.
-fn keyed<'a>(word: &Finder<'_>, data: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+/// Where a value begins behind the quoted word and a colon.
+fn keyed(word: &Finder<'_>, data: &[u8]) -> impl Iterator<Item = usize> {
     let length = word.needle().len();
     word.find_iter(data).filter_map(move |at| {
         let value = data.get(at + length..)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-        (!value.is_empty()).then_some(value)
+        (!value.is_empty()).then_some(data.len() - value.len())
     })
 }
