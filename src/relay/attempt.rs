@@ -198,7 +198,8 @@ impl Attempt<'_> {
                     AnswerBody::Whole { bytes, usage, error: false }
                 }
                 Err(AnswerFault::Error) => {
-                    self.error_in_answer(error::said(Dialect::OpenAi, &bytes), &bytes)?;
+                    let said = error::said(Dialect::OpenAi, &bytes);
+                    self.error_in_answer(said, error::retry_after(Dialect::OpenAi, &bytes))?;
                     AnswerBody::Whole { bytes, usage: None, error: true }
                 }
                 Err(AnswerFault::Empty) => return Err(Failure::Empty.into()),
@@ -223,13 +224,10 @@ impl Attempt<'_> {
     }
 
     /// What an error inside a 200 comes to: fine, if it is the caller's own fault.
-    pub(super) fn error_in_answer(&self, said: Said, body: &[u8]) -> Result<(), Lost> {
+    pub(super) fn error_in_answer(&self, said: Said, retry_after: Option<Duration>) -> Result<(), Lost> {
         match judge_in_answer(said) {
             Verdict::Answer | Verdict::Return => Ok(()),
-            Verdict::Failed(failure) => {
-                let retry_after = error::retry_after(Dialect::OpenAi, body);
-                Err(Lost { retry_after, ..Lost::from(failure) })
-            }
+            Verdict::Failed(failure) => Err(Lost { retry_after, ..Lost::from(failure) }),
         }
     }
 

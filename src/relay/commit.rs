@@ -102,7 +102,8 @@ impl Held<'_> {
         let seen = self.reader.seen();
         if seen.error {
             // Be it that content came with it: nobody has heard it yet.
-            self.attempt.error_in_answer(self.reader.error_said().unwrap_or(Said::Nothing), &[])?;
+            let said = self.reader.error_said().unwrap_or(Said::Nothing);
+            self.attempt.error_in_answer(said, self.reader.error_retry_after())?;
             return Ok(true);
         }
         if seen.ended && !seen.any_event {
