@@ -182,10 +182,9 @@ impl<'a> Walk<'a> {
             Ok(ready) => ready,
             Err(step) => return step,
         };
-        let Some((stake, key)) = self.admitted(call, to, &fitted, &well).await else {
+        let Some((stake, key, now)) = self.admitted(call, to, &fitted, &well, now).await else {
             return Step::NextCandidate;
         };
-        let now = self.way.relay.clock.moment();
         let (under_way, attempt) = self.begins(call, at, to, fitted, well, (stake, key), now.instant);
         let first = pin!(attempt.run());
         let Some(patience) = self.patience(call, &under_way) else {
@@ -232,9 +231,9 @@ impl<'a> Walk<'a> {
         let missing = |key: usize| self.missing.contains(&(at, key));
         let well = match candidate::well(relay, model, asked.facts.stateful, missing, forced, now) {
             Ok(well) => well,
-            Err(Unwell { reason, until }) => {
+            Err(Unwell { reason, .. }) => {
                 call.passes_over(model, reason, now);
-                self.met.unwell(reason, until);
+                self.met.unwell(reason);
                 return Err(Step::NextCandidate);
             }
         };
@@ -258,17 +257,17 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes room for the try: under the tenant's limits, then under its provider's, by the first of its keys that has
-    /// some. None where there is none; that is noted.
+    /// some. Gives the moment at which it had it, for it may have waited. None where there is none; that is noted.
     async fn admitted(
         &mut self,
         call: &mut Call,
         to: &Target,
         fitted: &Fitted,
         well: &Well,
-    ) -> Option<(Stake, usize)> {
+        mut moment: Now,
+    ) -> Option<(Stake, usize, Now)> {
         let Way { relay, principal, asked, candidates, .. } = self.way;
         let (target, deadline) = (&*to.model, candidates.deadline);
-        let mut moment = relay.clock.moment();
         let sized = fitted.sized;
         let place = (&*candidates.route, target, asked);
         let mut admitted = clamp::admit(call, principal, place, sized, moment);
@@ -294,7 +293,7 @@ impl<'a> Walk<'a> {
             moment = relay.clock.moment();
         }
         match there {
-            Ok((there, key)) => Some((Stake { sized, there, own: None }, key)),
+            Ok((there, key)) => Some((Stake { sized, there, own: None }, key, moment)),
             Err(exceeded) => {
                 let reason = match exceeded.lack {
                     Lack::Room => "provider_limit",
@@ -469,8 +468,10 @@ impl<'a> Walk<'a> {
         let (Some(health), Some(key)) = (health, to.model.provider.keys.get(key)) else { return };
         let version = || key.at.as_ref().map_or(0, |at| self.way.relay.shared.secrets.version(at));
         match mark {
-            Mark::Well | Mark::Ill | Mark::Nothing => {}
-            Mark::CoolsDown => {
+            Mark::Well | Mark::Nothing => {}
+            // Be it that it is overloaded: it has said for how long.
+            Mark::Ill if lost.retry_after.is_none() => {}
+            Mark::Ill | Mark::CoolsDown => {
                 health.cooldowns.set(&key.name, now + cooldown::wait(lost.retry_after));
             }
             Mark::KeyForbidden => health.cooldowns.set(&key.name, now + cooldown::FORBIDDEN),
@@ -514,10 +515,8 @@ impl<'a> Walk<'a> {
         let now = relay.clock.now();
         let backoff = candidates.route.retry.backoff;
         let jitter = backoff.wait(self.round, &relay.random);
-        let left = |at: &usize| !self.left.contains(at);
-        let models = (0..self.reach).filter(left).filter_map(|at| Some(&self.target(at)?.model));
         let available = |model: &Arc<Model>| candidate::available_at(relay, model, now).unwrap_or(now);
-        let Some(soonest) = models.map(available).min() else { return false };
+        let Some(soonest) = self.models_left().map(available).min() else { return false };
         let until = soonest.max(now + jitter);
         if soonest > now + backoff.max || until >= candidates.deadline {
             return false;
@@ -527,6 +526,12 @@ impl<'a> Walk<'a> {
         self.round += 1;
         self.asked_too.clear();
         true
+    }
+
+    /// Models that the call may still go to.
+    fn models_left(&self) -> impl Iterator<Item = &'a Arc<Model>> {
+        let left = (0..self.reach).filter(|at| !self.left.contains(at));
+        left.filter_map(|at| Some(&self.target(at)?.model))
     }
 
     /// Which of a target's times are asked for: streams begin, plain answers end.
@@ -558,10 +563,16 @@ impl<'a> Walk<'a> {
         call.attempts() < self.max_attempts
     }
 
-    fn exhausted(self, call: &Call) -> Result<Walked, Refusal> {
-        let Self { way, met, .. } = self;
+    /// Nobody answered.
+    fn exhausted(mut self, call: &Call) -> Result<Walked, Refusal> {
+        let Self { way, .. } = self;
+        let now = way.relay.clock.now();
+        let available = self.models_left().map(|model| candidate::available_at(way.relay, model, now));
+        // None of one that may be tried now, which is the least.
+        self.met.may_be_tried(available.min().flatten());
+        let Self { met, .. } = self;
         let responds = way.candidates.route.on_exhausted.is_some();
-        met.answer(call.attempts(), responds, way.relay.clock.now())
+        met.answer(call.attempts(), responds, now)
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) async fn dispatch(call: &mut Call, way: Way<'_>) -> Result<Box<Dispat
     let Way { relay, principal, candidates, .. } = way;
     let mut other: Option<Candidates> = None;
     let mut queue = Queue::default();
-    let mut passed_over = 0;
+    let mut passed_over = call.passed_over();
     loop {
         let candidates = other.as_ref().unwrap_or(candidates);
         let exceeded = match walk(call, Way { candidates, ..way }).await {

@@ -67,18 +67,15 @@ impl Exhausted {
     }
 
     /// A candidate was left alone.
-    pub(super) fn unwell(&mut self, reason: &'static str, until: Option<Instant>) {
+    pub(super) fn unwell(&mut self, reason: &'static str) {
         self.unwell = true;
         self.open |= reason == BREAKER_OPEN;
         self.unwell_but_for_key |= reason != KEY_REFUSED;
-        self.may_be_tried(until);
     }
 
-    /// Somebody may be tried again at this moment.
+    /// When somebody may be tried again; none where somebody may be now.
     pub(super) fn may_be_tried(&mut self, at: Option<Instant>) {
-        if let Some(at) = at {
-            self.soonest = Some(self.soonest.map_or(at, |other| other.min(at)));
-        }
+        self.soonest = at;
     }
 
     /// The call does not fit at a candidate; the first one's word is kept.
@@ -146,6 +143,11 @@ impl Exhausted {
         }
         if !self.exceeded.is_empty() {
             return Ok(Walked::NoRoom(self.exceeded));
+        }
+        if now >= self.deadline {
+            return Err(
+                Refusal::new(Cause::UpstreamTimeout, "No provider could be asked in time.").exhausted()
+            );
         }
         if !self.unwell {
             return Err(self.unfit.unwrap_or_else(none_available));
