@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long, env = "EGRET_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:4100")]
     listen: SocketAddr,
 
-    /// Where operators look: /livez /readyz /metrics /policy /usage
+    /// Where operators look: /livez /readyz /metrics /policy /providers /usage
     #[arg(long, env = "EGRET_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:4101")]
     admin: SocketAddr,
 

@@ -44,7 +44,8 @@ pub struct CallRecord {
     pub stream: bool,
     /// The status that the caller saw; 499 where the caller left before one was sent.
     pub status: u16,
-    /// How the call ended: `answered`, `refused`, `upstream_error`, `upstream_failed`, `stream_interrupted`, `client_gone`.
+    /// How the call ended: `answered`, `refused`, `upstream_error`, `upstream_failed`, `fixed_answer`,
+    /// `stream_interrupted`, `client_gone`.
     pub outcome: &'static str,
     /// Why we refused: the stable code of the cause.
     pub refusal: Option<&'static str>,
@@ -167,7 +168,8 @@ pub struct Destination {
 pub struct AttemptRecord {
     /// Where it went.
     pub destination: Arc<Destination>,
-    /// How it ended: `answered`, `error_status`, `connect`, `answer_timeout`, ..; `abandoned` where the caller left first.
+    /// How it ended: `answered`, `error_status`, `connect`, `answer_timeout`, ..; `abandoned` where the caller left first,
+    /// `hedged_away` where another one answered first.
     pub outcome: &'static str,
     /// The provider's status, where one came.
     pub status: Option<u16>,

@@ -79,6 +79,16 @@ def test_the_policy_of_the_readme_is_a_good_one(tmp_path):
     assert ": good," in run([BINARY, "check", "--deny-warnings", str(path)], None)
 
 
+def test_the_route_of_the_readme_is_a_good_one(tmp_path):
+    [policy] = snippets("yaml", "apiVersion")
+    [route] = snippets("yaml", "onExhausted")
+    path = tmp_path / "policy.yaml"
+    attributes = "    plan: pro\n    attributes: { task: { header: x-egret-task } }\n"
+    policy = policy.replace("<64 hex digits from egret key>", "ab" * 32).replace("    plan: pro\n", attributes)
+    path.write_text(re.sub(r"^routes:\n.*\n", route, policy, flags=re.M))
+    assert ": good," in run([BINARY, "check", "--deny-warnings", str(path)], None)
+
+
 def test_the_real_key_is_one_line_away(quickstart):
     [line] = snippets("yaml", "OPENAI_API_KEY } }\n")[:1]
     text = quickstart.policy.read_text()
