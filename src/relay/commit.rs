@@ -27,6 +27,9 @@ pub(super) async fn first_words(attempt: &Attempt<'_>, mut rest: UpstreamBody) -
     if attempt.observed {
         reader = reader.observing();
     }
+    if attempt.target.timeouts.min_rate.is_some() {
+        reader = reader.counting();
+    }
     let mut held =
         Held { attempt, reader, first: Merged::default(), spoke: None, came: attempt.relay.clock.now() };
     loop {
@@ -131,7 +134,8 @@ impl Held<'_> {
         }
     }
 
-    fn committed(self, rest: UpstreamBody) -> AnswerBody {
+    fn committed(mut self, rest: UpstreamBody) -> AnswerBody {
+        self.reader.stop_counting();
         AnswerBody::Stream { first: self.first.freeze(), rest, reader: self.reader }
     }
 }

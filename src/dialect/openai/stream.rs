@@ -32,7 +32,9 @@ pub struct StreamReader {
     /// Of the first error event.
     failed: Option<Failed>,
     events: u64,
+    /// Counted only of a stream whose speed is judged.
     content_events: u64,
+    counts: bool,
     begun: bool,
     /// The last event was hidden and ended in a CR, perhaps the first half of a CRLF.
     hidden_cr: bool,
@@ -91,6 +93,7 @@ impl StreamReader {
             failed: None,
             events: 0,
             content_events: 0,
+            counts: false,
             begun: false,
             hidden_cr: false,
         }
@@ -152,7 +155,18 @@ impl StreamReader {
         self.events
     }
 
-    /// How many events carried content. An item of a response counts once more where it ends.
+    /// Also counts the events with content, until [`StreamReader::stop_counting`], which costs a little more per event.
+    #[must_use]
+    pub fn counting(self) -> Self {
+        Self { counts: true, ..self }
+    }
+
+    /// Counts no further.
+    pub fn stop_counting(&mut self) {
+        self.counts = false;
+    }
+
+    /// How many events carried content, while they are counted. An item of a response counts once more where it ends.
     pub fn content_events(&self) -> u64 {
         self.content_events
     }
@@ -215,11 +229,13 @@ impl StreamReader {
         // Of chat and completions only foreign errors have a name; most events begin with their data.
         let name = if event.starts_with(b"data") { None } else { sse::name(event) };
         let facts = self.facts.as_deref_mut();
+        // Once some was seen, nobody asks for content but to count it.
+        let looks = self.counts || !self.seen.content;
         let noted = match self.api {
             Api::Chat | Api::Completions | Api::Embeddings => {
-                chunk::of_chat(self.api, name, &data, self.seen, facts)
+                chunk::of_chat(self.api, name, &data, (self.seen, looks), facts)
             }
-            Api::Responses => chunk::of_responses(name, &data, self.seen, facts),
+            Api::Responses => chunk::of_responses(name, &data, (self.seen, looks), facts),
         };
         if noted.error && self.failed.is_none() {
             self.failed = Some(Failed {
@@ -232,7 +248,7 @@ impl StreamReader {
     }
 
     fn note(&mut self, noted: &Noted) -> bool {
-        self.content_events += u64::from(noted.content);
+        self.content_events += u64::from(self.counts && noted.content);
         self.usage = noted.usage.or(self.usage);
         self.seen.content |= noted.content;
         self.seen.error |= noted.error;

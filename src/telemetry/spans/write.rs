@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Version};
@@ -9,7 +10,9 @@ use opentelemetry::trace::SpanId;
 
 use super::cut;
 use crate::telemetry::protobuf::Message;
-use crate::telemetry::record::{AttemptError, AttemptRecord, CallRecord, PassedOver, Trace, limit_name};
+use crate::telemetry::record::{
+    AttemptError, AttemptRecord, CallRecord, Destination, PassedOver, Trace, limit_name,
+};
 use crate::telemetry::semconv::{self, Edition, egret, gen_ai, web};
 
 /// The field of `ScopeSpans` that spans are.
@@ -81,10 +84,7 @@ impl Written<'_> {
         if record.cut_bytes > 0 {
             set.int(egret::CUT_BYTES, record.cut_bytes);
         }
-        let candidates = self.candidates();
-        if !candidates.is_empty() {
-            set.texts(egret::CANDIDATES, &candidates);
-        }
+        self.candidates(&mut set);
         if !record.would_refuse.is_empty() {
             let names: Vec<_> =
                 record.would_refuse.iter().map(|(owner, key)| limit_name(owner, key)).collect();
@@ -188,29 +188,34 @@ impl Written<'_> {
     }
 
     /// Targets that came into question in their order, then those that did not; each with why it was not tried.
-    fn candidates(&self) -> Vec<Cow<'_, str>> {
-        let passed_over = &self.record.passed_over;
-        let why = |model: &str| {
-            let of = passed_over.iter().find(|passed| passed.destination.model.as_str() == model);
-            of.map(|passed| passed.reason)
-        };
-        let tried = |model: &str| {
-            self.record.attempts.iter().any(|attempt| attempt.destination.model.as_str() == model)
-        };
-        let kept = self.trace.candidates.iter().map(|to| to.model.as_str());
-        let kept = kept.map(|model| match why(model) {
-            Some(reason) if !tried(model) => Cow::Owned(format!("{model}: {reason}")),
-            Some(_) | None if tried(model) => Cow::Owned(format!("{model}: tried")),
-            Some(_) | None => Cow::Owned(format!("{model}: not needed")),
+    fn candidates(&self, set: &mut Attributes<'_, '_>) {
+        let (kept, CallRecord { passed_over, attempts, .. }) = (&self.trace.candidates, self.record);
+        if kept.is_empty() && passed_over.is_empty() {
+            return;
+        }
+        let is = |to: &Arc<Destination>, other: &Arc<Destination>| Arc::ptr_eq(to, other);
+        set.value(egret::CANDIDATES, |any| {
+            any.message(5, |array| {
+                let mut say = |model: &str, what: &str| {
+                    array.message(1, |any| any.joined(1, &[model, ": ", what]));
+                };
+                for to in kept {
+                    let tried = attempts.iter().any(|attempt| is(&attempt.destination, to));
+                    let passed = passed_over.iter().find(|passed| is(&passed.destination, to));
+                    let what = match passed {
+                        _ if tried => "tried",
+                        Some(passed) => passed.reason,
+                        None => "not needed",
+                    };
+                    say(to.model.as_str(), what);
+                }
+                for passed in passed_over {
+                    if !kept.iter().any(|to| is(to, &passed.destination)) {
+                        say(passed.destination.model.as_str(), passed.reason);
+                    }
+                }
+            });
         });
-        let is_kept = |model: &str| self.trace.candidates.iter().any(|to| to.model.as_str() == model);
-        let others = passed_over.iter().filter(|passed| !is_kept(passed.destination.model.as_str()));
-        kept.chain(
-            others.map(|passed| {
-                Cow::Owned(format!("{}: {}", passed.destination.model.as_str(), passed.reason))
-            }),
-        )
-        .collect()
     }
 
     /// HTTP's convention for servers: 5xx and broken answers are errors; what a caller did wrong, or that it left, is

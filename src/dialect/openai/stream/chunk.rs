@@ -24,19 +24,19 @@ pub(super) struct Noted {
     pub(super) only_usage: bool,
 }
 
-/// An event of chat or completions. `seen` says what need not be looked for again. Of a stream that is
+/// An event of chat or completions. `seen` says what need not be looked for again, `looks` whether content has to be. Of a stream that is
 /// observed, `facts` learn from what is scanned anyway, and from the end of every choice rather than of the
 /// first alone.
 pub(super) fn of_chat(
     api: Api,
     name: Option<&[u8]>,
     data: &[u8],
-    seen: Seen,
+    (seen, looks): (Seen, bool),
     facts: Option<&mut AnswerFacts>,
 ) -> Noted {
     let mut noted = Noted { error: name == Some(b"error"), ..Noted::default() };
     if seen.content && !is_suspicious(data, seen.finished && facts.is_none()) {
-        noted.content = has_content(data);
+        noted.content = looks && has_content(data);
         return noted;
     }
     let Ok(chunk) = json::document(data) else {
@@ -67,7 +67,7 @@ pub(super) fn of_chat(
 pub(super) fn of_responses(
     name: Option<&[u8]>,
     data: &[u8],
-    seen: Seen,
+    (seen, looks): (Seen, bool),
     facts: Option<&mut AnswerFacts>,
 ) -> Noted {
     let mut noted = Noted::default();
@@ -83,7 +83,9 @@ pub(super) fn of_responses(
             noted.error = true;
         }
         Some(b"error") => noted.error = true,
-        Some(kind) if kind.ends_with(b".delta") => noted.content = !has_key(&WORDS.delta, data, is_nothing),
+        Some(kind) if kind.ends_with(b".delta") => {
+            noted.content = looks && !has_key(&WORDS.delta, data, is_nothing);
+        }
         Some(kind) if kind.ends_with(b".partial_image") => noted.content = true,
         Some(kind @ (b"response.output_item.added" | b"response.output_item.done")) => {
             noted.content = item_says_something(data, kind.ends_with(b".done"));

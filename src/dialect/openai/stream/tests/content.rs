@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::*;
 
 fn read(api: Api, stream: &str) -> StreamReader {
-    let mut reader = StreamReader::new(api, true);
+    let mut reader = StreamReader::new(api, true).counting();
     reader.push(Bytes::from(stream.to_owned())).unwrap();
     reader
 }
@@ -23,7 +23,7 @@ fn so_many_events_of_the_samples_have_content() {
     for ((api, name), expected) in SAMPLES.into_iter().zip([2, 5, 2, 1, 1, 1, 3, 4, 1]) {
         let stream = samples::openai(name);
         for size in [1, 7, 64, stream.len()] {
-            let mut reader = StreamReader::new(api, true);
+            let mut reader = StreamReader::new(api, true).counting();
             for piece in stream.chunks(size) {
                 reader.push(Bytes::copy_from_slice(piece)).unwrap();
             }
@@ -195,7 +195,7 @@ proptest! {
             text.lines().map(|line| format!("data: {line}\n")).collect::<String>() + "\n"
         };
         let stream: String = chunks.iter().map(|chunk| if pretty { spaced(chunk) } else { event(chunk) }).collect();
-        let mut reader = StreamReader::new(Api::Chat, false);
+        let mut reader = StreamReader::new(Api::Chat, false).counting();
         for piece in stream.as_bytes().chunks(size) {
             reader.push(Bytes::copy_from_slice(piece)).unwrap();
         }
