@@ -94,6 +94,8 @@ pub(super) struct Unwell {
 
 /// `breaker_open`, the reason for which `onAllOpen` may help.
 pub(super) const BREAKER_OPEN: &str = "breaker_open";
+/// It asked to be left alone.
+pub(super) const COOLING_DOWN: &str = "cooling_down";
 /// No key of the provider's is accepted there.
 pub(super) const KEY_REFUSED: &str = "key_refused";
 
@@ -173,7 +175,7 @@ fn key_is_out(
 ) -> Option<Unwell> {
     let (health, key) = (health?, provider.keys.get(at)?);
     if let Some(until) = health.cooldowns.until(&key.name, now) {
-        return Some(Unwell { reason: "cooling_down", until: Some(until) });
+        return Some(Unwell { reason: COOLING_DOWN, until: Some(until) });
     }
     let known = health.provider.key(&key.name).filter(|known| known.is_marked())?;
     let version = key.at.as_ref().map_or(0, |at| relay.shared.secrets.version(at));

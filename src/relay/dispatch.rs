@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::attempt::{Answer, Attempt, Lost, Waited};
 use super::call::{Call, Stake, TryId};
-use super::candidate::{self, Fitted, Unfit, Unwell, Well};
+use super::candidate::{self, COOLING_DOWN, Fitted, Unfit, Unwell, Well};
 use super::charge::Sized;
 use super::exhausted::Exhausted;
 use super::outcome::{Failure, Mark, Next};
@@ -107,6 +107,8 @@ pub(super) struct Walk<'a> {
     tried: SmallVec<[usize; 4]>,
     /// Keys that are not there: candidate and key.
     missing: SmallVec<[(usize, usize); 1]>,
+    /// Candidates that asked to be left alone, and until when. Others may not have to: it is no cool-down.
+    put_off: SmallVec<[(usize, Instant); 1]>,
     /// The largest window that was too small.
     too_small: Option<u64>,
     /// A candidate that is tried though its breaker is open.
@@ -152,6 +154,7 @@ impl<'a> Walk<'a> {
             asked_too: SmallVec::new(),
             tried: SmallVec::new(),
             missing: SmallVec::new(),
+            put_off: SmallVec::new(),
             too_small: None,
             forced: None,
             again: false,
@@ -228,6 +231,11 @@ impl<'a> Walk<'a> {
             }
         };
         let forced = self.forced == Some(at);
+        if self.put_off_until(at).is_some_and(|until| now < until) {
+            call.passes_over(model, COOLING_DOWN, now);
+            self.met.unwell(COOLING_DOWN);
+            return Err(Step::NextCandidate);
+        }
         let missing = |key: usize| self.missing.contains(&(at, key));
         let well = match candidate::well(relay, model, asked.facts.stateful, missing, forced, now) {
             Ok(well) => well,
@@ -242,6 +250,11 @@ impl<'a> Walk<'a> {
             return Err(Step::NextCandidate);
         }
         Ok((fitted, well))
+    }
+
+    /// Until when a candidate asked to be left alone, if it did.
+    fn put_off_until(&self, at: usize) -> Option<Instant> {
+        self.put_off.iter().filter(|(candidate, _)| *candidate == at).map(|(_, until)| *until).max()
     }
 
     /// Counts the try in its provider's retry budget: the first of a call adds to it, each further one takes from it.
@@ -418,6 +431,9 @@ impl<'a> Walk<'a> {
         if failure == Failure::KeyMissing {
             self.missing.push((at, key));
         }
+        if let (Next::Candidate, Some(wait)) = (next, lost.retry_after) {
+            self.put_off.push((at, now + cooldown::wait(Some(wait))));
+        }
         self.met.lost(lost, &to.model, to.timeouts);
         if now >= candidates.deadline || (asked.facts.stateful && failure.written()) {
             return Step::Over;
@@ -468,10 +484,8 @@ impl<'a> Walk<'a> {
         let (Some(health), Some(key)) = (health, to.model.provider.keys.get(key)) else { return };
         let version = || key.at.as_ref().map_or(0, |at| self.way.relay.shared.secrets.version(at));
         match mark {
-            Mark::Well | Mark::Nothing => {}
-            // Be it that it is overloaded: it has said for how long.
-            Mark::Ill if lost.retry_after.is_none() => {}
-            Mark::Ill | Mark::CoolsDown => {
+            Mark::Well | Mark::Ill | Mark::Nothing => {}
+            Mark::CoolsDown => {
                 health.cooldowns.set(&key.name, now + cooldown::wait(lost.retry_after));
             }
             Mark::KeyForbidden => health.cooldowns.set(&key.name, now + cooldown::FORBIDDEN),
@@ -515,8 +529,12 @@ impl<'a> Walk<'a> {
         let now = relay.clock.now();
         let backoff = candidates.route.retry.backoff;
         let jitter = backoff.wait(self.round, &relay.random);
-        let available = |model: &Arc<Model>| candidate::available_at(relay, model, now).unwrap_or(now);
-        let Some(soonest) = self.models_left().map(available).min() else { return false };
+        let left = |at: &usize| !self.left.contains(at);
+        let available = |at: usize| {
+            let available = candidate::available_at(relay, &self.target(at)?.model, now);
+            Some(available.max(self.put_off_until(at)).unwrap_or(now))
+        };
+        let Some(soonest) = (0..self.reach).filter(left).filter_map(available).min() else { return false };
         let until = soonest.max(now + jitter);
         if soonest > now + backoff.max || until >= candidates.deadline {
             return false;
@@ -526,12 +544,6 @@ impl<'a> Walk<'a> {
         self.round += 1;
         self.asked_too.clear();
         true
-    }
-
-    /// Models that the call may still go to.
-    fn models_left(&self) -> impl Iterator<Item = &'a Arc<Model>> {
-        let left = (0..self.reach).filter(|at| !self.left.contains(at));
-        left.filter_map(|at| Some(&self.target(at)?.model))
     }
 
     /// Which of a target's times are asked for: streams begin, plain answers end.
@@ -563,16 +575,10 @@ impl<'a> Walk<'a> {
         call.attempts() < self.max_attempts
     }
 
-    /// Nobody answered.
-    fn exhausted(mut self, call: &Call) -> Result<Walked, Refusal> {
-        let Self { way, .. } = self;
-        let now = way.relay.clock.now();
-        let available = self.models_left().map(|model| candidate::available_at(way.relay, model, now));
-        // None of one that may be tried now, which is the least.
-        self.met.may_be_tried(available.min().flatten());
-        let Self { met, .. } = self;
+    fn exhausted(self, call: &Call) -> Result<Walked, Refusal> {
+        let Self { way, met, .. } = self;
         let responds = way.candidates.route.on_exhausted.is_some();
-        met.answer(call.attempts(), responds, now)
+        met.answer(call.attempts(), responds, way.relay.clock.now())
     }
 }
 

@@ -16,6 +16,7 @@
 //! | 10 the cost of each part | `tests/integration/cost.rs` |
 //! | 11 callers that leave | `tests/integration/leaving.rs`, `tests/integration/budgets.rs` |
 //! | 12 failures without fallback, 13 after a good head, 14 DNS and connect, 15 a fallback that spins | `tests/integration/failover.rs` |
+//! | 15 a fallback that spins | `tests/integration/retries.rs` |
 //! | 17 memory that grows with the names callers invent | `tests/integration/metrics.rs` |
 //! | 17 memory that grows while a backend is away | `tests/telemetry/test_faults.py` |
 //! | 18 silence before the answer, 19 stalls in it, 30 cut streams | `tests/integration/timers.rs` |
@@ -49,6 +50,7 @@ mod process;
 mod provider_limits;
 mod queue;
 mod reload;
+mod retries;
 mod shadow;
 mod support;
 mod timers;

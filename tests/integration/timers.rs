@@ -1,7 +1,5 @@
 //! How long is waited for what, and what breaks a stream in the middle; by virtual time.
 
-use std::time::Duration;
-
 use egret::clock::Instant;
 
 use crate::support::*;
@@ -9,15 +7,6 @@ use crate::support::*;
 /// One provider `p1`, and a second that is fine, under these timeouts of the route.
 fn timed(faults: &[&str], timeouts: &str) -> String {
     chain(faults).replace("chat: { targets", &format!("chat: {{ timeouts: {{ {timeouts} }}, targets"))
-}
-
-#[track_caller]
-fn took(since: Instant, expected: Duration) {
-    let taken = Instant::now() - since;
-    assert!(
-        taken >= expected && taken < expected + Duration::from_millis(50),
-        "took {taken:?}, not {expected:?}"
-    );
 }
 
 #[tokio::test(start_paused = true)]

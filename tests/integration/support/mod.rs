@@ -79,6 +79,12 @@ pub(crate) fn proxy(policy: &str) -> Proxy {
 }
 
 impl Start {
+    /// With the keys `a`, `b` and `c`, which end in `aaaa` and so on.
+    pub(crate) fn keyed() -> Self {
+        let keys = [("A", "secret-aaaa"), ("B", "secret-bbbb"), ("C", "secret-cccc")];
+        Self { environment: Environment::given(keys), ..Self::default() }
+    }
+
     pub(crate) fn proxy(self, policy: &str) -> Proxy {
         let settings = Settings { max_body: self.max_body, stamp: self.stamp };
         let (clock, tls) = (Clock::standing(self.wall), LazyTls::new(None).unwrap());
@@ -104,6 +110,34 @@ pub(crate) fn chain(faults: &[&str]) -> String {
     format!(
         "providers:\n{providers}models:\n{models}routes: {{ chat: {{ targets: [{targets}], retry: {{ maxAttempts: {tries} }} }} }}\n{ANYONE}"
     )
+}
+
+/// A policy of [`chain`] in which this, too, is said of a provider.
+pub(crate) fn saying(policy: &str, provider: &str, more: &str) -> String {
+    let (plain, said) = (format!("  {provider}: {{ mock:"), format!("  {provider}: {{ {more}, mock:"));
+    assert!(policy.contains(&plain), "no {provider} in {policy}");
+    policy.replace(&plain, &said)
+}
+
+/// A policy of [`chain`] in which its route says this in the place of how often it tries.
+pub(crate) fn routing(policy: &str, more: &str) -> String {
+    let (before, said) = policy.split_once("], retry: { ").unwrap();
+    let (_, after) = said.split_once(" }").unwrap();
+    format!("{before}], {more}{after}")
+}
+
+/// Three keys that take turns, to say of a provider of a policy under [`Start::keyed`].
+pub(crate) const POOL: &str =
+    "keys: [{ name: a, fromEnv: A }, { name: b, fromEnv: B }, { name: c, fromEnv: C }]";
+
+/// Asserts that so much time has passed, and hardly more.
+#[track_caller]
+pub(crate) fn took(since: Instant, expected: Duration) {
+    let taken = Instant::now() - since;
+    assert!(
+        taken >= expected && taken < expected + Duration::from_millis(50),
+        "took {taken:?}, not {expected:?}"
+    );
 }
 
 /// A tenant for everyone on loopback, with every name and no limit.
