@@ -15,11 +15,11 @@ use smallvec::SmallVec;
 use super::Relay;
 use super::charge::{Came, Sized};
 use super::operation::Operation;
-use super::outcome::{Failure, Mark};
+use super::outcome::{Failure, Mark, judge_in_answer};
 use super::rate_headers::{Family, Tightest};
 use super::receive::Asked;
 use crate::clock::{Instant, Now, Timestamp};
-use crate::dialect::error::Cause;
+use crate::dialect::error::{Cause, Said};
 use crate::dialect::openai::facts::AnswerFacts;
 use crate::ids::RequestId;
 use crate::limits::{Amounts, Reservation, Ticket, Unit};
@@ -136,8 +136,8 @@ pub(super) enum End {
     Responded(Cause),
     /// The answer had begun, then broke.
     Interrupted(Failure),
-    /// The provider ended its own stream with an error event.
-    ErrorEvent,
+    /// The provider ended its own stream with an error event, which said this.
+    ErrorEvent(Said),
     /// The caller left.
     ClientGone,
 }
@@ -464,7 +464,7 @@ impl Call {
             End::Refused(cause) | End::Responded(cause) => record.refusal = Some(cause.code()),
             // nginx's status for a caller that left; logs only.
             End::ClientGone if record.status == 0 => record.status = 499,
-            End::Answered | End::Returned | End::Interrupted(_) | End::ErrorEvent | End::ClientGone => {}
+            End::Answered | End::Returned | End::Interrupted(_) | End::ErrorEvent(_) | End::ClientGone => {}
         }
         record.duration = now - self.started;
         if let Some(last) = record.attempts.last_mut() {
@@ -482,11 +482,16 @@ impl Call {
     /// Tells the breaker of whoever answered how the answer ended; nothing where the caller did not hear it out.
     fn judge(&mut self, end: End, now: Instant) {
         let Some(pass) = self.pass.take() else { return };
-        match end {
-            End::Answered | End::Returned => pass.succeeded(now),
-            End::ErrorEvent => pass.failed(now),
-            End::Interrupted(failure) if failure.follows().1 == Mark::Ill => pass.failed(now),
-            End::Interrupted(_) | End::Refused(_) | End::Responded(_) | End::ClientGone => {}
+        let mark = match end {
+            End::Answered | End::Returned => Mark::Well,
+            End::ErrorEvent(said) => judge_in_answer(said).mark(),
+            End::Interrupted(failure) => failure.follows().1,
+            End::Refused(_) | End::Responded(_) | End::ClientGone => Mark::Nothing,
+        };
+        match mark {
+            Mark::Well => pass.succeeded(now),
+            Mark::Ill => pass.failed(now),
+            Mark::Nothing | Mark::CoolsDown | Mark::KeyRefused | Mark::KeyForbidden | Mark::KeySpent => {}
         }
     }
 
@@ -549,7 +554,7 @@ impl End {
             Self::Refused(cause) if cause.is_upstream() => "upstream_failed",
             Self::Refused(_) => "refused",
             Self::Responded(_) => "fixed_answer",
-            Self::Interrupted(_) | Self::ErrorEvent => "stream_interrupted",
+            Self::Interrupted(_) | Self::ErrorEvent(_) => "stream_interrupted",
             Self::ClientGone => "client_gone",
         }
     }

@@ -142,7 +142,7 @@ impl Came {
     pub(super) fn at(end: End, usage: Option<Usage>, counted: Tokens) -> Self {
         match end {
             End::Answered => usage.map_or(Self::Unreported(counted), Self::Reported),
-            End::Interrupted(_) | End::ErrorEvent | End::ClientGone => match usage {
+            End::Interrupted(_) | End::ErrorEvent(_) | End::ClientGone => match usage {
                 // What was counted came, whatever was last reported.
                 Some(usage) => Self::Reported(Usage {
                     output: usage.output + counted.saturating_sub(usage.total_output()),

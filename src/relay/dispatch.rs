@@ -393,9 +393,10 @@ impl<'a> Walk<'a> {
     ) -> Box<Dispatched> {
         let UnderWay { to, id, health, pass, cut_messages, .. } = under_way;
         call.written(id, after);
-        // Of an answer that goes on its end is judged, unless others wait to hear of it.
-        let pass = pass.and_then(|pass| {
-            if answer.goes_on() && !pass.is_awaited() {
+        // Of an answer that goes on its end is judged too.
+        let pass = pass.and_then(|mut pass| {
+            if answer.goes_on() {
+                pass.begins(after.instant);
                 return Some(pass);
             }
             pass.succeeded(after.instant);

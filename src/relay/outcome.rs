@@ -153,6 +153,16 @@ fn class(said: Said) -> Option<ErrorClass> {
     })
 }
 
+impl Verdict {
+    /// What is learned of whoever was tried.
+    pub(super) fn mark(self) -> Mark {
+        match self {
+            Self::Answer | Self::Return => Mark::Well,
+            Self::Failed(failure) => failure.follows().1,
+        }
+    }
+}
+
 impl Failure {
     /// What follows: where the call goes, and what is learned (DESIGN section 7).
     pub(super) fn follows(self) -> (Next, Mark) {

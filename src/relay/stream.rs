@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 use super::call::{Call, End};
 use super::outcome::{Failure, Timer};
 use crate::clock::{Instant, poll_until};
-use crate::dialect::error::{Cause, Problem, stream_event};
+use crate::dialect::error::{Cause, Problem, Said, stream_event};
 use crate::dialect::openai::stream::{StreamEnd, StreamReader};
 use crate::dialect::{Api, Dialect};
 use crate::net::upstream::UpstreamBody;
@@ -184,7 +184,7 @@ impl Call {
     /// Settles an answer that came to its own end.
     fn settle_answer(&mut self, kind: &Kind, now: Instant) {
         self.learns(kind);
-        self.settle(if kind.seen_error() { End::ErrorEvent } else { End::Answered }, now);
+        self.settle(kind.error_said().map_or(End::Answered, End::ErrorEvent), now);
     }
 }
 
@@ -246,10 +246,13 @@ impl Kind {
         }
     }
 
-    fn seen_error(&self) -> bool {
+    /// What the provider's own error said, if there was one.
+    fn error_said(&self) -> Option<Said> {
         match self {
-            Self::Events { reader, .. } => reader.seen().error,
-            Self::Bytes => false,
+            Self::Events { reader, .. } => {
+                reader.seen().error.then(|| reader.error_said().unwrap_or(Said::Nothing))
+            }
+            Self::Bytes => None,
         }
     }
 

@@ -164,13 +164,22 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Whether others wait for its judgement: the breaker is not closed.
-    pub fn is_awaited(&self) -> bool {
-        !self.breaker.word().is_closed()
+    /// The target has begun to answer. Where others wait to hear of it, because the breaker is not closed, that is a
+    /// success already; a failure thereafter counts as one that came late.
+    pub fn begins(&mut self, now: Instant) {
+        if !self.is_judged && !self.breaker.word().is_closed() {
+            self.judged_well(now);
+        }
     }
 
     /// The target answered.
     pub fn succeeded(mut self, now: Instant) {
+        if !self.is_judged {
+            self.judged_well(now);
+        }
+    }
+
+    fn judged_well(&mut self, now: Instant) {
         self.is_judged = true;
         if !self.breaker.word().is_untroubled_in(self.epoch) {
             self.breaker.change(|state| state.succeeded(self.epoch, now));
@@ -179,7 +188,9 @@ impl Pass {
 
     /// The target failed.
     pub fn failed(mut self, now: Instant) {
-        self.is_judged = true;
+        if std::mem::replace(&mut self.is_judged, true) {
+            return self.breaker.failed_late(now);
+        }
         self.breaker.change(|state| state.failed(self.epoch, now));
     }
 }

@@ -35,6 +35,7 @@
 
 mod access;
 mod bodies;
+mod breakers;
 mod budgets;
 mod canary;
 mod cost;

@@ -20,15 +20,15 @@ use crate::leaving::Endless;
 use crate::support::*;
 
 /// Prometheus' text, read back.
-struct Page(String);
+pub(crate) struct Page(String);
 
 impl Page {
-    fn of(proxy: &Proxy) -> Self {
+    pub(crate) fn of(proxy: &Proxy) -> Self {
         Self(proxy.state.sight().metrics())
     }
 
     /// The sum of a metric's series that have all of these labels.
-    fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+    pub(crate) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
         let series = self.0.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
             let (of, rest) = series.split_once('{').unwrap_or((series, ""));

@@ -165,7 +165,7 @@ async fn whoever_wants_to_be_left_alone_is_not_waited_for_while_there_is_another
         assert_eq!(answer.refused(), (503, "no_provider_available".into()));
     }
 
-    let proxy = self::proxy(&tireless(&[&format!("{SLOW_DOWN}, ok"), "ok"], "maxAttempts: 4"));
+    let proxy = proxy(&tireless(&[&format!("{SLOW_DOWN}, ok"), "ok"], "maxAttempts: 4"));
     let begun = Instant::now();
     assert_eq!(proxy.chat("chat").await.text(), "hello from p2");
     took(begun, Duration::ZERO);

@@ -275,6 +275,30 @@ fn answers_that_break_off_count_as_failures_while_it_is_closed() {
 }
 
 #[test]
+fn an_answer_that_begins_while_it_is_half_open_is_a_success_at_once_and_may_still_fail() {
+    let few_probes = BreakerSettings { successes_to_close: few(1), ..settings() };
+    let (breaker, now) = (breaker(few_probes), Instant::now());
+    fails(&breaker, 3, now);
+    let until = now + MINUTE;
+    let mut probe = breaker.admit(until).unwrap();
+    probe.begins(until);
+    assert!(is_closed(&breaker, until));
+    fails(&breaker, 2, until);
+    probe.failed(until);
+    assert!(!is_closed(&breaker, until), "it was the third in a row");
+}
+
+#[test]
+fn an_answer_that_begins_while_it_is_closed_is_judged_at_its_end() {
+    let (breaker, now) = (breaker(settings()), Instant::now());
+    fails(&breaker, 2, now);
+    let mut pass = breaker.admit(now).unwrap();
+    pass.begins(now);
+    pass.failed(now);
+    assert!(!is_closed(&breaker, now), "its begin was no success between");
+}
+
+#[test]
 fn an_answer_that_breaks_off_was_one_try_and_not_two() {
     let ratio = FailureRatio { permille: 1_000, window: 10 * SECOND, min_requests: few(10) };
     let (breaker, now) =
