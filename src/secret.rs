@@ -106,14 +106,15 @@ impl Secrets {
         self.values.load().get(at).map(|value| Arc::clone(&value.text))
     }
 
-    /// The secret as a header's value, marked sensitive; built once, so this copies nothing.
-    pub fn header(&self, at: &SecretRef, form: HeaderForm) -> Option<HeaderValue> {
+    /// The secret as a header's value, marked sensitive, and its [`Secrets::version`]; built once, so this copies nothing.
+    pub fn header(&self, at: &SecretRef, form: HeaderForm) -> Option<(HeaderValue, u64)> {
         let values = self.values.load();
         let value = values.get(at)?;
-        Some(match form {
-            HeaderForm::Bearer => value.bearer.clone(),
-            HeaderForm::Plain => value.plain.clone(),
-        })
+        let header = match form {
+            HeaderForm::Bearer => &value.bearer,
+            HeaderForm::Plain => &value.plain,
+        };
+        Some((header.clone(), value.version))
     }
 
     /// Which of its values the secret has: another number after each change, zero while it has none. What was found wrong

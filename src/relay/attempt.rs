@@ -46,6 +46,8 @@ pub(super) struct Attempt<'a> {
     pub(super) target: &'a Target,
     /// Which of the provider's keys it carries.
     pub(super) key: &'a ProviderKey,
+    /// Which version of that key's secret: what is said of it is not said of the next.
+    pub(super) key_version: AtomicU64,
     /// When the try began.
     pub(super) begun: Instant,
     /// When the whole call is over.
@@ -142,11 +144,13 @@ pub(super) struct Lost {
     pub(super) error: Option<Box<Answer>>,
     /// What the connection said, for the log.
     pub(super) cause: Option<SendError>,
+    /// Which version of the key's secret was sent.
+    pub(super) key_version: u64,
 }
 
 impl From<Failure> for Lost {
     fn from(failure: Failure) -> Self {
-        Self { failure, retry_after: None, error: None, cause: None }
+        Self { failure, retry_after: None, error: None, cause: None, key_version: 0 }
     }
 }
 
@@ -155,6 +159,11 @@ impl Attempt<'_> {
     ///
     /// Dropped on the way, the connection to the provider is closed (HTTP/1) or the stream reset (HTTP/2).
     pub(super) async fn run(&self) -> Result<Answer, Lost> {
+        let key_version = || self.key_version.load(Ordering::Relaxed);
+        self.answer().await.map_err(|lost| Lost { key_version: key_version(), ..lost })
+    }
+
+    async fn answer(&self) -> Result<Answer, Lost> {
         let timeouts = &self.target.timeouts;
         if self.asked.facts.stream {
             let sent = pin!(self.send());
@@ -173,7 +182,8 @@ impl Attempt<'_> {
         let Self { asked, cap, .. } = *self;
         let outgoing =
             Outgoing { asked, model: &self.target.model, key: self.key, cap, cut: self.cut.as_ref() };
-        let request = shape::request(&outgoing, self.from_caller, told, &shared.secrets)?;
+        let (request, version) = shape::request(&outgoing, self.from_caller, told, &shared.secrets)?;
+        self.key_version.store(version, Ordering::Relaxed);
         let endpoint = &self.target.model.provider.endpoint;
         self.now_in(&self.waited.from);
         let sent = self.relay.upstream.send(endpoint, request, self.target.timeouts.connect).await;
@@ -254,7 +264,7 @@ impl Attempt<'_> {
                 let in_body = || error::retry_after(Dialect::OpenAi, words.as_deref()?);
                 let retry_after = retry_after.or_else(in_body);
                 let error = error_of(head.status, head.headers, words.unwrap_or_default());
-                Err(Lost { failure, retry_after, error: Some(Box::new(error)), cause: None })
+                Err(Lost { retry_after, error: Some(Box::new(error)), ..Lost::from(failure) })
             }
         }
     }

@@ -109,7 +109,11 @@ pub(super) fn well(
     now: Instant,
 ) -> Result<Well, Unwell> {
     let health = relay.shared.health.target(&model.id);
-    let keys = keys(relay, &model.provider, health.as_deref(), fixed_key, spent, now)?;
+    let first = match &health {
+        Some(health) if !fixed_key => health.provider.start(),
+        Some(_) | None => 0,
+    };
+    let keys = keys(relay, &model.provider, health.as_deref(), (first, fixed_key), spent, now)?;
     let pass = match &health {
         Some(health) if forced => Some(health.breaker.probe(now)),
         Some(health) => {
@@ -125,28 +129,26 @@ pub(super) fn well(
 pub(super) fn available_at(relay: &Relay, model: &Model, now: Instant) -> Option<Instant> {
     let health = relay.shared.health.target(&model.id)?;
     let open = health.breaker.retry_at(now);
-    match keys(relay, &model.provider, Some(&health), false, |_| false, now) {
+    // Whose turn it is stays: nobody is tried.
+    match keys(relay, &model.provider, Some(&health), (0, false), |_| false, now) {
         Ok(_) => open,
         Err(unwell) => unwell.until.max(open),
     }
 }
 
+/// The keys that may be used, from the first on, or it alone.
 fn keys(
     relay: &Relay,
     provider: &Provider,
     health: Option<&TargetHealth>,
-    fixed: bool,
+    (first, alone): (usize, bool),
     spent: impl Fn(usize) -> bool,
     now: Instant,
 ) -> Result<Keys, Unwell> {
     let count = provider.keys.len();
-    let start = match health {
-        Some(health) if count > 1 && !fixed => health.provider.start(),
-        Some(_) | None => 0,
-    };
     let mut usable = Keys::new();
     let mut out: Option<Unwell> = None;
-    for at in (0..if fixed { 1 } else { count }).map(|turn| (start + turn) % count) {
+    for at in (0..if alone { 1 } else { count }).map(|turn| (first + turn) % count) {
         match key_is_out(relay, provider, health, at, now) {
             _ if spent(at) => {}
             None => usable.push(at),

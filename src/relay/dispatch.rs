@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -357,6 +358,7 @@ impl<'a> Walk<'a> {
             traceparent,
             target: to,
             key: provider.keys.get(key).unwrap_or(&provider.keys[0]),
+            key_version: AtomicU64::new(0),
             cap,
             cut,
             begun: now,
@@ -483,7 +485,6 @@ impl<'a> Walk<'a> {
             (_, pass) => drop(pass),
         }
         let (Some(health), Some(key)) = (health, to.model.provider.keys.get(key)) else { return };
-        let version = || key.at.as_ref().map_or(0, |at| self.way.relay.shared.secrets.version(at));
         match mark {
             Mark::Well | Mark::Ill | Mark::Nothing => {}
             Mark::CoolsDown => {
@@ -492,12 +493,12 @@ impl<'a> Walk<'a> {
             Mark::KeyForbidden => health.cooldowns.set(&key.name, now + cooldown::FORBIDDEN),
             Mark::KeyRefused => {
                 if let Some(known) = health.provider.key(&key.name) {
-                    known.refused(version(), now);
+                    known.refused(lost.key_version, now);
                 }
             }
             Mark::KeySpent => {
                 if let Some(known) = health.provider.key(&key.name) {
-                    known.spent(version(), now);
+                    known.spent(lost.key_version, now);
                 }
             }
         }

@@ -54,13 +54,13 @@ pub(super) struct Outgoing<'a> {
     pub(super) cut: Option<&'a Truncation>,
 }
 
-/// Builds the request for one attempt.
+/// Builds the request for one attempt. Tells which version of its key's secret it carries.
 pub(super) fn request(
     outgoing: &Outgoing<'_>,
     from_caller: &HeaderMap,
     traceparent: Option<&HeaderValue>,
     secrets: &Secrets,
-) -> Result<Request<Full<Bytes>>, Failure> {
+) -> Result<(Request<Full<Bytes>>, u64), Failure> {
     let Outgoing { asked, model, key, .. } = *outgoing;
     let provider = &model.provider;
     let mut request = Request::new(Full::new(body(outgoing)));
@@ -68,7 +68,7 @@ pub(super) fn request(
     *request.uri_mut() = provider.targets.of(asked.api).clone();
     let mut to_provider = headers::to_provider(from_caller, &USER_AGENT);
     to_provider.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    authorize(&mut to_provider, provider, key, secrets)?;
+    let version = authorize(&mut to_provider, provider, key, secrets)?;
     if let Some(traceparent) = traceparent {
         trace(&mut to_provider, traceparent, from_caller);
     }
@@ -79,7 +79,7 @@ pub(super) fn request(
         }
     }
     *request.headers_mut() = to_provider;
-    Ok(request)
+    Ok((request, version))
 }
 
 /// The span in which the provider is called, and what vendors have added to the trace; never baggage.
@@ -109,12 +109,13 @@ fn authorize(
     provider: &Provider,
     key: &ProviderKey,
     secrets: &Secrets,
-) -> Result<(), Failure> {
-    let Some(place) = &key.at else { return Ok(()) };
+) -> Result<u64, Failure> {
+    let Some(place) = &key.at else { return Ok(0) };
     let (name, form) = match provider.auth {
         AuthHeader::Bearer => (AUTHORIZATION, HeaderForm::Bearer),
         AuthHeader::ApiKey => (HeaderName::from_static("api-key"), HeaderForm::Plain),
     };
-    to_provider.insert(name, secrets.header(place, form).ok_or(Failure::KeyMissing)?);
-    Ok(())
+    let (value, version) = secrets.header(place, form).ok_or(Failure::KeyMissing)?;
+    to_provider.insert(name, value);
+    Ok(version)
 }

@@ -37,10 +37,10 @@ fn headers_are_ready_and_sensitive() {
     let secrets = Secrets::new(Environment::given([("KEY", "sk-1")]));
     let at = env("KEY");
     secrets.adopt([&at].into_iter());
-    assert_eq!(secrets.header(&at, HeaderForm::Bearer).unwrap(), "Bearer sk-1");
-    assert_eq!(secrets.header(&at, HeaderForm::Plain).unwrap(), "sk-1");
+    assert_eq!(secrets.header(&at, HeaderForm::Bearer).unwrap(), ("Bearer sk-1".parse().unwrap(), 1));
+    assert_eq!(secrets.header(&at, HeaderForm::Plain).unwrap(), ("sk-1".parse().unwrap(), 1));
     for form in [HeaderForm::Bearer, HeaderForm::Plain] {
-        assert_eq!(format!("{:?}", secrets.header(&at, form).unwrap()), "Sensitive");
+        assert_eq!(format!("{:?}", secrets.header(&at, form).unwrap().0), "Sensitive");
     }
     assert_eq!(secrets.header(&env("OTHER"), HeaderForm::Plain), None);
 }

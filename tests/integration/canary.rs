@@ -26,7 +26,7 @@ const TRACE: &str = "canary-header";
 
 /// Everything that was traced on this thread, at every level.
 #[derive(Clone, Default)]
-struct Traced(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Traced(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Traced {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -41,7 +41,7 @@ impl io::Write for Traced {
 
 impl Traced {
     /// Begins to listen, until the guard is dropped.
-    fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
         let traced = Self::default();
         let writer = traced.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -51,7 +51,7 @@ impl Traced {
         (traced, tracing::subscriber::set_default(subscriber))
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().clone()).unwrap()
     }
 }

@@ -41,6 +41,7 @@ mod canary;
 mod cost;
 mod exceed;
 mod failover;
+mod key_pools;
 mod layering;
 mod leaving;
 mod ledger;
