@@ -531,12 +531,7 @@ impl<'a> Walk<'a> {
         let now = relay.clock.now();
         let backoff = candidates.route.retry.backoff;
         let jitter = backoff.wait(self.round, &relay.random);
-        let left = |at: &usize| !self.left.contains(at);
-        let available = |at: usize| {
-            let available = candidate::available_at(relay, &self.target(at)?.model, now);
-            Some(available.max(self.put_off_until(at)).unwrap_or(now))
-        };
-        let Some(soonest) = (0..self.reach).filter(left).filter_map(available).min() else { return false };
+        let Some(soonest) = self.soonest(now) else { return false };
         let until = soonest.max(now + jitter);
         if soonest > now + backoff.max || until >= candidates.deadline {
             return false;
@@ -577,10 +572,23 @@ impl<'a> Walk<'a> {
         call.attempts() < self.max_attempts
     }
 
-    fn exhausted(self, call: &Call) -> Result<Walked, Refusal> {
+    fn exhausted(mut self, call: &Call) -> Result<Walked, Refusal> {
+        let now = self.way.relay.clock.now();
+        // Where one of them may be tried at once, there is no moment to name.
+        let soonest = self.soonest(now).filter(|at| now < *at);
+        self.met.may_be_tried(soonest);
         let Self { way, met, .. } = self;
         let responds = way.candidates.route.on_exhausted.is_some();
-        met.answer(call.attempts(), responds, way.relay.clock.now())
+        met.answer(call.attempts(), responds, now)
+    }
+
+    /// When the first of the candidates may be tried again; none where none comes into question any more.
+    fn soonest(&self, now: Instant) -> Option<Instant> {
+        let available = |at: usize| {
+            let available = candidate::available_at(self.way.relay, &self.target(at)?.model, now);
+            Some(available.max(self.put_off_until(at)).unwrap_or(now))
+        };
+        (0..self.reach).filter(|at| !self.left.contains(at)).filter_map(available).min()
     }
 }
 

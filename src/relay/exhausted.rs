@@ -115,7 +115,9 @@ impl Exhausted {
             return Ok(Walked::Found(Box::new(found)));
         }
         let Some(last) = self.last else { return self.untried(now) };
-        let wait = self.soonest.map(|at| at.saturating_duration_since(now));
+        // Nobody knows when a key will be mended.
+        let soonest = self.soonest.filter(|_| self.any_but_key);
+        let wait = soonest.map(|at| at.saturating_duration_since(now));
         let refusal = if !self.any_but_key {
             our_key()
         } else if last.is_timeout() {

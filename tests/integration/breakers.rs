@@ -36,7 +36,8 @@ fn tried(proxy: &Proxy) -> usize {
 fn model(proxy: &Proxy, name: &str) -> Value {
     let page = proxy.state.sight().providers();
     let models = page["providers"].as_array().unwrap().iter().flat_map(|of| of["models"].as_array().unwrap());
-    models.cloned().find(|model| model["model"] == name).unwrap_or_else(|| panic!("no {name} in {page}"))
+    let model = models.into_iter().find(|model| model["model"] == name);
+    model.cloned().unwrap_or_else(|| panic!("no {name} in {page}"))
 }
 
 fn breaker(proxy: &Proxy) -> Value {
@@ -79,13 +80,9 @@ async fn five_failures_open_it_for_a_minute_where_nothing_is_said() {
 
 #[tokio::test(start_paused = true)]
 async fn when_its_time_is_over_a_few_probe_it_at_once_and_it_closes_when_enough_succeed() {
-    let policy = broken(&format!("{DOWN}, {DOWN}, {DOWN}, ok"), THREE)
-        .replace("says: \"hello from p1\"", "latency: 1s, says: \"hello from p1\"");
     // The failures are over: what comes after is fine.
-    let policy = policy.replace(
-        &format!("{DOWN}, {DOWN}, {DOWN}, ok"),
-        &format!("{DOWN}, {DOWN}, {DOWN}, ok, ok, ok, ok, ok, ok, ok, ok, ok"),
-    );
+    let faults = format!("{DOWN}, {DOWN}, {DOWN}{}", ", ok".repeat(9));
+    let policy = broken(&faults, THREE).replace("hello from p1\"", "hello from p1\", latency: 1s");
     let proxy = proxy(&policy);
     for _ in 0..3 {
         served(&proxy).await;
@@ -334,12 +331,8 @@ async fn what_judges_nothing_gives_the_place_of_a_probe_back() {
 
 #[tokio::test(start_paused = true)]
 async fn each_model_of_a_provider_has_its_own() {
-    let policy =
-        broken(DOWN, ONE).replace("m2: { provider: p2 }", "m2: { provider: p2 }, m3: { provider: p1 }");
-    let policy = policy.replace(
-        "models:\n  m1: { provider: p1 }\n  m2: { provider: p2 }, m3: { provider: p1 }\n",
-        "models: { m1: { provider: p1 }, m2: { provider: p2 }, m3: { provider: p1 } }\n",
-    );
+    let third = "m2: { provider: p2 }\n  m3: { provider: p1 }";
+    let policy = broken(DOWN, ONE).replace("m2: { provider: p2 }", third);
     let proxy = proxy(&policy);
     served(&proxy).await;
     assert_eq!(

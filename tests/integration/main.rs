@@ -40,6 +40,7 @@ mod budgets;
 mod canary;
 mod cost;
 mod exceed;
+mod exhausted;
 mod failover;
 mod key_pools;
 mod layering;
