@@ -479,14 +479,16 @@ impl Call {
         self.relay.shared.telemetry.note(&record);
     }
 
-    /// Tells the breaker of whoever answered how the answer ended; nothing where the caller did not hear it out.
+    /// Tells the breaker of whoever answered how the answer ended.
     fn judge(&mut self, end: End, now: Instant) {
         let Some(pass) = self.pass.take() else { return };
         let mark = match end {
-            End::Answered | End::Returned => Mark::Well,
             End::ErrorEvent(said) => judge_in_answer(said).mark(),
             End::Interrupted(failure) => failure.follows().1,
-            End::Refused(_) | End::Responded(_) | End::ClientGone => Mark::Nothing,
+            // Of one that its caller left, what came was well: who stops every answer half way would
+            // else keep the failures of a good provider in a row.
+            End::Answered | End::Returned | End::ClientGone => Mark::Well,
+            End::Refused(_) | End::Responded(_) => Mark::Nothing,
         };
         match mark {
             Mark::Well => pass.succeeded(now),
