@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admit;
 use super::attempt::{Answer, Lost};
 use super::candidate::{BREAKER_OPEN, KEY_REFUSED};
 use super::dispatch::{Dispatched, Walked};
 use super::outcome::{ErrorClass, Failure};
 use super::refusal::{Refusal, spoken_wait};
+use super::{admit, window};
 use crate::clock::Instant;
 use crate::dialect::error::Cause;
 use crate::limits::{Exceeded, Lack};
@@ -22,6 +22,8 @@ pub(super) struct Exhausted {
     last: Option<Failure>,
     any_but_key: bool,
     any_but_context: bool,
+    /// What is said of a call that is too long, where its provider said so without an error that may be passed on.
+    too_long: Option<Refusal>,
     /// The provider's own error.
     error: Option<(Box<Answer>, Arc<Model>, Timeouts)>,
     /// When somebody may be tried again.
@@ -44,6 +46,7 @@ impl Exhausted {
             last: None,
             any_but_key: false,
             any_but_context: false,
+            too_long: None,
             error: None,
             soonest: None,
             open: false,
@@ -60,7 +63,9 @@ impl Exhausted {
         let Lost { failure, error, .. } = lost;
         self.last = Some(failure);
         self.any_but_key |= !failure.is_our_key();
-        self.any_but_context |= !matches!(failure, Failure::Error(ErrorClass::ContextTooLong, _));
+        let is_too_long = matches!(failure, Failure::Error(ErrorClass::ContextTooLong, _));
+        self.any_but_context |= !is_too_long;
+        self.too_long = is_too_long.then(|| window::too_long(target));
         // Never its words about our key: the caller would change a good one. Nor a redirect.
         let may_be_heard = matches!(failure, Failure::Error(..)) && !failure.is_our_key();
         self.error = error.filter(|_| may_be_heard).map(|answer| (answer, Arc::clone(target), timeouts));
@@ -115,6 +120,10 @@ impl Exhausted {
             return Ok(Walked::Found(Box::new(found)));
         }
         let Some(last) = self.last else { return self.untried(now) };
+        // Inside a 200 it has no status of its own: its caller must not take it for something to be tried again.
+        if let Some(refusal) = self.too_long.take_if(|_| !self.any_but_context) {
+            return Err(refusal.after(attempts));
+        }
         // Nobody knows when a key will be mended.
         let soonest = self.soonest.filter(|_| self.any_but_key);
         let wait = soonest.map(|at| at.saturating_duration_since(now));

@@ -12,7 +12,7 @@ use http_body::Body;
 use tokio::time::Sleep;
 
 use super::call::{Call, End};
-use super::outcome::{Failure, Timer};
+use super::outcome::{Failure, Timer, Verdict, judge_in_answer};
 use crate::clock::{Instant, poll_until};
 use crate::dialect::error::{Cause, Problem, Said, stream_event};
 use crate::dialect::openai::stream::{StreamEnd, StreamReader};
@@ -184,7 +184,12 @@ impl Call {
     /// Settles an answer that came to its own end.
     fn settle_answer(&mut self, kind: &Kind, now: Instant) {
         self.learns(kind);
-        self.settle(kind.error_said().map_or(End::Answered, End::ErrorEvent), now);
+        let end = match kind {
+            // Nothing but a refusal of the call: as good as an error status.
+            Kind::Events { reader, .. } if is_refusal(reader) => End::Returned,
+            Kind::Events { .. } | Kind::Bytes => kind.error_said().map_or(End::Answered, End::ErrorEvent),
+        };
+        self.settle(end, now);
     }
 }
 
@@ -279,6 +284,12 @@ impl Kind {
             }
         }
     }
+}
+
+/// Whether a stream says nothing but what its caller did wrong, or what its provider will not answer.
+fn is_refusal(reader: &StreamReader) -> bool {
+    let said = reader.error_said().filter(|_| reader.error_before_content());
+    said.is_some_and(|said| judge_in_answer(said) == Verdict::Return)
 }
 
 /// One timer for both limits: which of them it was.

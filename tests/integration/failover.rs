@@ -98,6 +98,32 @@ async fn a_code_decides_no_less_than_a_status_that_the_next_target_is_tried() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_is_too_long_is_the_callers_fault_also_where_a_good_status_says_so() {
+    for providers in [1, 2] {
+        for stream in [false, true] {
+            let proxy = proxy(&chain(&vec!["ok"; providers]));
+            let ask = if stream { proxy.stream("chat") } else { proxy.chat("chat") };
+            let answer = ask.fault("error-event=0;code=context_length_exceeded").await;
+            assert_eq!(answer.refused(), (400, "context_length_exceeded".into()), "{providers} {stream}");
+            assert_eq!(answer.header("x-egret-attempts"), Some("1"));
+            assert_eq!(proxy.record()["outcome"], "refused");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_nothing_but_a_refusal_is_no_fault_of_its_provider() {
+    // Five in a row would open its breaker.
+    let proxy = proxy(&chain(&["ok", "ok"]));
+    for _ in 0..10 {
+        let answer = proxy.stream("chat").fault("error-event=1;code=content_policy_violation").await;
+        assert_eq!(answer.error_event()["code"], "content_policy_violation");
+        assert_eq!(proxy.record()["outcome"], "upstream_error");
+    }
+    assert_eq!((proxy.seen("p1").len(), proxy.seen("p2").len()), (10, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_only_providers_own_error_is_returned_and_its_own_hint() {
     for status in [408, 409, 429, 500, 503, 529] {
         let fault = format!("status={status};retry-after=7");
