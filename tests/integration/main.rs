@@ -17,6 +17,7 @@
 //! | 11 callers that leave | `tests/integration/leaving.rs`, `tests/integration/budgets.rs` |
 //! | 12 failures without fallback, 13 after a good head, 14 DNS and connect, 15 a fallback that spins | `tests/integration/failover.rs` |
 //! | 15 a fallback that spins | `tests/integration/retries.rs` |
+//! | 12 failures without fallback, every one under every strategy | `tests/integration/fault_matrix.rs` |
 //! | 17 memory that grows with the names callers invent | `tests/integration/metrics.rs` |
 //! | 17 memory that grows while a backend is away | `tests/telemetry/test_faults.py` |
 //! | 18 silence before the answer, 19 stalls in it, 30 cut streams | `tests/integration/timers.rs` |
@@ -42,6 +43,7 @@ mod cost;
 mod exceed;
 mod exhausted;
 mod failover;
+mod fault_matrix;
 mod key_pools;
 mod layering;
 mod leaving;

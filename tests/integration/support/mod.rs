@@ -173,10 +173,15 @@ impl Proxy {
 
     /// What a scripted provider answers to a chat, not by way of egret.
     pub(crate) async fn asked_directly(&self, provider: &str, fault: &str) -> Answer {
+        self.directly(provider, self.chat("m").fault(fault)).await
+    }
+
+    /// What it answers to this.
+    pub(crate) async fn directly(&self, provider: &str, ask: Ask<'_>) -> Answer {
         let mock = self.state.mock(provider).expect("a scripted provider of this name");
         let (caller, server) = tokio::io::duplex(PIPE);
         self.callers.spawn("provider", async move { mock.serve(server).await });
-        self.chat("m").fault(fault).over(caller).await
+        ask.over(caller).await
     }
 
     /// What a scripted provider was asked.
