@@ -115,10 +115,11 @@ fn seen() -> &'static [(Row, [Row; 4])] {
     })
 }
 
-/// Says what was tried when something else fails about it than what the table says.
+/// What is being tried: said when something is wrong with it that has no cell in the table.
 struct Named<'a>(&'a str, &'a str, bool);
 
 impl Drop for Named<'_> {
+    #[expect(clippy::print_stderr, reason = "stands beside the panic, which does not know of it")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("fault: {}, strategy: {}, stream: {}", self.0, self.1, self.2);
@@ -139,7 +140,7 @@ fn peer_bug_12_every_fault_comes_to_what_the_table_says_whatever_the_strategy() 
     assert!(faults.is_empty(), "{} rows are not as the table says\n{}", faults.len(), faults.join("\n"));
 }
 
-/// Of streams, what the caller gets says where it struck.
+/// The places that the table names are those where the faults struck.
 #[test]
 fn a_caller_that_has_heard_a_token_never_hears_another_provider() {
     for row in expected() {
@@ -240,7 +241,7 @@ fn fewer(fault: &str) -> Option<String> {
     let (chunks, code) = rest.split_once(';').map_or((rest, None), |(chunks, code)| (chunks, Some(code)));
     let counts_chunks = ["reset", "stall", "truncate", "error-event"].contains(&name);
     let later = counts_chunks && chunks.parse::<u32>().is_ok_and(|chunks| chunks > 1);
-    later.then(|| code.map_or(format!("{name}=1"), |code| format!("{name}=1;{code}")))
+    later.then(|| code.map_or_else(|| format!("{name}=1"), |code| format!("{name}=1;{code}")))
 }
 
 fn cell(Came { outcome, caller, charged, .. }: &Came) -> String {

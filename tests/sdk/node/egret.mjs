@@ -8,10 +8,10 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
 const binary = process.env.EGRET_BIN ?? `${root}target/debug/egret`;
 const ready = /listen"?\s*[=:]\s*"?([0-9.]+:\d+)/;
 
-export async function start() {
+export async function start(policy = "policy.yaml") {
   const egret = spawn(
     binary,
-    ["run", "--policy", `${root}tests/sdk/policy.yaml`, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
+    ["run", "--policy", `${root}tests/sdk/${policy}`, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
     { stdio: ["ignore", "pipe", "pipe"] },
   );
   const ended = once(egret, "exit");
