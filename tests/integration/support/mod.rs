@@ -4,6 +4,7 @@
 mod answer;
 mod ask;
 mod raw;
+mod traced;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 pub(crate) use answer::Answer;
 pub(crate) use ask::Ask;
 pub(crate) use raw::{Raw, canned};
+pub(crate) use traced::traced;
 
 /// What stands before every policy of a test.
 pub(crate) const HEAD: &str = "apiVersion: egret.dev/v1alpha1\nkind: Policy\nallowMock: true\n";
