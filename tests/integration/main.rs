@@ -18,9 +18,12 @@
 //! | 12 failures without fallback, 13 after a good head, 14 DNS and connect, 15 a fallback that spins | `tests/integration/failover.rs` |
 //! | 15 a fallback that spins | `tests/integration/retries.rs` |
 //! | 12 failures without fallback, every one under every strategy | `tests/integration/fault_matrix.rs` |
+//! | 13 failures inside a good stream, 18 the time of a first token | `tests/integration/commit.rs` |
 //! | 17 memory that grows with the names callers invent | `tests/integration/metrics.rs` |
 //! | 17 memory that grows while a backend is away | `tests/telemetry/test_faults.py` |
 //! | 18 silence before the answer, 19 stalls in it, 30 cut streams | `tests/integration/timers.rs` |
+//! | 19 keep-alives while a stream does not begin | `tests/integration/keep_alive.rs` |
+//! | 21 hedged calls | `tests/integration/hedging.rs` |
 //! | 22 no reload of files, 23 a bad policy in force | `tests/integration/reload.rs`, `tests/integration/process/reload.rs` |
 //! | 23 pods that restart when the policy changes, 26 keys in other containers | `tests/delivery/test_charts.py` |
 //! | 24 a database for what is configuration | `tests/integration/reload.rs` |
@@ -29,8 +32,8 @@
 //! | 30 wrong parents, spans missing or there twice | `tests/integration/traces.rs` |
 //! | 30 streams cut at a rollout | `tests/integration/process/drain.rs` |
 //!
-//! Waiting for what they are about: 06 (replicas), first-token time in 18, 21
-//! (hedging), 27 (releases), 28 (translation). 16, and 17 under load, are measured by `tests/bench`.
+//! Waiting for what they are about: 06 (replicas), 27 (releases), 28 (translation). 16, and 17 under load, are measured
+//! by `tests/bench`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -40,12 +43,14 @@ mod breakers;
 mod budgets;
 mod canary;
 mod commit;
+mod conditions;
 mod cost;
 mod exceed;
 mod exhausted;
 mod failover;
 mod fault_matrix;
 mod hedging;
+mod keep_alive;
 mod key_pools;
 mod layering;
 mod leaving;
@@ -63,4 +68,5 @@ mod strategies;
 mod support;
 mod timers;
 mod traces;
+mod window;
 mod windows;

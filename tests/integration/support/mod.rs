@@ -36,7 +36,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 pub(crate) use answer::Answer;
-pub(crate) use ask::Ask;
+pub(crate) use ask::{Ask, Opened};
 pub(crate) use raw::{Raw, canned};
 pub(crate) use traced::traced;
 
