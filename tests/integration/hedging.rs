@@ -290,6 +290,25 @@ async fn both_are_charged_and_as_a_call_they_count_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_the_one_that_is_heard_goes_on_nothing_is_held_for_the_other_any_more() {
+    for (p, q) in [(SILENT, "tokensPerSecond: 1"), ("latency: 3s, tokensPerSecond: 1", "latency: 9s")] {
+        let proxy = proxy(&hedged(
+            ALWAYS,
+            [p, q, ""],
+            "a: { tokens: 10000, per: day }, b: { outputTokens: 10000, per: day }",
+        ));
+        let mut opened = proxy.stream("chat").open().await;
+        opened.next().await.unwrap();
+        let held = cells(&proxy);
+        let answer = opened.rest().await;
+        assert!(answer.is_done());
+        let input = input(&proxy.record());
+        assert_eq!(held, [(input, input + 100), (0, 100)], "{p}");
+        assert_eq!(cells(&proxy), [(input + 3, 0), (2, 0)], "{p}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_counted_for_each_model_is_counted_where_it_was_used() {
     let limit = "tpd: { tokens: 10000, per: day, each: model }";
     let proxy = proxy(&hedged(ALWAYS, [SILENT, "latency: 1s", ""], limit));

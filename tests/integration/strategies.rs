@@ -92,9 +92,11 @@ async fn the_share_of_one_that_is_ill_goes_to_the_others_in_proportion_and_comes
 #[tokio::test(start_paused = true)]
 async fn where_the_one_whose_turn_it_is_fails_the_others_stand_in_the_heavier_first() {
     let never = "breaker: { consecutiveFailures: 1000 }, retryBudget: { ratio: 10, minPerSecond: 1000 }";
-    let proxy = proxy(&weighted(DOWN, never));
+    let light = ["", "", "", "weight: 5"];
+    let of = [[DOWN, never, "", "weight: 40"], light, ["", "", "", "weight: 35"], ["", "", "", "weight: 20"]];
+    let proxy = proxy(&policy("weighted", &of));
     let shares = shares(&proxy, 200).await;
-    assert_eq!(["m1", "m2", "m3", "m4"].map(|model| share(&shares, model)), [0, 150, 40, 10]);
+    assert_eq!(["m1", "m2", "m3", "m4"].map(|model| share(&shares, model)), [0, 10, 150, 40]);
     assert_eq!(proxy.seen("p1").len(), 80, "its own share was tried there, and no more");
     for record in proxy.records() {
         let attempts = record["attempts"].as_array().unwrap();

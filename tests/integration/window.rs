@@ -217,6 +217,22 @@ async fn an_answer_may_be_as_long_as_there_is_room_for_and_no_longer_than_the_mo
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_cut_makes_room_for_the_answer() {
+    let proxy = proxy(&windows(CUT, OK, ""));
+    for (named, least) in [(300, 250), (260, 250), (100, 100)] {
+        let answer = chat(&proxy, "one", &conversation(40), json!({ "max_tokens": named })).await;
+        assert!(answer.header("x-egret-truncated").is_some(), "{named}");
+        let sent = &proxy.seen("p").pop().unwrap().body;
+        let room = 1_000 - estimate(sent.len() - "small".len() + "one".len());
+        let bound = serde_json::from_slice::<Value>(sent).unwrap()["max_tokens"].as_u64().unwrap();
+        assert_eq!(bound, room.min(named), "{named}");
+        assert!(bound >= least, "{named}: {bound}");
+        let clamped = answer.header("x-egret-clamped").map(|tokens| tokens.parse::<u64>().unwrap());
+        assert_eq!(clamped, (bound < named).then_some(bound), "{named}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_short_answer_needs_little_room() {
     let proxy = proxy(&windows(REJECT, OK, ""));
     let messages = conversation(18);
@@ -231,8 +247,10 @@ const TOO_LONG: &str = "faults: [{ error: context_length_exceeded }]";
 
 #[tokio::test(start_paused = true)]
 async fn a_providers_own_word_that_a_call_is_too_long_leads_to_a_larger_window_only() {
-    for how in [NEXT, CUT, ""] {
-        let proxy = proxy(&windows(how, [TOO_LONG, "", ""], ""));
+    // What is as large as the one that was too small, is too small.
+    for (how, other) in [(NEXT, 500), (CUT, 500), ("", 500), (NEXT, 1_000), (CUT, 1_000), ("", 1_000)] {
+        let text = windows(how, [TOO_LONG, "", ""], "");
+        let proxy = proxy(&text.replace("contextTokens: 500", &format!("contextTokens: {other}")));
         let answer = chat(&proxy, "chat", &conversation(1), json!({})).await;
         assert_eq!((answer.status, answer.header("x-egret-model")), (200, Some("large")), "{how}");
         assert_eq!(proxy.seen("q").len(), 0, "{how}");
