@@ -1,7 +1,7 @@
 //! Canaries: a prompt, an answer and keys that must turn up nowhere but where they belong, whatever happens.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use egret::admin::{self, Face};
 use egret::environment::Environment;
@@ -39,9 +39,15 @@ impl io::Write for Traced {
     }
 }
 
+/// Hears nothing. Beside a single listener, an event that a thread without one met first would not be told to that
+/// listener either.
+static ANOTHER: LazyLock<tracing::Dispatch> =
+    LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
 impl Traced {
     /// Begins to listen, until the guard is dropped.
     pub(crate) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+        LazyLock::force(&ANOTHER);
         let traced = Self::default();
         let writer = traced.clone();
         let subscriber = tracing_subscriber::fmt()
