@@ -396,6 +396,28 @@ async fn a_target_that_others_were_faster_than_is_not_ill_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_the_fastest_is_first_one_that_others_were_faster_than_is_no_longer_first() {
+    let usual = hedged(ALWAYS, ["latency: 100ms", "latency: 500ms", ""], "")
+        .replace("chat: {", "chat: { strategy: fastest,")
+        .replace(", { model: o }]", "]");
+    for stream in [false, true] {
+        let proxy = proxy(&usual);
+        for expected in ["from p", "from q", "from p"] {
+            assert_eq!(ask(&proxy, stream).await.text(), expected);
+        }
+        proxy.reload(&usual.replace("latency: 100ms", "latency: 1h"));
+        assert_eq!(ask(&proxy, stream).await.text(), "from q", "hedged");
+        let asked = proxy.seen("p").len();
+        assert_eq!(ask(&proxy, stream).await.text(), "from q");
+        assert_eq!(
+            proxy.seen("p").len(),
+            asked,
+            "stream: {stream}: it takes two seconds at least, as far as is known"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_target_whose_breaker_is_open_is_passed_over_for_the_one_behind_it() {
     let text = hedged(ALWAYS, ["latency: 5s", DOWN, ""], "");
     let proxy = proxy(&text.replace("q: { mock", "q: { breaker: { consecutiveFailures: 1 }, mock"));
