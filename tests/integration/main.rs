@@ -64,6 +64,7 @@ mod queue;
 mod reload;
 mod retries;
 mod shadow;
+mod storm;
 mod strategies;
 mod support;
 mod timers;

@@ -6,7 +6,7 @@ mod ask;
 mod raw;
 mod traced;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -30,7 +30,8 @@ use egret::server::{self, Peer, serve_io};
 use egret::tasks::Tasks;
 use egret::telemetry::Telemetry;
 use egret::telemetry::spans::Spans;
-use http::Request;
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -171,6 +172,14 @@ impl Proxy {
 
     pub(crate) fn get(&self, path: &str) -> Ask<'_> {
         Ask::new(self, Request::get(path), Bytes::new())
+    }
+
+    /// Asks for a chat with no connection between, for tests of very many calls; gives the status.
+    pub(crate) async fn asked_at_once(&self, model: &str) -> StatusCode {
+        let body = serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] });
+        let head = Request::post("/v1/chat/completions").header("content-type", "application/json");
+        let request = head.body(Full::new(Bytes::from(body.to_string()))).unwrap();
+        Arc::clone(&self.relay).handle(request, Ipv4Addr::LOCALHOST.into()).await.status()
     }
 
     /// What a scripted provider answers to a chat, not by way of egret.
