@@ -275,7 +275,8 @@ impl Spent {
             _ => {}
         }
         if !ask.tenant.pays_for_answers_alone() {
-            self.input += Range(0, most * given_up);
+            // Every request has a token at least.
+            self.input += Range(given_up, most * given_up);
         }
     }
 }

@@ -95,8 +95,12 @@ pub(crate) fn text(providers: &[Provider], second: bool) -> String {
             true => "failureRatio: 50%, window: 3s, minRequests: 10, openFor: 1s, halfOpenProbes: 2",
         };
         let third = if second { format!(", {{ name: c, fromEnv: P{number}_C }}") } else { String::new() };
-        let limits = "open: { concurrent: 80 }, rps: { requests: 150, per: 1s }, \
-             mine: { requests: 100, per: 1s, each: providerKey }, tps: { tokens: 30000, per: 1s, each: model }";
+        // The second is small: it is full now and then.
+        let (open, each) = if number == 2 { (30, 25) } else { (200, 200) };
+        let limits = format!(
+            "open: {{ concurrent: {open} }}, rps: {{ requests: 400, per: 1s }}, \
+             mine: {{ requests: {each}, per: 1s, each: providerKey }}, tps: {{ tokens: 100000, per: 1s, each: model }}"
+        );
         let _ = writeln!(
             text,
             "  p{number}: {{ dialect: openai, baseUrl: \"http://{}/v1\", \
