@@ -21,7 +21,7 @@ use crate::dialect::edit::Cap;
 use crate::dialect::edit::truncate::Truncation;
 use crate::dialect::error::{self, Cause, Problem, Said};
 use crate::dialect::openai::stream::StreamReader;
-use crate::dialect::openai::usage::{AnswerFault, in_answer, judge_answer};
+use crate::dialect::openai::usage::{AnswerFault, in_answer, is_cut, judge_answer};
 use crate::net::body::{Prefix, read_prefix};
 use crate::net::decode::decoding;
 use crate::net::headers;
@@ -205,6 +205,9 @@ impl Attempt<'_> {
             Prefix::Whole(bytes) => match judge_answer(&bytes) {
                 Ok(()) => {
                     let usage = in_answer(self.asked.api, &bytes);
+                    if usage.is_none() && is_cut(&bytes) {
+                        return Err(Failure::NoAnswer.into());
+                    }
                     AnswerBody::Whole { bytes, usage, error: false }
                 }
                 Err(AnswerFault::Error) => {

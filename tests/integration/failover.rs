@@ -56,6 +56,15 @@ async fn peer_bug_13_a_plain_answer_that_breaks_after_its_good_head_goes_on_to_t
     }
 }
 
+#[tokio::test]
+async fn peer_bug_13_a_plain_answer_cut_where_an_object_in_it_ends_is_no_answer() {
+    let cut = r#"{"id":"a","object":"chat.completion","choices":[{"message":{"content":"half"}}"#;
+    let raw = Raw::answers(canned("content-type: application/json\r\n", cut)).await;
+    let proxy = proxy(&raw.policy(""));
+    assert_eq!(proxy.chat("m").await.refused(), (502, "upstream_failed".to_owned()));
+    assert_eq!(proxy.record()["attempts"][0]["outcome"], "no_answer");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_fault_is_returned_byte_for_byte_and_tried_nowhere_else() {
     let faults = ["status=400", "status=413", "status=415", "status=422"];

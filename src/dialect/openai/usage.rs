@@ -67,6 +67,13 @@ pub fn judge_answer(body: &[u8]) -> Result<(), AnswerFault> {
     if failed { Err(AnswerFault::Error) } else { Ok(()) }
 }
 
+/// Whether the end of a body is missing, be it that what is there ends like a whole one: where an object within it does.
+/// It has to be scanned for that; usage that [`in_answer`] gives is from a whole one.
+pub fn is_cut(body: &[u8]) -> bool {
+    let trimmed = body.trim_ascii();
+    json::document(trimmed).err() == Some(Fault::Syntax(trimmed.len()))
+}
+
 /// What the value of the key found at this byte reports, if that is a key of the outermost object; read in one pass.
 ///
 /// Text cannot fake it: inside of a string every quote has a backslash before it, so a quote behind `{` or `,` begins

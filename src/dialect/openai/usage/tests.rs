@@ -120,6 +120,24 @@ fn what_is_no_answer_is_known() {
     }
 }
 
+#[test]
+fn an_answer_cut_at_any_byte_is_none() {
+    for name in ["chat.response.json", "responses.response.json", "embeddings.response.json"] {
+        let (whole, api) = (samples::openai(name), Api::Chat);
+        let whole = whole.trim_ascii();
+        assert!(!is_cut(whole), "{name}");
+        for end in 0..whole.len() {
+            let part = &whole[..end];
+            let is_none = judge_answer(part).is_err() || in_answer(api, part).is_none() && is_cut(part);
+            assert!(is_none, "{name} up to {end}: {}", String::from_utf8_lossy(part));
+        }
+    }
+    // What is merely odd is not cut.
+    for odd in [r#"{"logprob":NaN}"#, r#"{"a":1,}"#, r#"{"a":1}}"#] {
+        assert!(!is_cut(odd.as_bytes()), "{odd}");
+    }
+}
+
 proptest! {
     #[test]
     fn agrees_with_a_full_parse(
