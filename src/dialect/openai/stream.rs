@@ -219,6 +219,10 @@ impl StreamReader {
         let Some(data) = sse::data(event).filter(|data| !data.is_empty()) else {
             return false;
         };
+        // Whole is whole: what follows the last event is read by nobody.
+        if self.seen.ended && !self.seen.error {
+            return false;
+        }
         if is_done(&data) {
             self.seen.finished = true;
             self.seen.ended = true;

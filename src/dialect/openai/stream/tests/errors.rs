@@ -73,6 +73,20 @@ fn of_two_errors_the_first_counts() {
 }
 
 #[test]
+fn an_error_after_the_last_event_is_none() {
+    let error = json!({ "error": { "message": "x", "code": "server_error" } });
+    let mut chat = read(Api::Chat, &[&content(Api::Chat)]);
+    let last = Bytes::from(format!("data: [DONE]\n\n{}", event(&error)));
+    assert_eq!(chat.push(last.clone()).unwrap(), last, "it goes on as it came");
+    assert!(!chat.seen().error);
+    assert_eq!((chat.error_said(), chat.finish().1), (None, StreamEnd::Complete));
+    let end = json!({ "type": "response.completed", "response": { "output": [], "error": null } });
+    let failed = json!({ "type": "error", "error": { "message": "x" } });
+    let mut response = read(Api::Responses, &[&content(Api::Responses), &end, &failed]);
+    assert_eq!((response.seen().error, response.finish().1), (false, StreamEnd::Complete));
+}
+
+#[test]
 fn an_error_that_brings_content_is_not_before_it() {
     let both = json!({ "choices": [{ "delta": { "content": "a" }, "finish_reason": "error" }], "error": { "code": 502 } });
     let reader = read(Api::Chat, &[&both]);
