@@ -188,8 +188,12 @@ struct Said {
 fn stream(ask: &Ask, text: &str) -> Result<Heard, String> {
     let mut said = Said::default();
     for data in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
-        if said.over || said.failed {
-            return Err(format!("more after the end: {data}"));
+        if said.over {
+            // Nobody reads on.
+            break;
+        }
+        if said.failed {
+            return Err(format!("more after an error: {data}"));
         }
         if data == "[DONE]" {
             said.over = true;
@@ -203,16 +207,15 @@ fn stream(ask: &Ask, text: &str) -> Result<Heard, String> {
     }
     match (end, over, failed) {
         (_, _, true) => Ok(Heard::Broken(beginning(ask, &text)?.map_or(0, |(_, count)| count))),
-        (Some(end), true, false) => {
+        // A chat may end with its finish reason.
+        (Some(end), over, false) => {
             let provider = whole(ask, &text, &end, usage)?;
-            if ask.kind == Kind::Chat && ask.usage != usage.is_some() {
+            if over && ask.kind == Kind::Chat && ask.usage != usage.is_some() {
                 return Err(format!("usage {usage:?} to {ask:?}"));
             }
             Ok(Heard::Whole { provider, usage })
         }
-        (end, over, false) => {
-            Err(format!("a stream ends with neither end nor error ({end:?}, {over}): {text}"))
-        }
+        (None, _, false) => Err(format!("a stream ends with neither end nor error: {text}")),
     }
 }
 

@@ -261,6 +261,11 @@ impl Spent {
                 self.output += Range(output, output);
                 self.nanos += cost(record, (input, output));
             }
+            // It ended without a report: charged is what was held for it.
+            ("answered", None) => {
+                self.input += Range(1, most);
+                self.output += Range(0, HELD);
+            }
             ("stream_interrupted", told) => {
                 given_up = given_up.saturating_sub(1);
                 let heard = if let Heard::Broken(words) = heard { *words } else { 0 };

@@ -15,10 +15,13 @@ use tokio::time::{sleep, timeout};
 use crate::answer::{Heard, judge};
 use crate::ask::{Ask, Line};
 use crate::books::Books;
+use crate::lag::Lag;
 use crate::policy::{TOTAL, Tenant};
 
 /// What a call may take beyond its time: the machine may be busy.
 const SLACK: Duration = Duration::from_secs(3);
+/// A call that takes so long has no end.
+const HANGS: Duration = Duration::from_secs(60);
 /// The longest pause between two calls.
 const PAUSE_MS: u64 = 1_500;
 
@@ -30,12 +33,21 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) books: Books,
     pub(crate) tasks: Tasks,
+    /// How late callers are, and how late egret is.
+    pub(crate) lags: [Lag; 2],
     pub(crate) next: AtomicU64,
     /// Of calls that have three providers to go to, and of those that have one.
     pub(crate) routed: Score,
     pub(crate) alone: Score,
     /// By provider: of who calls it without anything between.
     pub(crate) direct: [Score; crate::provider::PROVIDERS],
+}
+
+impl World {
+    /// The most by which the machine has held up anybody.
+    fn late(&self) -> Duration {
+        self.lags.iter().map(Lag::most).sum()
+    }
 }
 
 /// How calls ended.
@@ -105,15 +117,17 @@ pub(crate) async fn calls_egret(world: Arc<World>, number: u64) {
 /// Makes one call of egret; none where it went wrong, which is noted.
 pub(crate) async fn one(world: &World, line: &mut Line, ask: &Ask) -> Option<Heard> {
     let time = ask.budget.map_or(TOTAL, |budget| budget.min(TOTAL)) + SLACK;
+    let begun = Instant::now();
     let leaves = ask.leaves.unwrap_or(Duration::MAX / 4);
     let came = tokio::select! {
         biased;
-        came = timeout(time, line.call(ask)) => came,
+        came = timeout(HANGS, line.call(ask)) => came,
         () = sleep(leaves) => return Some(Heard::Left),
     };
     let fault = match came {
         Ok(Some(came)) => match judge(ask, &came) {
-            Ok(heard) => return Some(heard),
+            Ok(heard) if begun.elapsed() <= time + world.late() => return Some(heard),
+            Ok(heard) => format!("{heard:?} after {:?}", begun.elapsed()),
             Err(why) => why,
         },
         Ok(None) => "no answer at all".to_owned(),

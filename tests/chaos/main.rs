@@ -26,6 +26,7 @@ mod answer;
 mod ask;
 mod books;
 mod caller;
+mod lag;
 mod policy;
 mod provider;
 mod proxy;
@@ -93,11 +94,13 @@ async fn run(arguments: Arguments, seed: u64) -> ExitCode {
         seed,
         books: Books::default(),
         tasks: Tasks::new(),
+        lags: [lag::Lag::default(), proxy.lag.clone()],
         next: AtomicU64::new(1),
         routed: caller::Score::default(),
         alone: caller::Score::default(),
         direct: Default::default(),
     });
+    tasks.spawn("lag", world.lags[0].clone().watch());
     let callers = Tasks::new();
     for number in 0..arguments.callers {
         callers.spawn("caller", calls_egret(Arc::clone(&world), number));
@@ -107,7 +110,7 @@ async fn run(arguments: Arguments, seed: u64) -> ExitCode {
         callers.spawn("caller", calls_directly(Arc::clone(&world), number, at + 1, provider.address));
     }
     let memory = follow(&proxy, &world, &policies, begun, arguments.seconds).await;
-    if timeout(2 * TOTAL, callers.wait()).await.is_err() {
+    if timeout(10 * TOTAL, callers.wait()).await.is_err() {
         world.books.fault(format!("{} callers do not end", callers.running()));
     }
     providers.iter().for_each(|provider| provider.weather.calms_down());

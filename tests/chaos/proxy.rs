@@ -23,6 +23,8 @@ use http::Request;
 use hyper::body::Incoming;
 use serde_json::Value;
 
+use crate::lag::Lag;
+
 /// Threads that serve calls.
 const WORKERS: u64 = 2;
 
@@ -33,6 +35,8 @@ pub(crate) struct Proxy {
     /// Connections of callers.
     callers: Tasks,
     workers: Vec<JoinHandle<()>>,
+    /// How late its threads are.
+    pub(crate) lag: Lag,
 }
 
 impl Proxy {
@@ -45,14 +49,23 @@ impl Proxy {
         state.begin(Loaded { snapshot: compiled(policy), warnings: Vec::new() });
         let socket = server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let (address, state, callers) = (socket.local_addr().unwrap(), Arc::new(state), Tasks::new());
+        let lag = Lag::default();
         let workers = (0..WORKERS).map(|number| {
+            let lag = lag.clone();
             let (state, socket) = (Arc::clone(&state), socket.try_clone().unwrap());
             let (callers, random) = (callers.clone(), Random::seeded(seed.wrapping_add(number)));
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            std::thread::spawn(move || runtime.block_on(serve(&state, socket, callers, random)))
+            std::thread::spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = serve(&state, socket, callers, random) => {}
+                        () = lag.watch() => {}
+                    }
+                })
+            })
         });
         let workers = workers.collect();
-        Self { address, state, callers, workers }
+        Self { address, state, callers, workers, lag }
     }
 
     /// Puts another policy into force.

@@ -75,6 +75,8 @@ impl Report<'_> {
             memory.0 >> 20,
             memory.1 >> 20,
         );
+        let [callers, egret] = &world.lags;
+        println!("timers:        late by up to {:?} at callers, {:?} in egret", callers.most(), egret.most());
         self.verdict()
     }
 
