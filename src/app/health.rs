@@ -57,15 +57,16 @@ impl Seen<'_> {
     fn model(&self, model: &Model) -> Value {
         let Some(known) = self.health.target(&model.id) else { return json!({ "model": model.id.as_str() }) };
         let cooling = model.provider.keys.iter().filter_map(|key| {
-            let until = known.cooldowns.until(&key.name, self.now)?;
-            Some(json!({ "key": key.name.as_str(), "forMs": millis(self.until(until)) }))
+            let (until, why) = left_alone(&known, key, self.now)?;
+            let wait = millis(self.until(until));
+            Some(json!({ "key": key.name.as_str(), "why": why, "forMs": wait }))
         });
         json!({
             "model": model.id.as_str(),
             "breaker": state(&known, self.now).1,
             "opened": known.breaker.opened(),
             "probedInMs": known.breaker.retry_at(self.now).map(|at| millis(self.until(at))),
-            "coolingDown": cooling.collect::<Vec<_>>(),
+            "leftAlone": cooling.collect::<Vec<_>>(),
             "firstTokenMs": known.first_token.average(self.now).map(millis),
             "answerMs": known.answer.average(self.now).map(millis),
         })
@@ -98,11 +99,11 @@ pub(super) fn observe(
     counter(meter, metric::BREAKER_OPENED, "How often breakers have opened.", move |into| {
         opened.models(|model, known, _| into.observe(known.breaker.opened(), &labels(model)));
     });
-    let help = "1 while a provider wants a model to be left alone with every key of its pool.";
+    let help = "1 while a model is left alone with every key of its provider: it cools down, or they may not use it.";
     gauge(meter, metric::COOLING_DOWN, "", help, move |into| {
         cooling.models(|model, known, now| {
             let keys = &model.provider.keys;
-            let all = keys.iter().all(|key| known.cooldowns.until(&key.name, now).is_some());
+            let all = keys.iter().all(|key| left_alone(known, key, now).is_some());
             into.observe(u64::from(all), &labels(model));
         });
     });
@@ -148,6 +149,12 @@ impl Observed {
             }
         }
     }
+}
+
+/// Until when a model is not asked with a key, and why.
+fn left_alone(known: &TargetHealth, key: &ProviderKey, now: Instant) -> Option<(Instant, &'static str)> {
+    let cooling = known.cooldowns.until(&key.name, now).map(|until| (until, "cooling_down"));
+    cooling.or_else(|| known.forbidden.until(&key.name, now).map(|until| (until, "forbidden")))
 }
 
 fn labels(model: &Model) -> [KeyValue; 2] {

@@ -9,8 +9,8 @@ use super::call::Call;
 use super::charge::Sized;
 use super::receive::Asked;
 use super::refusal::Refusal;
-use super::window::{self, Fit};
-use super::{shape, window::Overflow};
+use super::shape;
+use super::window::{self, Fit, Overflow};
 use crate::clock::Instant;
 use crate::dialect::edit::truncate::Truncation;
 use crate::dialect::error::Cause;
@@ -178,6 +178,9 @@ fn key_is_out(
     let (health, key) = (health?, provider.keys.get(at)?);
     if let Some(until) = health.cooldowns.until(&key.name, now) {
         return Some(Unwell { reason: COOLING_DOWN, until: Some(until) });
+    }
+    if let Some(until) = health.forbidden.until(&key.name, now) {
+        return Some(Unwell { reason: KEY_REFUSED, until: Some(until) });
     }
     let known = health.provider.key(&key.name).filter(|known| known.is_marked())?;
     let version = key.at.as_ref().map_or(0, |at| relay.shared.secrets.version(at));

@@ -490,7 +490,7 @@ impl<'a> Walk<'a> {
             Mark::CoolsDown => {
                 health.cooldowns.set(&key.name, now + cooldown::wait(lost.retry_after));
             }
-            Mark::KeyForbidden => health.cooldowns.set(&key.name, now + cooldown::FORBIDDEN),
+            Mark::KeyForbidden => health.forbidden.set(&key.name, now + cooldown::FORBIDDEN),
             Mark::KeyRefused => {
                 if let Some(known) = health.provider.key(&key.name) {
                     known.refused(lost.key_version, now);

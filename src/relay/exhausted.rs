@@ -164,7 +164,7 @@ impl Exhausted {
             return Err(self.unfit.unwrap_or_else(none_available));
         }
         if !self.unwell_but_for_key {
-            return Err(our_key().exhausted());
+            return Err(our_key().never_retry().exhausted());
         }
         let wait = self.soonest.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
         let message =

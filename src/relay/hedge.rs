@@ -49,6 +49,8 @@ impl<'a> Walk<'a> {
         };
         self.asks_too(at);
         let (second, other) = self.begins(call, at, to, fitted, well, stake, now.instant);
+        // Where the second is waited for, the first was until then.
+        let alone = second.begun() - first.begun();
         let mut beside = pin!(other.run());
         match either(running.as_mut(), beside.as_mut()).await {
             Either::First(Ok(answer)) => {
@@ -56,11 +58,13 @@ impl<'a> Walk<'a> {
                 self.ends(call, first, &attempt.waited, Ok(answer))
             }
             Either::Second(Ok(answer)) => {
+                call.waited_for_providers(alone);
                 self.gives_up(call, &first);
                 self.ends(call, second, &other.waited, Ok(answer))
             }
             Either::First(Err(lost)) => {
                 let after = self.way.relay.clock.moment();
+                call.waited_for_providers(alone);
                 let step = self.lost(call, first, lost, after);
                 let outcome = beside.await;
                 both(step, self.ends(call, second, &other.waited, outcome))

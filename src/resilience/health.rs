@@ -91,6 +91,8 @@ pub struct TargetHealth {
     pub answer: Arc<Latency>,
     /// Until when the provider asked us to stay away.
     pub cooldowns: Arc<Cooldowns>,
+    /// Until when keys are left alone that may not use it.
+    pub forbidden: Arc<Cooldowns>,
 }
 
 /// What is known of a route.
@@ -233,6 +235,7 @@ impl TargetHealth {
                 first_token: Arc::default(),
                 answer: Arc::default(),
                 cooldowns: Arc::default(),
+                forbidden: Arc::default(),
             });
         };
         old.breaker.adopt(breaker);
@@ -245,6 +248,7 @@ impl TargetHealth {
             first_token: Arc::clone(&old.first_token),
             answer: Arc::clone(&old.answer),
             cooldowns: Arc::clone(&old.cooldowns),
+            forbidden: Arc::clone(&old.forbidden),
         })
     }
 }

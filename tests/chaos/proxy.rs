@@ -61,7 +61,7 @@ impl Proxy {
                         () = serve(&state, socket, callers, random) => {}
                         () = lag.watch() => {}
                     }
-                })
+                });
             })
         });
         let workers = workers.collect();

@@ -223,18 +223,21 @@ async fn an_error_of_the_provider_itself_is_nothing_another_key_would_mend() {
 
 #[tokio::test(start_paused = true)]
 async fn where_all_keys_are_out_the_next_target_serves() {
-    for (code, reason) in
-        [(401, "key_refused"), (403, "cooling_down"), (402, "out_of_credit"), (429, "cooling_down")]
-    {
+    for (code, reason, alone, out) in [
+        (401, "key_refused", 0.0, 3.0),
+        (403, "key_refused", 1.0, 0.0),
+        (402, "out_of_credit", 0.0, 3.0),
+        (429, "cooling_down", 1.0, 0.0),
+    ] {
         let proxy = pool(&format!("{{ status: {{ code: {code} }} }}"));
         assert_eq!(calls(&proxy, 1).await, ("abc".into(), "2".into()), "{code}");
         proxy.log_text();
         assert_eq!(calls(&proxy, 1).await, (String::new(), "2".into()), "{code}");
         let passed = json!([{ "provider": "p1", "model": "m1", "reason": reason }]);
         assert_eq!(proxy.record()["passed_over"], passed, "{code}");
-        let cooling = f64::from(u8::from(reason == "cooling_down"));
-        assert_eq!(Page::of(&proxy).sum("egret_target_cooling_down", &[r#"egret_model="m1""#]), cooling);
-        assert_eq!(Page::of(&proxy).sum("egret_key_out", &[]), 3.0 * (1.0 - cooling), "{code}");
+        let told = Page::of(&proxy);
+        assert_eq!(told.sum("egret_target_cooling_down", &[r#"egret_model="m1""#]), alone, "{code}");
+        assert_eq!(told.sum("egret_key_out", &[]), out, "{code}");
     }
 }
 
