@@ -7,9 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, Request, StatusCode};
-use opentelemetry::trace::SpanId;
+use http::header::HeaderName;
+use http::{HeaderMap, Request};
 use smallvec::SmallVec;
 
 use super::Relay;
@@ -18,16 +17,16 @@ use super::operation::Operation;
 use super::outcome::{Failure, Mark, judge_in_answer};
 use super::rate_headers::{Family, Tightest};
 use super::receive::Asked;
+use super::tries::{Stake, TryId, Trying, would_refuse};
 use crate::clock::{Instant, Now, Timestamp};
 use crate::dialect::error::{Cause, Said};
 use crate::dialect::openai::facts::AnswerFacts;
 use crate::ids::RequestId;
 use crate::limits::{Amounts, Reservation, Ticket, Unit};
 use crate::policy::Snapshot;
-use crate::policy::snapshot::{Model, Principal, Revision, Route, Tenant};
+use crate::policy::snapshot::{Model, Principal, Revision, Route};
 use crate::resilience::breaker::Pass;
-use crate::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
-use crate::telemetry::spans;
+use crate::telemetry::record::{CallRecord, Destination, PassedOver};
 use crate::units::{NanoUsd, Tokens};
 use crate::usage::Usage;
 
@@ -53,74 +52,20 @@ pub(super) struct Call {
     /// Its place among those who wait for room, while it does.
     pub(super) ticket: Option<Box<Ticket>>,
     /// What the try holds, and may use, whose answer the caller gets.
-    served: Stake,
+    pub(super) served: Stake,
     /// What the breaker of whoever gives that answer is told when it has ended.
-    pass: Option<Pass>,
+    pub(super) pass: Option<Pass>,
     /// The output counted in an answer, for want of a report.
     counted: Tokens,
     /// The tries under way: one, or two where a second target is asked too. A caller that leaves now has made its
     /// request: it is counted, be it that the connection was still being made, else leaving early would be a way around
     /// every rate.
-    trying: SmallVec<[Trying; 1]>,
+    pub(super) trying: SmallVec<[Trying; 1]>,
     /// How many tries have begun.
-    tries: u32,
+    pub(super) tries: u32,
     /// Whether the answer goes on after what was held of it: then its attempt lasts to the call's end.
     goes_on: bool,
-    record: Option<Box<CallRecord>>,
-}
-
-/// A try that has begun.
-#[derive(Debug)]
-struct Trying {
-    /// Its number in the call.
-    id: TryId,
-    destination: Arc<Destination>,
-    began: Duration,
-    span: SpanId,
-    stake: Stake,
-}
-
-/// A try of a call, by its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TryId(u32);
-
-/// What one try may use, and holds beside what its call does.
-#[derive(Debug, Default)]
-pub(super) struct Stake {
-    /// What it may use.
-    pub(super) sized: Sized,
-    /// What it holds of its provider's limits. Boxed: most providers have none.
-    pub(super) there: Option<Box<Reservation>>,
-    /// What it holds of the tenant's limits itself, where another try of the call has the call's own share.
-    pub(super) own: Option<Box<Reservation>>,
-}
-
-impl Stake {
-    /// Charges what the try came to, and gives back what it holds. `held` is the call's own share.
-    fn charge(&mut self, tenant: &Tenant, held: &mut Option<Reservation>, came: Came, now: Now) {
-        let cost = self.sized.cost(tenant, came);
-        match (&mut self.own, held) {
-            (Some(own), _) => own.settle(&cost, now),
-            (None, Some(held)) => held.charge(&cost, now),
-            (None, None) => {}
-        }
-        if let Some(there) = &mut self.there {
-            there.settle(&cost, now);
-        }
-    }
-
-    fn written(&mut self, now: Now) {
-        for held in self.there.iter_mut().chain(&mut self.own) {
-            held.written(now);
-        }
-    }
-
-    /// Notes limits that only count and had no room.
-    fn would_refuse(&self, record: &mut CallRecord) {
-        for held in self.there.iter().chain(&self.own) {
-            would_refuse(record, held);
-        }
-    }
+    pub(super) record: Option<Box<CallRecord>>,
 }
 
 /// How a call ended.
@@ -242,29 +187,6 @@ impl Call {
         self.note(|record| record.passed_over.truncate(since));
     }
 
-    /// Begins a try. Gives its number, and its `traceparent` where the target's provider is to know of it.
-    pub(super) fn tries(
-        &mut self,
-        target: &Model,
-        stake: Stake,
-        from_caller: &HeaderMap,
-        now: Instant,
-    ) -> (TryId, Option<HeaderValue>) {
-        let trace = self.record.as_ref().and_then(|record| record.trace.as_deref());
-        let span = trace.map_or(SpanId::INVALID, |_| spans::span(&self.relay.random));
-        let told = target.provider.propagate_trace.then(|| spans::traceparent(trace, span, from_caller));
-        let destination = Arc::clone(&target.destination);
-        self.tries += 1;
-        let id = TryId(self.tries);
-        self.trying.push(Trying { id, destination, began: now - self.started, span, stake });
-        (id, told.flatten())
-    }
-
-    /// How many tries have begun.
-    pub(super) fn attempts(&self) -> u32 {
-        self.tries
-    }
-
     /// What a try at a target may use with a body of so many bytes; none where its price has to be known and is not.
     pub(super) fn size(
         &self,
@@ -282,16 +204,6 @@ impl Call {
         self.began
     }
 
-    /// Notes that the request of a try was written: limits count it from here on.
-    pub(super) fn written(&mut self, id: TryId, now: Now) {
-        if let Some(held) = &mut self.held {
-            held.written(now);
-        }
-        if let Some(trying) = self.trying.iter_mut().find(|trying| trying.id == id) {
-            trying.stake.written(now);
-        }
-    }
-
     /// The bound that was written into the request, of each answer.
     pub(super) fn clamped(&self) -> Option<Tokens> {
         self.served.sized.cap.map(|cap| cap.tokens)
@@ -302,49 +214,6 @@ impl Call {
         self.counted = output;
     }
 
-    /// Notes that a try failed, and charges what it came to.
-    pub(super) fn failed(&mut self, id: TryId, failure: Failure, now: Now) {
-        self.loses(id, failure.name(), failure.status(), failure.came(), now);
-    }
-
-    /// Notes that a try was given up for another one's answer, and charges what it came to.
-    pub(super) fn hedged_away(&mut self, id: TryId, now: Now) {
-        self.written(id, now);
-        self.loses(id, "hedged_away", None, Came::GivenUp, now);
-    }
-
-    fn loses(&mut self, id: TryId, outcome: &'static str, status: Option<StatusCode>, came: Came, now: Now) {
-        let Some(mut stake) = self.end_try(id, outcome, status, now.instant) else { return };
-        let Self { principal: Some(principal), held, record: Some(record), .. } = self else { return };
-        stake.charge(&principal.tenant, held, came, now);
-        stake.would_refuse(record);
-    }
-
-    /// Notes that a try gave the answer that the caller gets, of which a stream may go on, and whose it is.
-    pub(super) fn answered(
-        &mut self,
-        id: TryId,
-        status: StatusCode,
-        streams: bool,
-        pass: Option<Pass>,
-        now: Now,
-    ) {
-        let Some(stake) = self.end_try(id, "answered", Some(status), now.instant) else { return };
-        if stake.own.is_some()
-            && let Some(held) = &mut self.held
-        {
-            // The call's own share was another try's: calls and places stay counted there, all else is free.
-            held.free();
-        }
-        self.served = stake;
-        self.pass = pass;
-        self.note(|record| {
-            if let Some(attempt) = record.attempts.last_mut().filter(|_| streams) {
-                attempt.first_chunk = Some(attempt.duration);
-            }
-        });
-    }
-
     /// Notes how many bytes of the request's body the try under way goes without.
     pub(super) fn sends_cut(&mut self, bytes: usize) {
         self.note(|record| record.cut_bytes = bytes as u64);
@@ -353,25 +222,6 @@ impl Call {
     /// Notes for how long it has waited for providers.
     pub(super) fn waited_for_providers(&mut self, waited: Duration) {
         self.note(|record| record.waited += waited);
-    }
-
-    fn end_try(
-        &mut self,
-        id: TryId,
-        outcome: &'static str,
-        status: Option<StatusCode>,
-        now: Instant,
-    ) -> Option<Stake> {
-        let at = self.trying.iter().position(|trying| trying.id == id)?;
-        let Trying { destination, began, span, stake, .. } = self.trying.remove(at);
-        let status = status.map(|status| status.as_u16());
-        let duration = (now - self.started).saturating_sub(began);
-        let lasted = duration;
-        let first_chunk = None;
-        let attempt =
-            AttemptRecord { destination, outcome, status, began, duration, lasted, first_chunk, span };
-        self.note(|record| record.attempts.push(attempt));
-        Some(stake)
     }
 
     /// Notes a target that is not tried, and why: once for each reason.
@@ -566,17 +416,6 @@ impl Drop for Call {
     fn drop(&mut self) {
         if self.record.is_some() {
             self.settle(End::ClientGone, self.relay.clock.now());
-        }
-    }
-}
-
-/// Notes limits that only count and had no room.
-fn would_refuse(record: &mut CallRecord, held: &Reservation) {
-    for rule in held.would_refuse() {
-        let limit = (rule.owner.clone(), rule.key.clone());
-        // A provider's may be met by several tries: it would have refused the one call.
-        if !record.would_refuse.contains(&limit) {
-            record.would_refuse.push(limit);
         }
     }
 }

@@ -2,30 +2,22 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
 use http::HeaderMap;
 use smallvec::SmallVec;
 
-use super::attempt::{Answer, Attempt, Lost, Waited};
-use super::call::{Call, Stake, TryId};
+use super::Relay;
+use super::attempt::Answer;
+use super::call::Call;
 use super::candidate::{self, COOLING_DOWN, Fitted, Unfit, Unwell, Well};
-use super::charge::Sized;
 use super::exhausted::Exhausted;
-use super::outcome::{Failure, Mark, Next};
 use super::receive::Asked;
 use super::refusal::Refusal;
 use super::route::Candidates;
 use super::timers::Late;
-use super::{Relay, admit, clamp, lease, report};
-use crate::clock::{Instant, Now};
-use crate::limits::{Each, Exceeded, Lack, Reservation};
-use crate::policy::snapshot::{Model, OnAllOpen, OnContextOverflow, Principal, Strategy, Target, Timeouts};
-use crate::resilience::breaker::Pass;
-use crate::resilience::cooldown;
-use crate::resilience::health::TargetHealth;
-use crate::resilience::latency::{InFlight, Latency};
+use crate::clock::Instant;
+use crate::limits::Exceeded;
+use crate::policy::snapshot::{Model, OnAllOpen, Principal, Target, Timeouts};
 
 /// What the walk found.
 pub(super) struct Dispatched {
@@ -101,44 +93,22 @@ pub(super) struct Walk<'a> {
     max_attempts: u32,
     round: u32,
     /// Candidates that the call does not go to again.
-    left: SmallVec<[usize; 4]>,
+    pub(super) left: SmallVec<[usize; 4]>,
     /// Candidates that were tried in this round already, beside another.
     asked_too: SmallVec<[usize; 1]>,
     /// Providers that it was tried at, by where they are in memory.
     tried: SmallVec<[usize; 4]>,
     /// Keys that are not there: candidate and key.
-    missing: SmallVec<[(usize, usize); 1]>,
+    pub(super) missing: SmallVec<[(usize, usize); 1]>,
     /// Candidates that asked to be left alone, and until when. Others may not have to: it is no cool-down.
-    put_off: SmallVec<[(usize, Instant); 1]>,
+    pub(super) put_off: SmallVec<[(usize, Instant); 1]>,
     /// The largest window that was too small.
-    too_small: Option<u64>,
+    pub(super) too_small: Option<u64>,
     /// A candidate that is tried though its breaker is open.
     forced: Option<usize>,
     /// Whether another round may do better.
-    again: bool,
-    met: Exhausted,
-}
-
-/// A try that has begun, and what is told when it ends.
-pub(super) struct UnderWay<'a> {
-    /// Which candidate.
-    pub(super) at: usize,
-    pub(super) to: &'a Target,
-    /// Which of its provider's keys.
-    key: usize,
-    pub(super) id: TryId,
-    pub(super) health: Option<Arc<TargetHealth>>,
-    pass: Option<Pass>,
-    cut_messages: u32,
-    begun: Instant,
-    _counted: Option<InFlight>,
-}
-
-impl UnderWay<'_> {
-    /// When it began.
-    pub(super) fn begun(&self) -> Instant {
-        self.begun
-    }
+    pub(super) again: bool,
+    pub(super) met: Exhausted,
 }
 
 impl<'a> Walk<'a> {
@@ -270,240 +240,6 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Takes room for the try: under the tenant's limits, then under its provider's, by the first of its keys that has
-    /// some. Gives the moment at which it had it, for it may have waited. None where there is none; that is noted.
-    async fn admitted(
-        &mut self,
-        call: &mut Call,
-        to: &Target,
-        fitted: &Fitted,
-        well: &Well,
-        mut moment: Now,
-    ) -> Option<(Stake, usize, Now)> {
-        let Way { relay, principal, asked, candidates, .. } = self.way;
-        let (target, deadline) = (&*to.model, candidates.deadline);
-        let sized = fitted.sized;
-        let place = (&*candidates.route, target, asked);
-        let mut admitted = clamp::admit(call, principal, place, sized, moment);
-        if admitted.as_ref().is_err_and(lacks_lease) {
-            let ask = |call: &mut Call, now| clamp::admit(call, principal, place, sized, now);
-            // Boxed: it is rare, and every call would carry its room.
-            admitted = Box::pin(lease::asked_again(relay, call, deadline, ask)).await;
-            moment = relay.clock.moment();
-        }
-        let sized = match admitted {
-            Ok(sized) => sized,
-            Err(exceeded) => {
-                call.passes_over(target, admit::reason(&exceeded), moment.instant);
-                self.met.no_room(exceeded);
-                return None;
-            }
-        };
-        let ask = |now| at_provider(relay, target, &well.keys, &sized, now);
-        let mut there = ask(moment);
-        if there.as_ref().is_err_and(lacks_lease) {
-            let ask = |_: &mut Call, now| ask(now);
-            there = Box::pin(lease::asked_again(relay, call, deadline, ask)).await;
-            moment = relay.clock.moment();
-        }
-        match there {
-            Ok((there, key)) => Some((Stake { sized, there, own: None }, key, moment)),
-            Err(exceeded) => {
-                let reason = match exceeded.lack {
-                    Lack::Room => "provider_limit",
-                    Lack::Lease | Lack::Store => admit::reason(&exceeded),
-                };
-                call.passes_over(target, reason, moment.instant);
-                self.met.crowded(exceeded);
-                None
-            }
-        }
-    }
-
-    /// Begins a try.
-    #[expect(clippy::too_many_arguments, reason = "what the stages before it gave, each used once")]
-    pub(super) fn begins(
-        &self,
-        call: &mut Call,
-        at: usize,
-        to: &'a Target,
-        fitted: Fitted,
-        well: Well,
-        (stake, key): (Stake, usize),
-        now: Instant,
-    ) -> (UnderWay<'a>, Attempt<'a>) {
-        let Way { relay, asked, from_caller, candidates, .. } = self.way;
-        let Fitted { cut, .. } = fitted;
-        let Well { health, pass, .. } = well;
-        let cap = stake.sized.cap;
-        let (id, traceparent) = call.tries(&to.model, stake, from_caller, now);
-        let counts = candidates.route.strategy == Strategy::Fastest;
-        let under_way = UnderWay {
-            at,
-            to,
-            key,
-            id,
-            _counted: health.as_ref().filter(|_| counts).map(|health| self.latency(health).begin()),
-            health,
-            pass,
-            cut_messages: cut.as_ref().map_or(0, |cut| cut.messages),
-            begun: now,
-        };
-        call.sends_cut(cut.as_ref().map_or(0, |cut| cut.bytes));
-        let provider = &to.model.provider;
-        let attempt = Attempt {
-            relay,
-            asked,
-            from_caller,
-            traceparent,
-            target: to,
-            key: provider.keys.get(key).unwrap_or(&provider.keys[0]),
-            key_version: AtomicU64::new(0),
-            cap,
-            cut,
-            begun: now,
-            deadline: candidates.deadline,
-            observed: call.is_traced(),
-            waited: Waited::default(),
-        };
-        (under_way, attempt)
-    }
-
-    /// Ends a try: with what its caller gets, or on to what follows.
-    pub(super) fn ends(
-        &mut self,
-        call: &mut Call,
-        under_way: UnderWay<'a>,
-        waited: &Waited,
-        outcome: Result<Answer, Lost>,
-    ) -> Step {
-        let after = self.way.relay.clock.moment();
-        call.waited_for_providers(waited.of(after.instant - under_way.begun));
-        match outcome {
-            Ok(answer) => Step::Found(self.found(call, under_way, waited, answer, after)),
-            Err(lost) => self.lost(call, under_way, lost, after),
-        }
-    }
-
-    fn found(
-        &self,
-        call: &mut Call,
-        under_way: UnderWay<'a>,
-        waited: &Waited,
-        answer: Answer,
-        after: Now,
-    ) -> Box<Dispatched> {
-        let UnderWay { to, id, health, pass, cut_messages, .. } = under_way;
-        call.written(id, after);
-        // Of an answer that goes on its end is judged too.
-        let pass = pass.and_then(|mut pass| {
-            if answer.goes_on() {
-                pass.begins(after.instant);
-                return Some(pass);
-            }
-            pass.succeeded(after.instant);
-            None
-        });
-        if let (Some(health), Some(first)) = (&health, waited.first()) {
-            self.learns(health, first, after.instant);
-        }
-        call.answered(id, answer.status, answer.streams(), pass, after);
-        let deadline = self.way.candidates.deadline;
-        Box::new(Dispatched {
-            answer,
-            target: Arc::clone(&to.model),
-            attempts: call.attempts(),
-            timeouts: to.timeouts,
-            deadline,
-            cut_messages,
-        })
-    }
-
-    /// Notes a failed try: what it cost, what is learned of whoever was tried, and where the call goes.
-    pub(super) fn lost(&mut self, call: &mut Call, under_way: UnderWay<'a>, lost: Lost, after: Now) -> Step {
-        let Way { relay, asked, candidates, .. } = self.way;
-        let UnderWay { at, to, key, id, health, pass, .. } = under_way;
-        let (failure, now) = (lost.failure, after.instant);
-        if failure.written() {
-            call.written(id, after);
-        }
-        call.failed(id, failure, after);
-        report::lost(relay, &to.model, &lost, now);
-        let (next, mark) = failure.follows();
-        self.marks(health.as_deref(), to, key, pass, mark, &lost, now);
-        if failure == Failure::KeyMissing {
-            self.missing.push((at, key));
-        }
-        if let (Next::Candidate, Some(wait)) = (next, lost.retry_after) {
-            self.put_off.push((at, now + cooldown::wait(Some(wait))));
-        }
-        self.met.lost(lost, &to.model, to.timeouts);
-        if now >= candidates.deadline || (asked.facts.stateful && failure.written()) {
-            return Step::Over;
-        }
-        match next {
-            Next::Candidate => {
-                self.again = true;
-                Step::NextCandidate
-            }
-            Next::Key => {
-                // Of a key that only cools down, the candidate may be tried again when it has.
-                self.again |= mark == Mark::CoolsDown;
-                let more = to.model.provider.keys.len() > 1 && !asked.facts.stateful;
-                if more { Step::SameCandidate } else { Step::NextCandidate }
-            }
-            Next::Other => {
-                self.left.push(at);
-                Step::NextCandidate
-            }
-            Next::LargerWindow => {
-                self.left.push(at);
-                if candidates.route.on_context_overflow == Some(OnContextOverflow::Reject) {
-                    return Step::Over;
-                }
-                let window = to.model.context_tokens.unwrap_or(u64::MAX);
-                self.too_small = self.too_small.max(Some(window));
-                Step::NextCandidate
-            }
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one row of the table, and whom it is about")]
-    fn marks(
-        &self,
-        health: Option<&TargetHealth>,
-        to: &Target,
-        key: usize,
-        pass: Option<Pass>,
-        mark: Mark,
-        lost: &Lost,
-        now: Instant,
-    ) {
-        match (mark, pass) {
-            (Mark::Ill, Some(pass)) => pass.failed(now),
-            (Mark::Well, Some(pass)) => pass.succeeded(now),
-            (_, pass) => drop(pass),
-        }
-        let (Some(health), Some(key)) = (health, to.model.provider.keys.get(key)) else { return };
-        match mark {
-            Mark::Well | Mark::Ill | Mark::Nothing => {}
-            Mark::CoolsDown => {
-                health.cooldowns.set(&key.name, now + cooldown::wait(lost.retry_after));
-            }
-            Mark::KeyForbidden => health.forbidden.set(&key.name, now + cooldown::FORBIDDEN),
-            Mark::KeyRefused => {
-                if let Some(known) = health.provider.key(&key.name) {
-                    known.refused(lost.key_version, now);
-                }
-            }
-            Mark::KeySpent => {
-                if let Some(known) = health.provider.key(&key.name) {
-                    known.spent(lost.key_version, now);
-                }
-            }
-        }
-    }
-
     /// The candidate whose breaker is open and closes first, where nothing else was left to try and the policy wants
     /// that one tried.
     fn least_bad(&mut self, call: &Call) -> Option<usize> {
@@ -543,18 +279,6 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Which of a target's times are asked for: streams begin, plain answers end.
-    pub(super) fn latency<'h>(&self, health: &'h TargetHealth) -> &'h Arc<Latency> {
-        if self.way.asked.facts.stream { &health.first_token } else { &health.answer }
-    }
-
-    fn learns(&self, health: &TargetHealth, first: Duration, now: Instant) {
-        let route = &self.way.candidates.route;
-        if route.strategy == Strategy::Fastest || route.hedge.is_some() {
-            self.latency(health).observe(first, now);
-        }
-    }
-
     /// Notes that a candidate was tried beside another.
     pub(super) fn asks_too(&mut self, at: usize) {
         self.asked_too.push(at);
@@ -590,37 +314,4 @@ impl<'a> Walk<'a> {
         };
         (0..self.reach).filter(|at| !self.left.contains(at)).filter_map(available).min()
     }
-}
-
-/// Takes room for a try at its provider, with the first of these keys that has some.
-pub(super) fn at_provider(
-    relay: &Relay,
-    target: &Model,
-    keys: &[usize],
-    sized: &Sized,
-    now: Now,
-) -> Result<(Option<Box<Reservation>>, usize), Exceeded> {
-    let mut refused = None;
-    for at in keys {
-        let key = target.provider.keys.get(*at).map(|key| &key.name);
-        match admit::at_provider(&relay.shared.ledger, target, key, sized.amounts, now) {
-            Ok(held) => return Ok((held, *at)),
-            Err(exceeded) => {
-                // Only what each key has for itself may another one have.
-                let of_key = exceeded.rule.each == Some(Each::Key);
-                refused = Some(exceeded);
-                if !of_key {
-                    break;
-                }
-            }
-        }
-    }
-    match refused {
-        Some(exceeded) => Err(exceeded),
-        None => Ok((None, 0)),
-    }
-}
-
-fn lacks_lease(exceeded: &Exceeded) -> bool {
-    exceeded.lack == Lack::Lease
 }

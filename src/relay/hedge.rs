@@ -7,9 +7,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::attempt::{Answer, Attempt, Lost};
-use super::call::{Call, Stake};
+use super::call::Call;
 use super::candidate::{Fitted, Well};
-use super::dispatch::{Step, UnderWay, Walk, Way, at_provider};
+use super::dispatch::{Step, Walk, Way};
+use super::room::at_provider;
+use super::tries::Stake;
+use super::under_way::UnderWay;
 use crate::clock::Now;
 use crate::limits::{Ask, Reservation, Rule, Unit};
 use crate::policy::snapshot::{HedgeAfter, Target};

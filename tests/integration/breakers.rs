@@ -480,7 +480,10 @@ async fn operators_see_it_on_the_page_and_in_metrics() {
     assert_eq!(metrics(), (1.0, 1.0, 0.0));
     served(&proxy).await;
     assert_eq!(metrics(), (1.0, 1.0, 1.0), "it asked to slow down");
-    assert_eq!(model(&proxy, "m1")["leftAlone"], json!([{ "key": "p1", "why": "cooling_down", "forMs": 7_000 }]));
+    assert_eq!(
+        model(&proxy, "m1")["leftAlone"],
+        json!([{ "key": "p1", "why": "cooling_down", "forMs": 7_000 }])
+    );
 
     tokio::time::sleep(secs(7)).await;
     assert_eq!(served(&proxy).await, "p1");
