@@ -25,7 +25,7 @@ pub(super) enum Failure {
     WrongType,
     /// A 200 without a body.
     Empty,
-    /// A 200 whose body is no answer: an error that says nothing we know, or no JSON.
+    /// A 200 whose body is no answer: no JSON, or a part of it.
     NoAnswer,
     /// The answer broke off before the caller had any of it.
     Cut,
@@ -136,7 +136,7 @@ pub(super) fn judge_in_answer(said: Said) -> Verdict {
     match (class(said), said) {
         (Some(class), _) => Verdict::Failed(Failure::Error(class, None)),
         (None, Said::BadRequest | Said::ContentFiltered) => Verdict::Return,
-        (None, _) => Verdict::Failed(Failure::NoAnswer),
+        (None, _) => Verdict::Failed(Failure::Error(ErrorClass::Broken, None)),
     }
 }
 
@@ -372,7 +372,8 @@ mod tests {
         ] {
             assert_eq!(judge_in_answer(said), Verdict::Failed(Failure::Error(class, None)));
         }
-        assert_eq!(judge_in_answer(Said::Nothing), Verdict::Failed(Failure::NoAnswer));
+        let broken = Failure::Error(ErrorClass::Broken, None);
+        assert_eq!(judge_in_answer(Said::Nothing), Verdict::Failed(broken));
     }
 
     #[test]

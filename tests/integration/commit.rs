@@ -57,8 +57,8 @@ fn took(since: Instant, expected: Duration) {
 /// Faults before the first content of a stream, how the log calls them, and after how many seconds the provider is left.
 /// `N` is the number of chunks before the first content.
 const BEFORE: [(&str, &str, u64); 15] = [
-    ("{ errorEvent: { afterChunks: 0 } }", "no_answer", 0),
-    ("{ errorEvent: { afterChunks: N } }", "no_answer", 0),
+    ("{ errorEvent: { afterChunks: 0 } }", "error_in_answer", 0),
+    ("{ errorEvent: { afterChunks: N } }", "error_in_answer", 0),
     ("{ errorEvent: { afterChunks: N, code: rate_limit_exceeded } }", "rate_limited", 0),
     ("{ errorEvent: { afterChunks: N, code: insufficient_quota } }", "out_of_credit", 0),
     ("{ errorEvent: { afterChunks: N, code: server_is_overloaded } }", "error_in_answer", 0),

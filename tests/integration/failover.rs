@@ -44,7 +44,7 @@ async fn peer_bug_12_every_failure_before_the_answer_goes_on_to_the_next_target(
 
 /// Faults of one kind only: the plain answer is judged when it is complete, a stream at its first bytes.
 const PLAIN_GO_ON: [(&str, &str); 2] =
-    [("{ reset: { afterChunks: 1 } }", "cut"), ("{ errorEvent: { afterChunks: 1 } }", "no_answer")];
+    [("{ reset: { afterChunks: 1 } }", "cut"), ("{ errorEvent: { afterChunks: 1 } }", "error_in_answer")];
 
 #[tokio::test(start_paused = true)]
 async fn peer_bug_13_a_plain_answer_that_breaks_after_its_good_head_goes_on_to_the_next_target() {
