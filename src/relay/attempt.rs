@@ -1,7 +1,7 @@
 //! One try at one target, up to the point where its answer may go to the caller.
 
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -71,6 +71,8 @@ pub(super) struct Waited {
     to: AtomicU64,
     /// When the first token came, or the whole of a plain answer.
     first: AtomicU64,
+    /// Whether a connection has taken the request.
+    handed_over: AtomicBool,
 }
 
 impl Waited {
@@ -82,6 +84,11 @@ impl Waited {
             to => to,
         };
         if from == 0 { Duration::ZERO } else { Duration::from_nanos(to.saturating_sub(from)) }
+    }
+
+    /// Whether a connection has taken the request, so that the provider may have it.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Ordering::Relaxed)
     }
 
     /// How long it took from the request handed over to the first token, or to the whole of a plain answer.
@@ -144,13 +151,11 @@ pub(super) struct Lost {
     pub(super) error: Option<Box<Answer>>,
     /// What the connection said, for the log.
     pub(super) cause: Option<SendError>,
-    /// Which version of the key's secret was sent.
-    pub(super) key_version: u64,
 }
 
 impl From<Failure> for Lost {
     fn from(failure: Failure) -> Self {
-        Self { failure, retry_after: None, error: None, cause: None, key_version: 0 }
+        Self { failure, retry_after: None, error: None, cause: None }
     }
 }
 
@@ -159,11 +164,6 @@ impl Attempt<'_> {
     ///
     /// Dropped on the way, the connection to the provider is closed (HTTP/1) or the stream reset (HTTP/2).
     pub(super) async fn run(&self) -> Result<Answer, Lost> {
-        let key_version = || self.key_version.load(Ordering::Relaxed);
-        self.answer().await.map_err(|lost| Lost { key_version: key_version(), ..lost })
-    }
-
-    async fn answer(&self) -> Result<Answer, Lost> {
         let timeouts = &self.target.timeouts;
         if self.asked.facts.stream {
             let sent = pin!(self.send());
@@ -186,7 +186,9 @@ impl Attempt<'_> {
         self.key_version.store(version, Ordering::Relaxed);
         let endpoint = &self.target.model.provider.endpoint;
         self.now_in(&self.waited.from);
-        let sent = self.relay.upstream.send(endpoint, request, self.target.timeouts.connect).await;
+        let handed_over = || self.waited.handed_over.store(true, Ordering::Relaxed);
+        let connect = self.target.timeouts.connect;
+        let sent = self.relay.upstream.send_telling(endpoint, request, connect, handed_over).await;
         sent.map_err(|error| {
             let lost = Lost::from(Failure::Connection(error.stage));
             Lost { cause: Some(error), ..lost }
@@ -260,8 +262,8 @@ impl Attempt<'_> {
         let said = words.as_deref().map_or(Said::Nothing, |words| error::said(Dialect::OpenAi, words));
         match judge(head.status, said) {
             Verdict::Answer | Verdict::Return => {
-                let words = words.ok_or(Failure::Cut)?;
-                Ok(Judged::Returned(error_of(head.status, head.headers, words)))
+                // The status alone says whose fault it is.
+                Ok(Judged::Returned(error_of(head.status, head.headers, words.unwrap_or_default())))
             }
             Verdict::Failed(failure) => {
                 let in_body = || error::retry_after(Dialect::OpenAi, words.as_deref()?);

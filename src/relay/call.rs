@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::HeaderName;
@@ -63,6 +64,8 @@ pub(super) struct Call {
     pub(super) trying: SmallVec<[Trying; 1]>,
     /// How many tries have begun.
     pub(super) tries: u32,
+    /// Whether the head of its answer is out before there is one, of a stream that is kept alive.
+    pub(super) head_is_out: Option<Arc<AtomicBool>>,
     /// Whether the answer goes on after what was held of it: then its attempt lasts to the call's end.
     goes_on: bool,
     pub(super) record: Option<Box<CallRecord>>,
@@ -109,6 +112,7 @@ impl Call {
             counted: Tokens::ZERO,
             trying: SmallVec::new(),
             tries: 0,
+            head_is_out: None,
             goes_on: false,
             record: Some(Box::new(record)),
         }
@@ -214,8 +218,8 @@ impl Call {
         self.counted = output;
     }
 
-    /// Notes how many bytes of the request's body the try under way goes without.
-    pub(super) fn sends_cut(&mut self, bytes: usize) {
+    /// Notes how many bytes of the request's body whoever answered was not sent.
+    pub(super) fn sent_without(&mut self, bytes: usize) {
         self.note(|record| record.cut_bytes = bytes as u64);
     }
 
@@ -309,11 +313,12 @@ impl Call {
         let Some(mut record) = self.record.take() else {
             return;
         };
+        let head_is_out = self.head_is_out.as_ref().is_some_and(|out| out.load(Ordering::Relaxed));
         record.outcome = end.name();
         match end {
             End::Refused(cause) | End::Responded(cause) => record.refusal = Some(cause.code()),
             // nginx's status for a caller that left; logs only.
-            End::ClientGone if record.status == 0 => record.status = 499,
+            End::ClientGone if record.status == 0 => record.status = if head_is_out { 200 } else { 499 },
             End::Answered | End::Returned | End::Interrupted(_) | End::ErrorEvent(_) | End::ClientGone => {}
         }
         record.duration = now - self.started;

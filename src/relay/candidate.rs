@@ -57,7 +57,7 @@ pub(super) fn fits(
         .size(principal, route, model, asked, bytes as u64)
         .ok_or_else(|| unfit("unpriced", unpriced(model)))?;
     let sized = match longest {
-        Some(longest) => sized.within(longest, model.max_tokens_field),
+        Some(longest) => sized.within(longest, asked.facts.max_output, model.max_tokens_field),
         None => sized,
     };
     Ok(Fitted { sized, cut })
@@ -108,7 +108,7 @@ pub(super) fn well(
     forced: bool,
     now: Instant,
 ) -> Result<Well, Unwell> {
-    let health = relay.shared.health.target(&model.id);
+    let health = known(relay, model);
     let first = match &health {
         Some(health) if !fixed_key => health.provider.start(),
         Some(_) | None => 0,
@@ -125,9 +125,14 @@ pub(super) fn well(
     Ok(Well { health, pass, keys })
 }
 
+/// What is known of a model at its provider; nothing where a newer policy has it at another one.
+pub(super) fn known(relay: &Relay, model: &Model) -> Option<Arc<TargetHealth>> {
+    relay.shared.health.target(&model.id).filter(|known| known.provider.id == model.provider.id)
+}
+
 /// When a model may be tried again; none where nothing is known to stand against it now.
 pub(super) fn available_at(relay: &Relay, model: &Model, now: Instant) -> Option<Instant> {
-    let health = relay.shared.health.target(&model.id)?;
+    let health = known(relay, model)?;
     let open = health.breaker.retry_at(now);
     // Whose turn it is stays: nobody is tried.
     match keys(relay, &model.provider, Some(&health), (0, false), |_| false, now) {

@@ -99,11 +99,13 @@ impl Sized {
         Self { amounts: held(self.price.as_ref(), self.amounts.input, output), cap, ..*self }
     }
 
-    /// The same attempt where there is room for answers of at most so many tokens only.
-    pub(super) fn within(&self, longest: Tokens, chat_field: MaxTokensField) -> Self {
-        match self.cap {
-            Some(cap) if cap.tokens <= longest => *self,
-            Some(_) | None => {
+    /// The same attempt where there is room for answers of at most so many tokens only: the bound that its caller names, or
+    /// the one that is written for it, is lowered where it is more. Without a bound it goes as it is.
+    pub(super) fn within(&self, longest: Tokens, named: Option<Tokens>, chat_field: MaxTokensField) -> Self {
+        match self.cap.map(|cap| cap.tokens).or(named) {
+            None => *self,
+            Some(bound) if bound <= longest => *self,
+            Some(_) => {
                 let output = self.amounts.output.min(Tokens(longest.0.saturating_mul(self.choices)));
                 let cap = Some(Cap { tokens: longest, chat_field, lowers: true });
                 Self { amounts: held(self.price.as_ref(), self.amounts.input, output), cap, ..*self }

@@ -64,9 +64,12 @@ pub(super) async fn walk(call: &mut Call, way: Way<'_>) -> Result<Walked, Refusa
             }
         }
         if let Some(least_bad) = walk.least_bad(call) {
-            match walk.one(call, least_bad).await {
-                Step::Found(found) => return Ok(Walked::Found(found)),
-                Step::SameCandidate | Step::NextCandidate | Step::Over => {}
+            loop {
+                match walk.one(call, least_bad).await {
+                    Step::Found(found) => return Ok(Walked::Found(found)),
+                    Step::SameCandidate => {}
+                    Step::NextCandidate | Step::Over => break,
+                }
             }
         }
         if !walk.pause(call).await {
@@ -134,8 +137,7 @@ impl<'a> Walk<'a> {
     }
 
     fn target(&self, at: usize) -> Option<&'a Target> {
-        let candidates = self.way.candidates;
-        candidates.route.targets.get(*candidates.order.get(at)?)
+        target(self.way.candidates, at)
     }
 
     /// Looks at one candidate and, if it comes into question, tries it.
@@ -159,11 +161,14 @@ impl<'a> Walk<'a> {
         let Some((stake, key, now)) = self.admitted(call, to, &fitted, &well, now).await else {
             return Step::NextCandidate;
         };
+        if !self.may_retry(call, &to.model, &well, now.instant) {
+            return Step::NextCandidate;
+        }
         let (under_way, attempt) = self.begins(call, at, to, fitted, well, (stake, key), now.instant);
         let first = pin!(attempt.run());
         let Some(patience) = self.patience(call, &under_way) else {
             let outcome = first.await;
-            return self.ends(call, under_way, &attempt.waited, outcome);
+            return self.ends(call, under_way, &attempt, outcome);
         };
         let mut first = first;
         let timers = &self.way.relay.timers;
@@ -172,10 +177,11 @@ impl<'a> Walk<'a> {
             // Boxed: it is rare, and every call would carry its room.
             Err(Late) => return Box::pin(self.hedged(call, under_way, &attempt, first)).await,
         };
-        self.ends(call, under_way, &attempt.waited, outcome)
+        self.ends(call, under_way, &attempt, outcome)
     }
 
-    /// Whether a candidate is to be tried now. Takes nothing of any limit.
+    /// Whether a candidate is to be tried now. Takes nothing of any limit; a place among a breaker's probes, and a turn of
+    /// the keys.
     pub(super) fn ready(
         &mut self,
         call: &mut Call,
@@ -216,10 +222,6 @@ impl<'a> Walk<'a> {
                 return Err(Step::NextCandidate);
             }
         };
-        if !self.may_retry(&well, now) {
-            call.passes_over(model, "retry_budget", now);
-            return Err(Step::NextCandidate);
-        }
         Ok((fitted, well))
     }
 
@@ -228,16 +230,21 @@ impl<'a> Walk<'a> {
         self.put_off.iter().filter(|(candidate, _)| *candidate == at).map(|(_, until)| *until).max()
     }
 
-    /// Counts the try in its provider's retry budget: the first of a call adds to it, each further one takes from it.
-    fn may_retry(&mut self, well: &Well, now: Instant) -> bool {
+    /// Counts a try that has room in its provider's retry budget: the first of a call adds to it, each further one takes
+    /// from it. False, and noted, where nothing is left.
+    pub(super) fn may_retry(&mut self, call: &mut Call, model: &Model, well: &Well, now: Instant) -> bool {
         let Some(health) = &well.health else { return true };
         let provider = Arc::as_ptr(&health.provider).addr();
-        if self.tried.contains(&provider) {
-            return health.provider.budget.take(now);
+        if !self.tried.contains(&provider) {
+            self.tried.push(provider);
+            health.provider.budget.call(now);
+            return true;
         }
-        self.tried.push(provider);
-        health.provider.budget.call(now);
-        true
+        let may = health.provider.budget.take(now);
+        if !may {
+            call.passes_over(model, "retry_budget", now);
+        }
+        may
     }
 
     /// The candidate whose breaker is open and closes first, where nothing else was left to try and the policy wants
@@ -251,7 +258,7 @@ impl<'a> Walk<'a> {
         let now = relay.clock.now();
         let closes = |at: usize| {
             let model = &self.target(at).filter(|_| !self.left.contains(&at))?.model;
-            Some((relay.shared.health.target(&model.id)?.breaker.retry_at(now)?, at))
+            Some((candidate::known(relay, model)?.breaker.retry_at(now)?, at))
         };
         let (_, at) = (0..self.reach).filter_map(closes).min()?;
         self.forced = Some(at);
@@ -284,11 +291,15 @@ impl<'a> Walk<'a> {
         self.asked_too.push(at);
     }
 
+    /// It has another key with which it may be tried when its turn comes.
+    pub(super) fn may_ask_again(&mut self, at: usize) {
+        self.asked_too.retain(|asked| *asked != at);
+    }
+
     /// Candidates behind this one, in order.
     pub(super) fn behind(&self, at: usize) -> impl Iterator<Item = (usize, &'a Target)> + use<'a> {
         let (candidates, reach) = (self.way.candidates, self.reach);
-        let target = |at: usize| candidates.route.targets.get(*candidates.order.get(at)?);
-        (at + 1..reach).filter_map(move |at| Some((at, target(at)?)))
+        (at + 1..reach).filter_map(move |at| Some((at, target(candidates, at)?)))
     }
 
     /// Whether another try may begin.
@@ -314,4 +325,9 @@ impl<'a> Walk<'a> {
         };
         (0..self.reach).filter(|at| !self.left.contains(at)).filter_map(available).min()
     }
+}
+
+/// The candidate of this place in the order.
+fn target(candidates: &Candidates, at: usize) -> Option<&Target> {
+    candidates.route.targets.get(*candidates.order.get(at)?)
 }

@@ -66,8 +66,9 @@ impl Exhausted {
         let is_too_long = matches!(failure, Failure::Error(ErrorClass::ContextTooLong, _));
         self.any_but_context |= !is_too_long;
         self.too_long = is_too_long.then(|| window::too_long(target));
-        // Never its words about our key: the caller would change a good one. Nor a redirect.
-        let may_be_heard = matches!(failure, Failure::Error(..)) && !failure.is_our_key();
+        // Never its words about our key, whatever they are: the caller would change a good one. Nor a redirect.
+        let of_key = failure.status().is_some_and(|status| matches!(status.as_u16(), 401 | 403));
+        let may_be_heard = matches!(failure, Failure::Error(..)) && !failure.is_our_key() && !of_key;
         self.error = error.filter(|_| may_be_heard).map(|answer| (answer, Arc::clone(target), timeouts));
     }
 
@@ -106,7 +107,7 @@ impl Exhausted {
         }
     }
 
-    /// Whether nobody was tried, and somebody not for an open breaker.
+    /// Whether nobody was tried, and it was a breaker that kept somebody from it.
     pub(super) fn all_open(&self) -> bool {
         self.open && self.last.is_none()
     }

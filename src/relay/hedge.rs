@@ -48,7 +48,7 @@ impl<'a> Walk<'a> {
         let now = self.way.relay.clock.moment();
         let Some(Second { at, to, fitted, well, stake }) = self.second(call, first.at, now) else {
             let outcome = running.await;
-            return self.ends(call, first, &attempt.waited, outcome);
+            return self.ends(call, first, attempt, outcome);
         };
         self.asks_too(at);
         let (second, other) = self.begins(call, at, to, fitted, well, stake, now.instant);
@@ -57,26 +57,28 @@ impl<'a> Walk<'a> {
         let mut beside = pin!(other.run());
         match either(running.as_mut(), beside.as_mut()).await {
             Either::First(Ok(answer)) => {
-                self.gives_up(call, &second);
-                self.ends(call, first, &attempt.waited, Ok(answer))
+                self.gives_up(call, &second, &other);
+                self.ends(call, first, attempt, Ok(answer))
             }
             Either::Second(Ok(answer)) => {
                 call.waited_for_providers(alone);
-                self.gives_up(call, &first);
-                self.ends(call, second, &other.waited, Ok(answer))
+                self.gives_up(call, &first, attempt);
+                self.ends(call, second, &other, Ok(answer))
             }
             Either::First(Err(lost)) => {
                 let after = self.way.relay.clock.moment();
                 call.waited_for_providers(alone);
-                let step = self.lost(call, first, lost, after);
+                let step = self.lost(call, first, attempt, lost, after);
                 let outcome = beside.await;
-                both(step, self.ends(call, second, &other.waited, outcome))
+                let last = self.ends(call, second, &other, outcome);
+                self.both(at, step, last)
             }
             Either::Second(Err(lost)) => {
                 let after = self.way.relay.clock.moment();
-                let step = self.lost(call, second, lost, after);
+                let step = self.lost(call, second, &other, lost, after);
                 let outcome = running.await;
-                both(self.ends(call, first, &attempt.waited, outcome), step)
+                let first = self.ends(call, first, attempt, outcome);
+                self.both(at, first, step)
             }
         }
     }
@@ -89,6 +91,11 @@ impl<'a> Walk<'a> {
             return None;
         }
         let known = relay.shared.health.route(&candidates.route.id)?;
+        if !known.hedges.has_one() {
+            let (_, to) = self.behind(first).next()?;
+            call.passes_over(&to.model, "hedge_share", now.instant);
+            return None;
+        }
         for (at, to) in self.behind(first) {
             let Ok((fitted, well)) = self.ready(call, at, to, now.instant) else { continue };
             let Some(stake) = self.own_stake(call, to, &fitted, &well, now) else {
@@ -97,6 +104,9 @@ impl<'a> Walk<'a> {
             };
             if !known.hedges.take() {
                 call.passes_over(&to.model, "hedge_share", now.instant);
+                return None;
+            }
+            if !self.may_retry(call, &to.model, &well, now.instant) {
                 return None;
             }
             return Some(Second { at, to, fitted, well, stake });
@@ -135,13 +145,27 @@ impl<'a> Walk<'a> {
     }
 
     /// Cancels a try: another one was faster.
-    fn gives_up(&self, call: &mut Call, slower: &UnderWay<'a>) {
+    fn gives_up(&self, call: &mut Call, slower: &UnderWay<'a>, attempt: &Attempt<'_>) {
         let now = self.way.relay.clock.moment();
         // Neither well nor ill: nobody knows what it would have said. It takes at least so long.
         if let Some(health) = &slower.health {
             self.latency(health).observe(now.instant - slower.begun(), now.instant);
         }
-        call.hedged_away(slower.id, now);
+        call.hedged_away(slower.id, attempt.waited.is_handed_over(), now);
+    }
+
+    /// What follows from two tries of which one has failed at least: the walk stands at the first. Where the second has
+    /// another key, it is looked at again when its turn comes.
+    fn both(&mut self, second_at: usize, first: Step, second: Step) -> Step {
+        match (first, second) {
+            (found @ Step::Found(_), _) | (_, found @ Step::Found(_)) => found,
+            (Step::Over, _) | (_, Step::Over) => Step::Over,
+            (first @ (Step::SameCandidate | Step::NextCandidate), Step::NextCandidate) => first,
+            (first @ (Step::SameCandidate | Step::NextCandidate), Step::SameCandidate) => {
+                self.may_ask_again(second_at);
+                first
+            }
+        }
     }
 }
 
@@ -159,17 +183,6 @@ fn is_sized(rule: &Rule) -> bool {
     match rule.quota.unit() {
         Unit::Tokens | Unit::InputTokens | Unit::OutputTokens | Unit::Usd => true,
         Unit::Requests | Unit::Concurrent => false,
-    }
-}
-
-/// What follows from two tries of which one has failed at least: the walk stands at the first.
-fn both(first: Step, second: Step) -> Step {
-    match (first, second) {
-        (found @ Step::Found(_), _) | (_, found @ Step::Found(_)) => found,
-        (Step::Over, _) | (_, Step::Over) => Step::Over,
-        (first @ (Step::SameCandidate | Step::NextCandidate), Step::SameCandidate | Step::NextCandidate) => {
-            first
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -40,18 +41,22 @@ type Looking = Pin<Box<dyn Future<Output = (Call, Result<Reply, Refusal>)> + Sen
 /// Tries the candidates. Answers when one has answered, or when it is time for a sign of life.
 pub(super) async fn answer(
     relay: &Relay,
-    call: Call,
+    mut call: Call,
     snapshot: Arc<Snapshot>,
     headers: HeaderMap,
     waiting: Waiting,
 ) -> Response<RelayBody> {
     let Waiting { keep_alive, asked, .. } = &waiting;
-    let (keep_alive, api, head) = (*keep_alive, asked.api, answer::kept_alive(call.id, &snapshot));
+    let (keep_alive, api, id) = (*keep_alive, asked.api, call.id);
     let until = call.started + keep_alive.after;
+    let head_is_out = Arc::new(AtomicBool::new(false));
+    call.head_is_out = Some(Arc::clone(&head_is_out));
     let mut looking: Looking = Box::pin(looks(call, headers, waiting));
     match relay.timers.until(until, looking.as_mut()).await {
         Ok((call, reply)) => answer::reply(call, &snapshot, reply),
         Err(Late) => {
+            head_is_out.store(true, Ordering::Relaxed);
+            let head = answer::kept_alive(id, &snapshot);
             let timer = tokio::time::sleep_until(relay.clock.now());
             let body = KeptAlive {
                 looking,

@@ -43,7 +43,7 @@ fn weighted(relay: &Relay, route: &Route, mut candidates: Order, now: Instant) -
         well.or_else(|| known.weighted.pick(|at| candidates.contains(&at)))
     });
     let weight = |at: usize| route.targets.get(at).map_or(0, |target| target.weight.get());
-    candidates.sort_by_key(|at| (Some(*at) != turn, !is_well(*at), Reverse(weight(*at))));
+    candidates.sort_by_cached_key(|at| (Some(*at) != turn, !is_well(*at), Reverse(weight(*at))));
     candidates
 }
 
@@ -66,7 +66,7 @@ fn fastest(relay: &Relay, route: &Route, asked: &Asked, candidates: &Order, now:
 
 /// What a target costs in time.
 fn cost(relay: &Relay, route: &Route, asked: &Asked, at: usize, now: Instant) -> u64 {
-    let health = route.targets.get(at).and_then(|target| relay.shared.health.target(&target.model.id));
+    let health = route.targets.get(at).and_then(|target| candidate::known(relay, &target.model));
     health.map_or(0, |health| {
         let latency = if asked.facts.stream { &health.first_token } else { &health.answer };
         latency.cost(now)

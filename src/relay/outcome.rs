@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Connection(Stage),
     /// Nothing came in time.
     TimedOut(Timer),
+    /// The time was over before a connection took the request.
+    Unsent(Timer),
     /// A stream began, but too slowly (`minRate`).
     TooSlow,
     /// The provider answered an error: by a status, or inside a 200.
@@ -163,15 +165,32 @@ impl Verdict {
     }
 }
 
+impl Timer {
+    /// The outcome in logs and metrics of a try for which it rang.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Answer => "answer_timeout",
+            Self::FirstToken => "first_token_timeout",
+            Self::StreamIdle => "stream_idle_timeout",
+            Self::Total => "total_timeout",
+        }
+    }
+}
+
 impl Failure {
+    /// The same of a try whose request no connection has taken.
+    pub(super) fn unsent(self) -> Self {
+        if let Self::TimedOut(timer) = self { Self::Unsent(timer) } else { self }
+    }
+
     /// What follows: where the call goes, and what is learned (DESIGN section 7).
     pub(super) fn follows(self) -> (Next, Mark) {
         match self {
             Self::KeyMissing => (Next::Key, Mark::Nothing),
             // How long the whole call may take says nothing of who was tried last.
-            Self::TimedOut(Timer::Total) | Self::Error(ErrorClass::Conflict, _) => {
-                (Next::Candidate, Mark::Nothing)
-            }
+            Self::TimedOut(Timer::Total)
+            | Self::Unsent(Timer::Total)
+            | Self::Error(ErrorClass::Conflict, _) => (Next::Candidate, Mark::Nothing),
             Self::Error(ErrorClass::KeyRefused, _) => (Next::Key, Mark::KeyRefused),
             Self::Error(ErrorClass::KeyForbidden, _) => (Next::Key, Mark::KeyForbidden),
             Self::Error(ErrorClass::OutOfCredit, _) => (Next::Key, Mark::KeySpent),
@@ -180,6 +199,7 @@ impl Failure {
             Self::Error(ErrorClass::ContextTooLong, _) => (Next::LargerWindow, Mark::Well),
             Self::Connection(_)
             | Self::TimedOut(Timer::Answer | Timer::FirstToken | Timer::StreamIdle)
+            | Self::Unsent(Timer::Answer | Timer::FirstToken | Timer::StreamIdle)
             | Self::TooSlow
             | Self::Error(ErrorClass::Broken, _)
             | Self::StrangeStatus(_)
@@ -195,10 +215,7 @@ impl Failure {
         match self {
             Self::KeyMissing => "key_missing",
             Self::Connection(stage) => stage.name(),
-            Self::TimedOut(Timer::Answer) => "answer_timeout",
-            Self::TimedOut(Timer::FirstToken) => "first_token_timeout",
-            Self::TimedOut(Timer::StreamIdle) => "stream_idle_timeout",
-            Self::TimedOut(Timer::Total) => "total_timeout",
+            Self::TimedOut(timer) | Self::Unsent(timer) => timer.name(),
             Self::TooSlow => "too_slow",
             Self::Error(ErrorClass::KeyRefused | ErrorClass::KeyForbidden, _) => "key_refused",
             Self::Error(ErrorClass::OutOfCredit, _) => "out_of_credit",
@@ -224,6 +241,7 @@ impl Failure {
             Self::KeyMissing
             | Self::Connection(_)
             | Self::TimedOut(_)
+            | Self::Unsent(_)
             | Self::TooSlow
             | Self::WrongType
             | Self::Empty
@@ -235,7 +253,7 @@ impl Failure {
     /// Whether the request may have reached the provider, so that it may be billed.
     pub(super) fn written(self) -> bool {
         match self {
-            Self::KeyMissing => false,
+            Self::KeyMissing | Self::Unsent(_) => false,
             Self::Connection(stage) => stage.written(),
             Self::TimedOut(_)
             | Self::TooSlow
@@ -255,6 +273,7 @@ impl Failure {
             Self::KeyMissing
             | Self::Connection(_)
             | Self::TimedOut(_)
+            | Self::Unsent(_)
             | Self::TooSlow
             | Self::WrongType
             | Self::Empty
@@ -289,7 +308,10 @@ impl Failure {
 
     /// Whether time ran out.
     pub(super) fn is_timeout(self) -> bool {
-        matches!(self, Self::TimedOut(_) | Self::TooSlow | Self::Connection(Stage::ConnectTimeout))
+        matches!(
+            self,
+            Self::TimedOut(_) | Self::Unsent(_) | Self::TooSlow | Self::Connection(Stage::ConnectTimeout)
+        )
     }
 }
 

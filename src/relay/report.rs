@@ -28,6 +28,7 @@ pub(super) fn lost(relay: &Relay, target: &Model, lost: &Lost, now: Instant) {
         }
         Failure::Connection(_)
         | Failure::TimedOut(_)
+        | Failure::Unsent(_)
         | Failure::TooSlow
         | Failure::Error(
             ErrorClass::RateLimited | ErrorClass::ContextTooLong | ErrorClass::Conflict | ErrorClass::Broken,

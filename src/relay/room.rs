@@ -1,5 +1,7 @@
 //! Room for a try: under the tenant's limits, then under its provider's.
 
+use std::time::Duration;
+
 use super::call::Call;
 use super::candidate::{Fitted, Well};
 use super::charge::Sized;
@@ -78,7 +80,10 @@ pub(super) fn at_provider(
             Err(exceeded) => {
                 // Only what each key has for itself may another one have.
                 let of_key = exceeded.rule.each == Some(Each::Key);
-                refused = Some(exceeded);
+                let sooner = |other: &Exceeded| soonest(&exceeded) < soonest(other);
+                if !of_key || refused.as_ref().is_none_or(sooner) {
+                    refused = Some(exceeded);
+                }
                 if !of_key {
                     break;
                 }
@@ -89,6 +94,11 @@ pub(super) fn at_provider(
         Some(exceeded) => Err(exceeded),
         None => Ok((None, 0)),
     }
+}
+
+/// After how long there may be room; of what never will be, not in all time.
+fn soonest(exceeded: &Exceeded) -> Duration {
+    admit::wait(exceeded).unwrap_or(Duration::MAX)
 }
 
 fn lacks_lease(exceeded: &Exceeded) -> bool {

@@ -269,6 +269,7 @@ impl Kind {
             Failure::Empty => "The provider ended its answer without a word.",
             Failure::KeyMissing
             | Failure::Connection(_)
+            | Failure::Unsent(_)
             | Failure::TooSlow
             | Failure::Error(..)
             | Failure::StrangeStatus(_)

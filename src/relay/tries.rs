@@ -110,9 +110,13 @@ impl Call {
     }
 
     /// Notes that a try was given up for another one's answer, and charges what it came to.
-    pub(super) fn hedged_away(&mut self, id: TryId, now: Now) {
-        self.written(id, now);
-        self.loses(id, "hedged_away", None, Came::GivenUp, now);
+    /// Nothing, where no connection had taken it yet.
+    pub(super) fn hedged_away(&mut self, id: TryId, handed_over: bool, now: Now) {
+        let came = if handed_over { Came::GivenUp } else { Came::Nothing };
+        if handed_over {
+            self.written(id, now);
+        }
+        self.loses(id, "hedged_away", None, came, now);
     }
 
     fn loses(&mut self, id: TryId, outcome: &'static str, status: Option<StatusCode>, came: Came, now: Now) {

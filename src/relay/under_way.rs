@@ -1,7 +1,7 @@
 //! A try under way: what it takes with it, and what follows from its end for the call and for whoever was tried.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::attempt::{Answer, Attempt, Lost, Waited};
@@ -28,7 +28,8 @@ pub(super) struct UnderWay<'a> {
     pub(super) id: TryId,
     pub(super) health: Option<Arc<TargetHealth>>,
     pass: Option<Pass>,
-    cut_messages: u32,
+    /// What of the request's messages was left out: how many, of how many bytes.
+    cut: (u32, usize),
     begun: Instant,
     _counted: Option<InFlight>,
 }
@@ -67,10 +68,9 @@ impl<'a> Walk<'a> {
             _counted: health.as_ref().filter(|_| counts).map(|health| self.latency(health).begin()),
             health,
             pass,
-            cut_messages: cut.as_ref().map_or(0, |cut| cut.messages),
+            cut: cut.as_ref().map_or((0, 0), |cut| (cut.messages, cut.bytes)),
             begun: now,
         };
-        call.sends_cut(cut.as_ref().map_or(0, |cut| cut.bytes));
         let provider = &to.model.provider;
         let attempt = Attempt {
             relay,
@@ -95,14 +95,14 @@ impl<'a> Walk<'a> {
         &mut self,
         call: &mut Call,
         under_way: UnderWay<'a>,
-        waited: &Waited,
+        attempt: &Attempt<'_>,
         outcome: Result<Answer, Lost>,
     ) -> Step {
         let after = self.way.relay.clock.moment();
-        call.waited_for_providers(waited.of(after.instant - under_way.begun));
+        call.waited_for_providers(attempt.waited.of(after.instant - under_way.begun));
         match outcome {
-            Ok(answer) => Step::Found(self.found(call, under_way, waited, answer, after)),
-            Err(lost) => self.lost(call, under_way, lost, after),
+            Ok(answer) => Step::Found(self.found(call, under_way, &attempt.waited, answer, after)),
+            Err(lost) => self.lost(call, under_way, attempt, lost, after),
         }
     }
 
@@ -114,8 +114,9 @@ impl<'a> Walk<'a> {
         answer: Answer,
         after: Now,
     ) -> Box<Dispatched> {
-        let UnderWay { to, id, health, pass, cut_messages, .. } = under_way;
+        let UnderWay { to, id, health, pass, cut: (cut_messages, cut_bytes), .. } = under_way;
         call.written(id, after);
+        call.sent_without(cut_bytes);
         // Of an answer that goes on its end is judged too.
         let pass = pass.and_then(|mut pass| {
             if answer.goes_on() {
@@ -141,17 +142,26 @@ impl<'a> Walk<'a> {
     }
 
     /// Notes a failed try: what it cost, what is learned of whoever was tried, and where the call goes.
-    pub(super) fn lost(&mut self, call: &mut Call, under_way: UnderWay<'a>, lost: Lost, after: Now) -> Step {
+    pub(super) fn lost(
+        &mut self,
+        call: &mut Call,
+        under_way: UnderWay<'a>,
+        attempt: &Attempt<'_>,
+        lost: Lost,
+        after: Now,
+    ) -> Step {
         let Way { relay, asked, candidates, .. } = self.way;
         let UnderWay { at, to, key, id, health, pass, .. } = under_way;
-        let (failure, now) = (lost.failure, after.instant);
+        let failure = if attempt.waited.is_handed_over() { lost.failure } else { lost.failure.unsent() };
+        let (lost, now) = (Lost { failure, ..lost }, after.instant);
         if failure.written() {
             call.written(id, after);
         }
         call.failed(id, failure, after);
         report::lost(relay, &to.model, &lost, now);
         let (next, mark) = failure.follows();
-        self.marks(health.as_deref(), to, key, pass, mark, &lost, now);
+        let version = attempt.key_version.load(Ordering::Relaxed);
+        marks(health.as_deref(), (to, key, version), pass, mark, lost.retry_after, now);
         if failure == Failure::KeyMissing {
             self.missing.push((at, key));
         }
@@ -189,42 +199,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one row of the table, and whom it is about")]
-    fn marks(
-        &self,
-        health: Option<&TargetHealth>,
-        to: &Target,
-        key: usize,
-        pass: Option<Pass>,
-        mark: Mark,
-        lost: &Lost,
-        now: Instant,
-    ) {
-        match (mark, pass) {
-            (Mark::Ill, Some(pass)) => pass.failed(now),
-            (Mark::Well, Some(pass)) => pass.succeeded(now),
-            (_, pass) => drop(pass),
-        }
-        let (Some(health), Some(key)) = (health, to.model.provider.keys.get(key)) else { return };
-        match mark {
-            Mark::Well | Mark::Ill | Mark::Nothing => {}
-            Mark::CoolsDown => {
-                health.cooldowns.set(&key.name, now + cooldown::wait(lost.retry_after));
-            }
-            Mark::KeyForbidden => health.forbidden.set(&key.name, now + cooldown::FORBIDDEN),
-            Mark::KeyRefused => {
-                if let Some(known) = health.provider.key(&key.name) {
-                    known.refused(lost.key_version, now);
-                }
-            }
-            Mark::KeySpent => {
-                if let Some(known) = health.provider.key(&key.name) {
-                    known.spent(lost.key_version, now);
-                }
-            }
-        }
-    }
-
     fn learns(&self, health: &TargetHealth, first: Duration, now: Instant) {
         let route = &self.way.candidates.route;
         if route.strategy == Strategy::Fastest || route.hedge.is_some() {
@@ -235,5 +209,39 @@ impl<'a> Walk<'a> {
     /// Which of a target's times are asked for: streams begin, plain answers end.
     pub(super) fn latency<'h>(&self, health: &'h TargetHealth) -> &'h Arc<Latency> {
         if self.way.asked.facts.stream { &health.first_token } else { &health.answer }
+    }
+}
+
+/// Tells whoever was tried, with a key whose secret was of this version, what a failure means for them.
+fn marks(
+    health: Option<&TargetHealth>,
+    (to, key, version): (&Target, usize, u64),
+    pass: Option<Pass>,
+    mark: Mark,
+    retry_after: Option<Duration>,
+    now: Instant,
+) {
+    match (mark, pass) {
+        (Mark::Ill, Some(pass)) => pass.failed(now),
+        (Mark::Well, Some(pass)) => pass.succeeded(now),
+        (_, pass) => drop(pass),
+    }
+    let (Some(health), Some(key)) = (health, to.model.provider.keys.get(key)) else { return };
+    match mark {
+        Mark::Well | Mark::Ill | Mark::Nothing => {}
+        Mark::CoolsDown => {
+            health.cooldowns.set(&key.name, now + cooldown::wait(retry_after));
+        }
+        Mark::KeyForbidden => health.forbidden.set(&key.name, now + cooldown::FORBIDDEN),
+        Mark::KeyRefused => {
+            if let Some(known) = health.provider.key(&key.name) {
+                known.refused(version, now);
+            }
+        }
+        Mark::KeySpent => {
+            if let Some(known) = health.provider.key(&key.name) {
+                known.spent(version, now);
+            }
+        }
     }
 }

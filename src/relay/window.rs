@@ -18,7 +18,7 @@ const LEAST_ANSWER: u64 = 256;
 pub(super) struct Fit {
     /// Messages that are left out.
     pub(super) cut: Option<Truncation>,
-    /// The longest answer that there is room for, where the caller asks for more.
+    /// The longest answer that there is room for.
     pub(super) longest: Option<Tokens>,
 }
 
@@ -46,12 +46,9 @@ pub(super) fn fit(
     let named = if asked.api.has_output() { asked.facts.max_output.map(|named| named.0) } else { Some(0) };
     let least = named.unwrap_or(most).min(most).min(LEAST_ANSWER);
     let room = window.saturating_sub(input);
-    let lowered = |room: u64| {
-        let longest = room.min(most);
-        named.is_some_and(|named| named > longest).then_some(Tokens(longest))
-    };
+    let longest = |room: u64| Some(Tokens(room.min(most)));
     if room >= least {
-        return Ok(Fit { cut: None, longest: lowered(room) });
+        return Ok(Fit { cut: None, longest: longest(room) });
     }
     match how {
         OnContextOverflow::Reject => Err(Overflow::Refused),
@@ -63,7 +60,7 @@ pub(super) fn fit(
             let cut = truncate::oldest(asked.api, asked.body(), &asked.facts, share(bytes, excess, input))
                 .ok_or(Overflow::PassedOver)?;
             let left = calibration.input(&model.id, Estimate::Calibrated, (bytes - cut.bytes) as u64, None).0;
-            Ok(Fit { longest: lowered(window.saturating_sub(left)), cut: Some(cut) })
+            Ok(Fit { longest: longest(window.saturating_sub(left)), cut: Some(cut) })
         }
     }
 }

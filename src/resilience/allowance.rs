@@ -36,6 +36,11 @@ impl Allowance {
         let _ = self.saved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay);
     }
 
+    /// Whether one more might do it.
+    pub fn has_one(&self) -> bool {
+        self.saved.load(Ordering::Relaxed) >= ONE
+    }
+
     /// Whether one more may do it; if so, it is counted as done.
     #[must_use]
     pub fn take(&self) -> bool {

@@ -102,11 +102,23 @@ impl Upstream {
         request: Outgoing,
         connect_timeout: Duration,
     ) -> Result<Response<UpstreamBody>, SendError> {
+        self.send_telling(to, request, connect_timeout, || {}).await
+    }
+
+    /// The same, and tells when a connection takes the request: before that nothing can be written.
+    pub async fn send_telling(
+        &self,
+        to: &Endpoint,
+        request: Outgoing,
+        connect_timeout: Duration,
+        taken: impl FnOnce(),
+    ) -> Result<Response<UpstreamBody>, SendError> {
         let place = self.pool.place(to);
         let link = match place.checkout(Instant::now()) {
             Some(link) => link,
             None => self.connect(&place, connect_timeout).await?,
         };
+        taken();
         let unanswered = match exchange(link, &place, request).await {
             Ok(answer) => return Ok(answer),
             Err(unanswered) => unanswered,

@@ -16,7 +16,8 @@ pub struct Retry {
 }
 
 /// How long is waited before the targets are gone through again: a random part of `base`, of twice as much the next
-/// time, and so on up to `max`; at least as long as the provider asks for.
+/// time, and so on up to `max`; at least as long as the provider asks for. Where nobody may be tried within `max`, it is
+/// not tried again.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Backoff {

@@ -54,7 +54,7 @@ pub(super) enum Let {
 /// A ratio is told of so many slots: the last tenth of a window may be missing, nothing beyond it is counted.
 const SLOTS: usize = 10;
 /// It is open at most for so many times `open_for`, as a power of two.
-const DOUBLED: u32 = 4;
+const DOUBLED: u32 = 2;
 /// Nor for longer than an hour, unless `open_for` is.
 const LONGEST: Duration = Duration::from_secs(3_600);
 /// Nobody knows when probes under way will end: whoever finds no place asks again after this.
