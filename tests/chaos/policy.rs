@@ -86,13 +86,17 @@ pub(crate) fn text(providers: &[Provider], second: bool) -> String {
         if second { "second" } else { "first" },
         TOTAL.as_secs(),
         if second { 5 } else { 4 },
-        if second { "  keepAlive: { after: 1s, every: 1s }\n  onAllOpen: reject\n" } else { "" },
+        if second {
+            "  keepAlive: { after: 1s, every: 1s }\n  onAllOpen: reject\n"
+        } else {
+            "  onAllOpen: probe\n"
+        },
     );
     text += "providers:\n";
     for (number, provider) in (1..).zip(providers) {
         let breaker = match second {
-            false => "consecutiveFailures: 5, openFor: 1s",
-            true => "failureRatio: 50%, window: 3s, minRequests: 10, openFor: 1s, halfOpenProbes: 2",
+            false => "consecutiveFailures: 5, openFor: 300ms",
+            true => "failureRatio: 50%, window: 3s, minRequests: 10, openFor: 300ms, halfOpenProbes: 2",
         };
         let third = if second { format!(", {{ name: c, fromEnv: P{number}_C }}") } else { String::new() };
         // The second is small: it is full now and then.
