@@ -55,7 +55,7 @@ pub(super) struct Attempt<'a> {
     /// The bound on output to write into the request.
     pub(super) cap: Option<Cap>,
     /// What of the request's messages is left out.
-    pub(super) cut: Option<Truncation>,
+    pub(super) cut: Option<Box<Truncation>>,
     /// Whether spans are to tell of the answer.
     pub(super) observed: bool,
     /// Since when, and until when, it waited for the provider.
@@ -181,7 +181,7 @@ impl Attempt<'_> {
         let told = self.traceparent.as_ref();
         let Self { asked, cap, .. } = *self;
         let outgoing =
-            Outgoing { asked, model: &self.target.model, key: self.key, cap, cut: self.cut.as_ref() };
+            Outgoing { asked, model: &self.target.model, key: self.key, cap, cut: self.cut.as_deref() };
         let (request, version) = shape::request(&outgoing, self.from_caller, told, &shared.secrets)?;
         self.key_version.store(version, Ordering::Relaxed);
         let endpoint = &self.target.model.provider.endpoint;
@@ -256,7 +256,8 @@ impl Attempt<'_> {
         }
         let retry_after = headers::retry_after(&head.headers, self.relay.clock.wall());
         let words = match body {
-            Ok(body) => self.words(body).await,
+            // Boxed: an error is rare, and every try would carry its room.
+            Ok(body) => Box::pin(self.words(body)).await,
             Err(_) => None,
         };
         let said = words.as_deref().map_or(Said::Nothing, |words| error::said(Dialect::OpenAi, words));

@@ -23,7 +23,7 @@ use crate::resilience::keys::KeyFault;
 pub(super) struct Fitted {
     pub(super) sized: Sized,
     /// What of its messages is left out.
-    pub(super) cut: Option<Truncation>,
+    pub(super) cut: Option<Box<Truncation>>,
 }
 
 /// Why a call does not fit at a candidate, now or ever.
@@ -60,7 +60,8 @@ pub(super) fn fits(
         Some(longest) => sized.within(longest, asked.facts.max_output, model.max_tokens_field),
         None => sized,
     };
-    Ok(Fitted { sized, cut })
+    // Boxed: it is rare, and every call would carry its room.
+    Ok(Fitted { sized, cut: cut.map(Box::new) })
 }
 
 fn unpriced(model: &Model) -> Refusal {

@@ -142,7 +142,8 @@ impl Relay {
         match self.answer(&mut call, &snapshot, &head, body.as_mut(), from).await {
             Ok(Found::Reply(reply)) => answer::reply(call, &snapshot, Ok(reply)),
             Ok(Found::Waiting(waiting)) => {
-                keep_alive::answer(&self, call, snapshot, head.headers, *waiting).await
+                // Boxed: most routes keep nothing alive, and every call would carry its room.
+                Box::pin(keep_alive::answer(&self, call, snapshot, head.headers, *waiting)).await
             }
             Err(refusal) => {
                 // A body that was not waited for any longer is not waited for again.
