@@ -490,3 +490,45 @@ async fn operators_see_it_on_the_page_and_in_metrics() {
     assert_eq!(metrics(), (0.0, 1.0, 0.0));
     assert_eq!(model(&proxy, "m1")["leftAlone"], json!([]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_under_the_former_policy_says_nothing_of_the_provider_to_which_a_model_was_moved() {
+    let overloaded = "{ status: { code: 503, retryAfter: 3s } }";
+    let retry = "retry: { maxAttempts: 2, backoff: { base: 1ms, max: 5s } }";
+    let at_p1 = routing(&chain(&[overloaded]), retry);
+    let p2 = format!("  p2: {{ {ONE}, mock: {{ says: \"hello from p2\" }} }}\nmodels:");
+    let at_p2 = at_p1.replace("m1: { provider: p1 }", "m1: { provider: p2 }").replace("models:", &p2);
+    for stream in [false, true] {
+        let proxy = proxy(&at_p1);
+        let moves = async {
+            tokio::time::sleep(secs(1)).await;
+            proxy.reload(&at_p2);
+        };
+        let ask = if stream { proxy.stream("chat") } else { proxy.chat("chat") };
+        let (answer, ()) = tokio::join!(ask.into_future(), moves);
+        assert_eq!((answer.status, answer.header("x-egret-attempts")), (503, Some("2")), "stream: {stream}");
+        let providers = proxy.record()["attempts"].clone();
+        assert_eq!((&providers[0]["provider"], &providers[1]["provider"]), (&json!("p1"), &json!("p1")));
+        assert_eq!((breaker(&proxy), served(&proxy).await), (json!("closed"), "p2".into()));
+    }
+}
+
+/// In real time: sockets do not know of a paused clock.
+#[tokio::test]
+async fn an_error_of_the_callers_making_is_one_however_long_its_words() {
+    for bytes in [100, 300 << 10] {
+        for stream in [false, true] {
+            let body = format!("{{\"error\":{{\"message\":\"{}\"}}}}", "x".repeat(bytes));
+            let head = "HTTP/1.1 422 Unprocessable Entity\r\ncontent-type: application/json\r\n";
+            let raw = Raw::answers(format!("{head}content-length: {}\r\n\r\n{body}", body.len())).await;
+            let proxy = proxy(&raw.policy(&format!(", {ONE}")));
+            for call in 0..2 {
+                let answer = if stream { proxy.stream("m").await } else { proxy.chat("m").await };
+                assert_eq!(answer.status, 422, "{bytes} bytes, call {call}, stream: {stream}");
+                assert_eq!(answer.raw() == body, bytes < 1_000, "words that are too long are not held");
+                assert!(answer.json()["error"]["message"].is_string());
+            }
+            assert_eq!((model(&proxy, "m")["breaker"].clone(), raw.asked().len()), (json!("closed"), 2));
+        }
+    }
+}

@@ -329,3 +329,18 @@ async fn behind_a_head_that_is_out_it_comes_as_events() {
     assert_eq!((answer.status, text.as_str(), answer.is_done()), (200, SAID, true));
     assert_eq!(proxy.record()["outcome"], "fixed_answer");
 }
+
+/// In real time: sockets do not know of a paused clock.
+#[tokio::test]
+async fn an_account_that_is_used_up_is_never_told_as_a_403() {
+    let body = r#"{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota","code":"insufficient_quota"}}"#;
+    let head = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\n";
+    for stream in [false, true] {
+        let raw = Raw::answers(format!("{head}content-length: {}\r\n\r\n{body}", body.len())).await;
+        let proxy = proxy(&raw.policy(""));
+        let answer = if stream { proxy.stream("m").await } else { proxy.chat("m").await };
+        assert_eq!(answer.refused(), (503, "no_provider_available".into()), "stream: {stream}");
+        assert!(!answer.raw().contains("quota"), "{}", answer.raw());
+        assert_eq!(proxy.record()["attempts"][0]["outcome"], "out_of_credit");
+    }
+}

@@ -427,3 +427,43 @@ async fn a_second_target_whose_breaker_is_open_is_passed_over_for_the_one_behind
     took(begun, 2);
     assert_eq!(reasons(&proxy.records()[1]), tries([("n", "breaker_open")]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_second_target_that_the_share_forbids_is_not_charged_for_a_try() {
+    for stream in [false, true] {
+        // Of one call nothing may be hedged.
+        let text = hedged("after: 2s, maxShare: 0.05", [SILENT, "", DOWN], "")
+            .replace("q: { mock", "q: { retryBudget: { ratio: 0, minPerSecond: 0 }, mock")
+            .replace("chat: {", "chat: { timeouts: { answer: 5s, firstToken: 5s },");
+        let proxy = proxy(&text);
+        let begun = Instant::now();
+        assert_eq!(ask(&proxy, stream).await.text(), "from q", "stream: {stream}");
+        took(begun, 5);
+        let record = proxy.record();
+        assert_eq!(reasons(&record), tries([("n", "hedge_share")]));
+        assert_eq!(attempts(&record).len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_target_one_of_whose_keys_is_refused_is_asked_with_the_next_when_the_first_has_failed() {
+    // The key is refused before the first target fails, and thereafter.
+    for latency in ["0s", "2s"] {
+        for stream in [false, true] {
+            let (p, q) = (
+                "latency: 3s, faults: [{ error: model_not_found }]",
+                "faults: [{ forKey: { endsWith: aaaa, code: 401 } }]",
+            );
+            let text = hedged(ALWAYS, [p, &format!("latency: {latency}, {q}"), ""], "")
+                .replace("q: { mock", "q: { keys: [{ name: a, fromEnv: A }, { name: b, fromEnv: B }], mock")
+                .replace(", { model: o }]", "]");
+            let proxy = Start::keyed().proxy(&text);
+            let answer = ask(&proxy, stream).await;
+            assert_eq!(answer.status, 200, "{latency} stream: {stream}: {}", answer.raw());
+            assert_eq!((answer.text().as_str(), answer.header("x-egret-attempts")), ("from q", Some("3")));
+            let seen = proxy.seen("q");
+            let keys: Vec<_> = seen.iter().filter_map(|seen| seen.key_ends()).collect();
+            assert_eq!((proxy.seen("p").len(), keys), (1, vec!["aaaa", "bbbb"]));
+        }
+    }
+}

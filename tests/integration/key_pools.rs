@@ -343,3 +343,20 @@ async fn a_refusal_of_the_former_secret_says_nothing_of_the_new_one() {
     assert_eq!(key(&proxy, "p1"), (Value::Null, Value::Null));
     assert_eq!(calls(&proxy, 1).await, ("d".into(), "1".into()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_no_key_has_room_the_wait_is_told_of_the_one_that_has_it_first() {
+    let limits = format!("{POOL}, limits: {{ rpm: {{ requests: 1, per: 1m, each: providerKey }} }}");
+    let proxy = Start::keyed().proxy(&saying(&chain(&["ok"]), "p1", &limits));
+    for _ in 0..3 {
+        assert_eq!(calls(&proxy, 1).await.1, "1");
+        tokio::time::sleep(secs(10)).await;
+    }
+    // Whichever key's turn it is.
+    for turn in 0..3 {
+        let refused = proxy.chat("chat").await;
+        assert_eq!(refused.refused(), (503, "no_provider_available".into()));
+        assert_eq!(refused.header("retry-after"), Some("30"), "turn {turn}");
+    }
+    assert_eq!(keys(&proxy), "abc");
+}

@@ -265,3 +265,19 @@ async fn operators_see_whose_limit_it_is() {
         "{shown:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_first_target_without_room_does_not_make_the_next_at_its_provider_a_retry() {
+    let each = "open: { concurrent: 1, each: model }";
+    let proxy = proxy(&policy("faults: [ok]", each, "").replace("provider: q", "provider: p"));
+    let hangs = tokio::time::timeout(secs(1), proxy.chat("chat").fault("stall=0").into_future());
+    let others = async {
+        quiet().await;
+        for call in 0..100 {
+            let answer = proxy.chat("chat").await;
+            assert_eq!((answer.status, answer.header("x-egret-model")), (200, Some("n")), "call {call}");
+        }
+    };
+    let (hung, ()) = tokio::join!(hangs, others);
+    assert!(hung.is_err(), "it has its place all the while");
+}
