@@ -245,3 +245,16 @@ async fn a_sequential_caller_finds_its_place_free_at_the_end_of_each_stream() {
         assert_eq!((answer.status, said(answer.raw()).as_str()), (200, "hello from p1"));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_after_its_head_is_logged_with_it() {
+    let proxy = proxy(&kept(&[SILENT], "firstToken: 60s"));
+    // The head is out after five seconds.
+    for (after, status) in [(4, 499), (6, 200)] {
+        let left = tokio::time::timeout(secs(after), proxy.stream("chat").into_future()).await;
+        assert!(left.is_err());
+        quiet().await;
+        let record = proxy.record();
+        assert_eq!((&record["status"], &record["outcome"]), (&json!(status), &json!("client_gone")));
+    }
+}

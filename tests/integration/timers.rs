@@ -154,3 +154,41 @@ async fn the_record_tells_how_long_the_caller_waited() {
     assert_eq!(ms(&record["attempts"][1]["ms"]) / 10, 300);
     assert_eq!(ms(&record["duration_ms"]) / 10, 2_300);
 }
+
+/// In real time: sockets do not know of a paused clock.
+#[tokio::test]
+async fn a_try_that_no_connection_has_taken_costs_nothing_whichever_timer_rings() {
+    // Who waits for the first lines of a request never answers to the first words of TLS.
+    let raw = Raw::stalls("").await;
+    let counted =
+        |own: &str| format!("{own}t: {{ tokens: 9000, per: day }}, {own}r: {{ requests: 9, per: day }}");
+    let policy = |timeouts: &str| {
+        let (port, there, own) = (raw.port, counted("there-"), counted("own-"));
+        format!(
+            "defaults: {{ timeouts: {{ connect: 3s, {timeouts} }}, retry: {{ maxAttempts: 1 }} }}\n\
+             providers: {{ raw: {{ dialect: openai, baseUrl: \"https://127.0.0.1:{port}/v1\", limits: {{ {there} }} }} }}\n\
+             models: {{ m: {{ provider: raw, maxOutputTokens: 100 }} }}\n\
+             tenants: {{ app: {{ local: true, attributes: {{ latencyBudget: {{ header: x-budget }} }}, \
+             access: {{ allow: [\"*\"] }}, limits: {{ {own} }} }} }}\n"
+        )
+    };
+    let tried = async |timeouts: &str, budget: &str, stream: bool, outcome: &str| {
+        let proxy = proxy(&policy(timeouts));
+        let ask = if stream { proxy.stream("m") } else { proxy.chat("m") };
+        let answer = ask.header("x-budget", budget).await;
+        assert_eq!(answer.refused(), (504, "upstream_timeout".into()), "{outcome} stream: {stream}");
+        assert_eq!(proxy.record()["attempts"][0]["outcome"], outcome, "stream: {stream}");
+        let used: Vec<_> = proxy.cells().into_iter().map(|cell| (cell.0, cell.2, cell.3)).collect();
+        let none = ["own-r", "own-t", "there-r", "there-t"].map(|limit| (limit.to_owned(), 0, 0));
+        assert_eq!(used, none, "{outcome} stream: {stream}");
+    };
+    tokio::join!(
+        tried("answer: 300ms", "", false, "answer_timeout"),
+        tried("firstToken: 300ms", "", true, "first_token_timeout"),
+        tried("total: 300ms", "", false, "total_timeout"),
+        tried("total: 300ms", "", true, "total_timeout"),
+        tried("", "300ms", false, "total_timeout"),
+        tried("", "300ms", true, "total_timeout"),
+    );
+    assert!(raw.asked().is_empty());
+}

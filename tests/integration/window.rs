@@ -308,3 +308,39 @@ async fn limits_hold_what_the_cut_call_needs() {
     assert!(read < sent);
     assert_eq!(proxy.cells()[0], ("a".into(), None, read, 0), "charged is what the provider read");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_of_egrets_own_is_lowered_to_what_is_left_of_the_window() {
+    for (turns, is_long) in [(14, true), (1, false)] {
+        let text = windows(NEXT, OK, "tpd: { tokens: 100000, per: day }")
+            .replace("contextTokens: 1000, maxOutputTokens: 300", "contextTokens: 1000, maxOutputTokens: 900")
+            .replace("local: true,", "local: true, reserveOutput: { cap: 800 },");
+        let proxy = proxy(&text);
+        let messages = conversation(turns);
+        let room = 1_000 - estimate(chat_of("one", &messages, &json!({})).len());
+        assert_eq!((350..400).contains(&room), is_long, "{room}");
+        let answer = chat(&proxy, "one", &messages, json!({})).await;
+        let bound = room.min(800);
+        assert_eq!(asked(&proxy, "p")[0]["max_tokens"], bound, "{room}");
+        let told = bound.to_string();
+        assert_eq!((answer.status, answer.header("x-egret-clamped")), (200, Some(told.as_str())), "{room}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_tells_of_the_cut_of_whoever_answered_and_not_of_one_that_was_asked_beside() {
+    for (r, p, cut) in [("latency: 3s", "latency: 9s", false), ("latency: 9s", "latency: 1s", true)] {
+        let text = windows(CUT, [p, "", r], "").replace(
+            "targets: [{ model: small }, { model: tiny }, { model: large }]",
+            "hedge: { after: 2s, maxShare: 1 }, targets: [{ model: large }, { model: small }]",
+        );
+        let proxy = proxy(&text);
+        let answer = chat(&proxy, "chat", &conversation(30), json!({})).await;
+        assert_eq!(answer.header("x-egret-model"), Some(if cut { "small" } else { "large" }));
+        assert_eq!(answer.header("x-egret-truncated").is_some(), cut);
+        let (whole, part) = (proxy.seen("r")[0].body.len(), proxy.seen("p")[0].body.len());
+        assert!(part + 1_000 < whole, "the second was sent less: {part} of {whole}");
+        let told = proxy.record()["cut_bytes"].as_u64().unwrap_or(0);
+        assert_eq!(told > 0, cut, "{told}");
+    }
+}
