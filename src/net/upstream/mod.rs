@@ -96,13 +96,13 @@ impl Upstream {
     /// connection; that is no attempt.
     ///
     /// Dropping the future closes the HTTP/1 connection, or resets the HTTP/2 stream, at once.
-    pub async fn send(
+    pub fn send(
         &self,
         to: &Endpoint,
         request: Outgoing,
         connect_timeout: Duration,
-    ) -> Result<Response<UpstreamBody>, SendError> {
-        self.send_telling(to, request, connect_timeout, || {}).await
+    ) -> impl Future<Output = Result<Response<UpstreamBody>, SendError>> {
+        self.send_telling(to, request, connect_timeout, || {})
     }
 
     /// The same, and tells when a connection takes the request: before that nothing can be written.
