@@ -130,7 +130,7 @@ async fn each_time_a_probe_fails_it_stays_open_longer() {
         served(&proxy).await;
         assert_eq!(tried(&proxy), probes + 1, "{open} s are over");
     }
-    assert_eq!(model(&proxy, "m1")["opened"], 7);
+    assert_eq!(model(&proxy, "m1")["opened"], 5);
 }
 
 #[tokio::test(start_paused = true)]
