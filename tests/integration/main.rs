@@ -21,7 +21,7 @@
 //! | 13 failures inside a good stream, 18 the time of a first token | `tests/integration/commit.rs` |
 //! | 17 memory that grows with the names callers invent | `tests/integration/metrics.rs` |
 //! | 17 memory that grows while a backend is away | `tests/telemetry/test_faults.py` |
-//! | 18 silence before the answer, 19 stalls in it, 30 cut streams | `tests/integration/timers.rs` |
+//! | 16 time that calls at once wait for nothing, 17 what is held of calls that are over, 18 silence before the answer, 19 stalls in it, 30 cut streams | `tests/integration/timers.rs` |
 //! | 19 keep-alives while a stream does not begin | `tests/integration/keep_alive.rs` |
 //! | 21 hedged calls | `tests/integration/hedging.rs` |
 //! | 22 no reload of files, 23 a bad policy in force | `tests/integration/reload.rs`, `tests/integration/process/reload.rs` |
@@ -32,8 +32,8 @@
 //! | 30 wrong parents, spans missing or there twice | `tests/integration/traces.rs` |
 //! | 30 streams cut at a rollout | `tests/integration/process/drain.rs` |
 //!
-//! Waiting for what they are about: 06 (replicas), 27 (releases), 28 (translation). 16, and 17 under load, are measured
-//! by `tests/bench`.
+//! Waiting for what they are about: 06 (replicas), 27 (releases), 28 (translation). What a call costs (16) and holds (17)
+//! under load is measured by `tests/bench` and `tests/chaos`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,5 +1,7 @@
 //! How long is waited for what, and what breaks a stream in the middle; by virtual time.
 
+use std::time::Duration;
+
 use egret::clock::Instant;
 
 use crate::support::*;
@@ -191,4 +193,40 @@ async fn a_try_that_no_connection_has_taken_costs_nothing_whichever_timer_rings(
         tried("", "300ms", true, "total_timeout"),
     );
     assert!(raw.asked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_bug_16_many_calls_at_once_wait_for_their_provider_and_for_nothing_else() {
+    let policy = format!(
+        "providers: {{ p: {{ mock: {{ says: hello, latency: 500ms }} }} }}\nmodels: {{ m: {{ provider: p }} }}\n{ANYONE}"
+    );
+    let proxy = proxy(&policy);
+    let begun = Instant::now();
+    let answers =
+        all((0..200).map(|call| if call % 2 == 0 { proxy.chat("m") } else { proxy.stream("m") })).await;
+    took(begun, Duration::from_millis(500));
+    assert!(answers.iter().all(|answer| answer.text() == "hello"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_bug_17_of_calls_that_are_over_nothing_is_held_however_they_ended() {
+    let faults =
+        ["ok", "{ errorEvent: { afterChunks: 0 } }", "{ reset: { afterChunks: 3 } }", "html", "gzip"];
+    let policy = format!(
+        "providers:\n  p1: {{ breaker: {{ consecutiveFailures: 1000 }}, mock: {{ latency: 20ms, says: \"a b c\", faults: [{}] }} }}\n  \
+         p2: {{ mock: {{ says: hello }} }}\nmodels: {{ m1: {{ provider: p1, maxOutputTokens: 50 }}, m2: {{ provider: p2, maxOutputTokens: 50 }} }}\n\
+         routes: {{ chat: {{ targets: [{{ model: m1 }}, {{ model: m2 }}], hedge: {{ after: 10ms, maxShare: 1 }} }} }}\n\
+         tenants: {{ app: {{ local: true, access: {{ allow: [\"*\"] }}, \
+         limits: {{ t: {{ tokens: 900000, per: day }} }} }} }}\n",
+        faults.join(", ")
+    );
+    let proxy = proxy(&policy);
+    for _ in 0..20 {
+        all((0..20).map(|call| if call % 2 == 0 { proxy.chat("chat") } else { proxy.stream("chat") })).await;
+    }
+    quiet().await;
+    assert_eq!(proxy.state.shared.budget.used(), 0);
+    assert!(proxy.idle() <= 2 * 64, "idle connections are bounded: {}", proxy.idle());
+    assert_eq!(proxy.cells().len(), 1);
+    assert!(proxy.cells()[0].2 > 0 && proxy.cells()[0].3 == 0, "{:?}", proxy.cells());
 }

@@ -185,13 +185,14 @@ def test_an_unknown_key_is_a_span_that_does_not_say_the_key(sight):
 
 
 def test_a_provider_that_fails_alone_is_an_error_of_both(sight):
-    error, _, [server, attempt] = sight.call("down", 2)
+    error, _, [server, *attempts] = sight.call("down", 4)
 
     assert error.status_code == 503
-    assert (server.status, attempt.status) == ("error", "error")
+    assert [span.status for span in (server, *attempts)] == ["error"] * 4
     assert server.attributes["error.type"]
-    assert attempt.attributes["error.type"] == "503"
-    assert "http.request.resend_count" not in attempt.attributes
+    assert [attempt.attributes["error.type"] for attempt in attempts] == ["503"] * 3
+    resent = [attempt.attributes.get("http.request.resend_count") for attempt in attempts]
+    assert resent == [None, 1, 2], "it is tried three times"
 
 
 def test_a_throttling_provider_is_an_error_of_the_attempt_and_not_of_the_call(sight):
