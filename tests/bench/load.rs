@@ -102,18 +102,21 @@ async fn span(args: &LoadArgs, tally: &Tally) -> anyhow::Result<LoadReport> {
     })
 }
 
-/// Opens `args.connections` streams, one after the other, and holds each once its first chunk is there.
+/// Opens `args.connections` streams and holds them once the first chunk of each is there, which egret gives with the
+/// first content.
 pub(crate) async fn hold(args: &LoadArgs) -> anyhow::Result<Vec<TcpStream>> {
-    let mut held = Vec::with_capacity(args.connections);
+    let mut callers = Vec::with_capacity(args.connections);
     for _ in 0..args.connections {
         let mut caller = Caller::connect(args.target, Kind::Hold).await?;
         caller.socket.write_all(&caller.request).await?;
+        callers.push(caller);
+    }
+    for caller in &mut callers {
         while memchr::memmem::find(&caller.read, b"data: ").is_none() {
             caller.fill().await?;
         }
-        held.push(caller.socket);
     }
-    Ok(held)
+    Ok(callers.into_iter().map(|caller| caller.socket).collect())
 }
 
 /// What all connections count together.
