@@ -268,24 +268,8 @@ impl Failure {
 
     /// What a try came to that failed so: an error is no answer to be paid for.
     pub(super) fn came(self) -> Came {
-        match self {
-            Self::Error(..) | Self::StrangeStatus(_) => Came::Nothing,
-            Self::KeyMissing
-            | Self::Connection(_)
-            | Self::TimedOut(_)
-            | Self::Unsent(_)
-            | Self::TooSlow
-            | Self::WrongType
-            | Self::Empty
-            | Self::NoAnswer
-            | Self::Cut => {
-                if self.written() {
-                    Came::GivenUp
-                } else {
-                    Came::Nothing
-                }
-            }
-        }
+        let told = matches!(self, Self::Error(..) | Self::StrangeStatus(_));
+        if self.written() && !told { Came::GivenUp } else { Came::Nothing }
     }
 
     /// Whether it is our key's fault, which the operator must mend.
