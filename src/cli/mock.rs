@@ -13,9 +13,13 @@ use tokio::net::TcpListener;
 use crate::mock::{Fault, Mock, Script, fault};
 use crate::tasks::Tasks;
 
-/// Serve a scripted fake provider: OpenAI's APIs, with faults on demand.
+/// Serve a scripted fake provider: OpenAI's, Anthropic's and Gemini's APIs, with faults on demand.
 ///
-/// Any model and any key is accepted. A request's header `x-mock-fault` names a fault for itself:
+/// Any model and any key is accepted; the path tells the API, under any base: `chat/completions`, `completions`,
+/// `embeddings`, `responses`, `messages`, `messages/count_tokens`, `models/ID:generateContent` and its siblings,
+/// `models`. A request that Anthropic or Gemini would refuse is refused as they would.
+///
+/// A request's header `x-mock-fault` names a fault for itself:
 /// `status=429;retry-after=7`, `error=insufficient_quota`, `for-key=abc;status=401`, `redirect`; `reset=0`,
 /// `reset=3`, `reset-after-head`, `stall=2`, `stall-after-head`, `truncate=2`, `error-event=2;code=slow_down`;
 /// `empty`, `only-pings`, `only-done`, `html`, `not-json`, `wrong-type`, `gzip`, `large=100Mi`, `duplicate`,

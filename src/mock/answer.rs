@@ -8,6 +8,8 @@ use super::script::Script;
 const MOST_WORDS: usize = 1_000_000;
 /// What fills an answer up to its number of words.
 const FILLER: &str = "The tide comes in and the tide goes out and the birds wait on the piles";
+/// What is thought where a model thinks.
+const THOUGHT: &str = "They want to know about the tide.";
 /// What stands in a large answer for its content, until it is sent.
 pub(super) const GAP: &str = "(so many bytes)";
 /// What large answers are made of; its length divides that of a piece.
@@ -74,6 +76,13 @@ impl Answer {
         Self::bounded(Kind::Call(tool.name.to_owned()), text, ends, bound)
     }
 
+    /// What a model thinks before it answers.
+    pub(super) fn thinks(bound: Option<usize>) -> Self {
+        let text = THOUGHT.to_owned();
+        let ends = word_ends(&text);
+        Self::bounded(Kind::Text, text, ends, bound)
+    }
+
     fn bounded(kind: Kind, mut text: String, mut ends: Vec<usize>, bound: Option<usize>) -> Self {
         let bound = bound.unwrap_or(usize::MAX);
         let cut = ends.len() > bound;
@@ -83,10 +92,34 @@ impl Answer {
         Self { kind, text, pieces: Pieces::Of(ends), cut }
     }
 
+    /// Ends the text before the first of these that it says, and tells which. A large answer does not stop.
+    pub(super) fn stop_at<'s>(&mut self, stops: &[&'s str]) -> Option<&'s str> {
+        let Pieces::Of(ends) = &mut self.pieces else {
+            return None;
+        };
+        let said = stops.iter().filter_map(|stop| Some((self.text.find(stop)?, *stop)));
+        let (at, stop) = said.min_by_key(|(at, _)| *at)?;
+        self.text.truncate(at);
+        ends.retain(|end| *end < at);
+        if at > 0 {
+            ends.push(at);
+        }
+        self.cut = false;
+        Some(stop)
+    }
+
     pub(super) fn tokens(&self) -> u64 {
+        self.tokens_of(self.pieces())
+    }
+
+    /// The tokens of so many pieces, from the first on.
+    pub(super) fn tokens_of(&self, pieces: usize) -> u64 {
         match &self.pieces {
-            Pieces::Of(ends) => ends.len() as u64,
-            Pieces::Large { bytes, .. } => bytes.div_ceil(WORD.len() as u64),
+            Pieces::Of(ends) => ends.len().min(pieces) as u64,
+            Pieces::Large { bytes, .. } => {
+                let said = (pieces as u64).saturating_mul(LARGE_PIECE as u64);
+                said.min(*bytes).div_ceil(WORD.len() as u64)
+            }
         }
     }
 
@@ -126,12 +159,35 @@ pub(super) fn content(bytes: usize) -> String {
 /// A function that the caller offers.
 pub(super) struct Tool<'a> {
     pub(super) name: &'a str,
+    /// The schema of its arguments.
     pub(super) parameters: &'a Value,
 }
 
+/// Which tools the caller lets the model call.
+pub(super) enum Choice<'a> {
+    None,
+    Auto,
+    /// One at least.
+    Any,
+    Named(&'a str),
+}
+
+impl<'a> Choice<'a> {
+    /// OpenAI's `tool_choice`, in both forms: the name under `function` (chat) and flat (responses).
+    pub(super) fn openai(choice: Option<&'a Value>) -> Self {
+        let named = choice.and_then(|choice| choice.get("function").unwrap_or(choice).get("name")?.as_str());
+        match (named, choice.and_then(Value::as_str)) {
+            (Some(name), _) => Self::Named(name),
+            (None, Some("none")) => Self::None,
+            (None, Some("required")) => Self::Any,
+            (None, _) => Self::Auto,
+        }
+    }
+}
+
 impl<'a> Tool<'a> {
-    /// The functions of a request's `tools`, in both forms: under `function` (chat) and flat (responses).
-    pub(super) fn offered(tools: Option<&'a Value>) -> Vec<Self> {
+    /// The functions of OpenAI's `tools`, in both forms: under `function` (chat) and flat (responses).
+    pub(super) fn openai(tools: Option<&'a Value>) -> Vec<Self> {
         let tools = tools.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let functions =
             tools.iter().filter(|tool| tool.get("type").and_then(Value::as_str) == Some("function"));
@@ -146,23 +202,18 @@ impl<'a> Tool<'a> {
             .collect()
     }
 
-    /// The tool that is to be called: the one that `tool_choice` names, any where it requires one, else the
-    /// one that the prompt names.
-    pub(super) fn chosen(offered: Vec<Self>, choice: Option<&Value>, prompt: &[&str]) -> Option<Self> {
+    /// The tools that are to be called: the one that is chosen by name, else those that the prompt names; where one
+    /// has to be called and none is named, the first.
+    pub(super) fn chosen(mut offered: Vec<Self>, choice: &Choice<'_>, prompt: &[&str]) -> Vec<Self> {
         let by_name = |tool: &Self| prompt.iter().any(|text| text.contains(tool.name));
-        let named = choice.and_then(|choice| choice.get("function").unwrap_or(choice).get("name")?.as_str());
-        let word = choice.and_then(Value::as_str).unwrap_or("auto");
-        let mut offered = offered.into_iter().peekable();
-        match (named, word) {
-            (Some(name), _) => offered.find(|tool| tool.name == name),
-            (None, "none") => None,
-            (None, "required") => {
-                let all: Vec<_> = offered.collect();
-                let at = all.iter().position(by_name).unwrap_or(0);
-                all.into_iter().nth(at)
-            }
-            (None, _) => offered.find(by_name),
+        match choice {
+            Choice::None => offered.clear(),
+            Choice::Named(name) => offered.retain(|tool| tool.name == *name),
+            Choice::Auto => offered.retain(by_name),
+            Choice::Any if offered.iter().any(by_name) => offered.retain(by_name),
+            Choice::Any => offered.truncate(1),
         }
+        offered
     }
 }
 
@@ -263,6 +314,21 @@ mod tests {
             assert_eq!(joined.split_whitespace().count() as u64, answer.tokens());
             assert_eq!((answer.piece(answer.pieces()), answer.cut), ("", false));
         }
+    }
+
+    #[test]
+    fn tools_are_chosen_by_name_by_the_prompt_or_because_one_has_to_be() {
+        let schema = Value::Null;
+        let chosen = |choice, prompt| {
+            let offered = ["tide", "wind"].map(|name| Tool { name, parameters: &schema });
+            let tools = Tool::chosen(offered.into(), &choice, &[prompt]);
+            tools.iter().map(|tool| tool.name).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen(Choice::Auto, "wind and tide"), ["tide", "wind"]);
+        assert_eq!(chosen(Choice::Any, "the wind"), ["wind"]);
+        assert_eq!(chosen(Choice::Any, "hello"), ["tide"]);
+        assert_eq!(chosen(Choice::Named("wind"), "the tide"), ["wind"]);
+        assert!(chosen(Choice::Auto, "hello").is_empty() && chosen(Choice::None, "the tide").is_empty());
     }
 
     #[test]

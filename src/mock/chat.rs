@@ -6,11 +6,13 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Kind, Saying, Tool};
+use super::answer::{Answer, Choice, Kind, Saying, Tool};
 use super::body::{Piece, Pieces};
 use super::error::ApiError;
+use super::face::Face;
+use super::node::Node;
 use super::reply::{Reply, Stamp, data, done};
-use super::request::{Ask, texts, words};
+use super::request::{Ask, refused, texts, words};
 
 pub(super) fn reply(ask: &Ask, saying: &Saying<'_>, stamp: &Stamp) -> Result<Reply, ApiError> {
     let prompt = Prompt::of(ask)?;
@@ -51,8 +53,9 @@ impl<'a> Prompt<'a> {
         let messages = ask.required("messages")?.as_array().filter(|all| !all.is_empty());
         let Some(messages) = messages else {
             let message = "Invalid 'messages': expected a non-empty array.";
-            return Err(ApiError::bad_request(message).about(Some("messages")));
+            return Err(refused(message).about("messages"));
         };
+        check(ask)?;
         let content = |message: &'a Value| message.get("content").map(texts).unwrap_or_default();
         let last = messages.last().unwrap_or(&Value::Null);
         Ok(Self {
@@ -66,8 +69,36 @@ impl<'a> Prompt<'a> {
         if self.after_tool {
             return None;
         }
-        Tool::chosen(Tool::offered(ask.echo("tools")), ask.echo("tool_choice"), &self.last)
+        let choice = Choice::openai(ask.echo("tool_choice"));
+        Tool::chosen(Tool::openai(ask.echo("tools")), &choice, &self.last).into_iter().next()
     }
+}
+
+/// What the provider refuses of tools and their calls.
+fn check(ask: &Ask) -> Result<(), ApiError> {
+    if ask.echo("parallel_tool_calls").is_some() && ask.echo("tools").is_none() {
+        let message = "'parallel_tool_calls' is only allowed when 'tools' are specified.";
+        return Err(refused(message).about("parallel_tool_calls"));
+    }
+    let mut called = Vec::new();
+    for message in Node::body(Face::OpenAi, &ask.fields).required("messages")?.items()? {
+        if let Some(calls) = message.field("tool_calls") {
+            for call in calls.items()? {
+                called.push(call.required("id")?.text()?);
+                if let Some(function) = call.field("function") {
+                    function.required("arguments")?.text()?;
+                }
+            }
+        }
+        let role = message.field("role").and_then(|role| role.value().as_str());
+        if role == Some("tool") {
+            let id = message.required("tool_call_id")?;
+            if !called.contains(&id.text()?) {
+                return Err(id.wrong("it matches no call of an earlier message"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Usage as chat and completions report it. Words count as tokens; nothing is cached.

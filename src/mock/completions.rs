@@ -10,12 +10,11 @@ use super::body::{Piece, Pieces};
 use super::chat::Usage;
 use super::error::ApiError;
 use super::reply::{Reply, Stamp, data, done};
-use super::request::{Ask, Input, inputs};
+use super::request::{Ask, Input, inputs, refused};
 
 pub(super) fn reply(ask: &Ask, saying: &Saying<'_>, stamp: &Stamp) -> Result<Reply, ApiError> {
-    let prompts = inputs(ask.required("prompt")?).ok_or_else(|| {
-        ApiError::bad_request("Invalid 'prompt': expected a text or tokens.").about(Some("prompt"))
-    })?;
+    let prompts = inputs(ask.required("prompt")?)
+        .ok_or_else(|| refused("Invalid 'prompt': expected a text or tokens.").about("prompt"))?;
     let words: u64 = prompts.iter().map(Input::tokens).sum();
     let answer = Answer::says(saying, &ask.model, words, ask.bound(&["max_tokens"]));
     let n = prompts.len() * ask.n;

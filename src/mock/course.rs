@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::error::ApiError;
+use super::face::Face;
 use super::script::Fault;
 
 /// The course of an answer. By default a proper one, at once.
@@ -36,8 +37,8 @@ pub(super) enum Says {
     ErrorInside(ApiError),
     /// Nothing but these events; a plain answer of nothing but these bytes.
     Only {
-        events: &'static [u8],
-        plain: &'static [u8],
+        events: String,
+        plain: &'static str,
     },
     Html,
     NotJson,
@@ -79,16 +80,17 @@ pub(super) enum Break {
     ErrorEvent(ApiError),
 }
 
-const PINGS: &[u8] = b": keep-alive\n\n: keep-alive\n\n: keep-alive\n\n";
+/// Signs of life in a stream of nothing else.
+const PINGS: usize = 3;
 
 impl Course {
-    /// The course of an answer to a call with this key.
-    pub(super) fn of(fault: &Fault, key: Option<&str>) -> Self {
+    /// The course of an answer in the words of this face, to a call with this key.
+    pub(super) fn of(fault: &Fault, face: Face, key: Option<&str>) -> Self {
         match fault {
             Fault::None => Self::default(),
             Fault::ForKey { ends_with, fault } => {
                 if key.is_some_and(|key| key.ends_with(&**ends_with)) {
-                    Self::of(fault, None)
+                    Self::of(fault, face, None)
                 } else {
                     Self::default()
                 }
@@ -99,12 +101,12 @@ impl Course {
             Fault::Stall { after_chunks: 0 } => Self::begins(Head::Stall),
 
             Fault::Status { status, retry_after } => {
-                Self::says(Says::Error(ApiError::of_status(*status, *retry_after)))
+                Self::says(Says::Error(ApiError::of_status(face, *status, *retry_after)))
             }
-            Fault::Error { code } => Self::says(Says::Error(ApiError::of_code(*code))),
-            Fault::Empty => Self::says(Says::Only { events: b"", plain: b"" }),
-            Fault::OnlyPings => Self::says(Says::Only { events: PINGS, plain: b"\n\n\n" }),
-            Fault::OnlyDone => Self::says(Says::Only { events: b"data: [DONE]\n\n", plain: b"" }),
+            Fault::Error { code } => Self::says(Says::Error(ApiError::of_code(face, *code))),
+            Fault::Empty => Self::only("", ""),
+            Fault::OnlyPings => Self::only(face.ping().repeat(PINGS), "\n\n\n"),
+            Fault::OnlyDone => Self::only(face.done(), ""),
             Fault::Html => Self::says(Says::Html),
             Fault::NotJson => Self::says(Says::NotJson),
             Fault::WrongType => Self::says(Says::WrongType),
@@ -117,8 +119,8 @@ impl Course {
             Fault::StallAfterHead => Self::breaks(0, Break::Stall),
             Fault::Truncate { after_chunks } => Self::breaks(*after_chunks, Break::Truncate),
             Fault::ErrorEvent { after_chunks, code } => Self {
-                says: Says::ErrorInside(ApiError::in_answer(*code)),
-                ..Self::breaks(*after_chunks, Break::ErrorEvent(ApiError::in_answer(*code)))
+                says: Says::ErrorInside(ApiError::in_answer(face, *code)),
+                ..Self::breaks(*after_chunks, Break::ErrorEvent(ApiError::in_answer(face, *code)))
             },
 
             Fault::SlowFirstToken { delay, pings } => {
@@ -143,6 +145,10 @@ impl Course {
 
     fn says(says: Says) -> Self {
         Self { says, ..Self::default() }
+    }
+
+    fn only(events: impl Into<String>, plain: &'static str) -> Self {
+        Self::says(Says::Only { events: events.into(), plain })
     }
 
     fn flows(flow: Flow) -> Self {

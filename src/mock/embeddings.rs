@@ -4,24 +4,24 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::reply::Reply;
-use super::request::{Ask, Input, inputs};
+use super::request::{Ask, Input, inputs, refused};
 use crate::random::Random;
 
 /// Length of a vector where the call names none, as of `text-embedding-3-small`.
 const DIMENSIONS: usize = 1_536;
 /// The longest vector on offer.
-const MOST_DIMENSIONS: usize = 3_072;
+pub(super) const MOST_DIMENSIONS: usize = 3_072;
 /// Inputs of one call; the provider's own bound.
 const MOST_INPUTS: usize = 2_048;
 
 pub(super) fn reply(ask: &Ask) -> Result<Reply, ApiError> {
-    let all = inputs(ask.required("input")?).filter(|all| all.len() <= MOST_INPUTS).ok_or_else(|| {
-        ApiError::bad_request("'input' must be a text, tokens, or up to 2048 of either.").about(Some("input"))
-    })?;
+    let all = inputs(ask.required("input")?)
+        .filter(|all| all.len() <= MOST_INPUTS)
+        .ok_or_else(|| refused("'input' must be a text, tokens, or up to 2048 of either.").about("input"))?;
     let dimensions = ask.bound(&["dimensions"]).unwrap_or(DIMENSIONS);
     if !(1..=MOST_DIMENSIONS).contains(&dimensions) {
         let message = "'dimensions' must be between 1 and 3072.";
-        return Err(ApiError::bad_request(message).about(Some("dimensions")));
+        return Err(refused(message).about("dimensions"));
     }
     let base64 = ask.echo("encoding_format").and_then(Value::as_str) == Some("base64");
     let data = all.iter().enumerate().map(|(index, input)| {
@@ -37,7 +37,7 @@ pub(super) fn reply(ask: &Ask) -> Result<Reply, ApiError> {
 }
 
 /// A vector of length one; the same input gives the same vector.
-fn vector(input: &Input<'_>, dimensions: usize) -> Vec<f32> {
+pub(super) fn vector(input: &Input<'_>, dimensions: usize) -> Vec<f32> {
     let seed = match input {
         Input::Text(text) => fnv(text.bytes()),
         Input::Tokens(tokens) => fnv(tokens.iter().flat_map(|t| t.as_u64().unwrap_or(0).to_le_bytes())),

@@ -7,15 +7,15 @@
 //! | `error=CODE` | the error of an [`ErrorCode`], such as `context_length_exceeded` |
 //! | `reset=N`, `stall=N` | the connection breaks, or is silent for ever, after N chunks; 0 is before the head |
 //! | `reset-after-head`, `stall-after-head` | the same right after the head, before any byte of the body |
-//! | `truncate=N` | a clean end after N chunks, without finish reason and `[DONE]`; plain: half of the JSON |
+//! | `truncate=N` | a clean end after N chunks, without finish reason and terminator; plain: half of the JSON |
 //! | `error-event=N`, `error-event=N;code=CODE` | an error after N chunks of a 200 stream; plain: a 200 with an error |
-//! | `empty`, `only-pings`, `only-done` | a 200 with nothing in it, only comments, only `[DONE]` |
+//! | `empty`, `only-pings`, `only-done` | a 200 with nothing in it, only signs of life, only the terminator |
 //! | `html`, `not-json`, `wrong-type` | a 200 with a page, with what is no JSON, with a good answer as `text/plain` |
 //! | `gzip` | a good answer in gzip, though nobody asked for it |
 //! | `redirect` | a 307 to another address |
 //! | `large=100Mi` | content of so many bytes (`Ki`, `Mi`, `Gi`, or none) |
 //! | `slow-head=1500ms` | the head comes late (`ms`, `s`, `m`) |
-//! | `slow-first-token=5s`, `slow-first-token=5s;pings=1s` | the first token comes late, with comments meanwhile |
+//! | `slow-first-token=5s`, `slow-first-token=5s;pings=1s` | the first token comes late, with signs of life meanwhile |
 //! | `slow-stream=2` | so many tokens a second |
 //! | `trickle=20ms` | the body byte by byte, with this pause before each |
 //! | `duplicate`, `shuffle` | every event of a stream twice, its second token before its first |

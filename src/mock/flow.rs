@@ -7,11 +7,9 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::api::Api;
 use super::body::{AnswerBody, Piece, Pieces, Strike};
 use super::course::{Break, Flow};
-use super::error::ApiError;
-use super::reply::{Sending, data, named};
+use super::reply::Sending;
 use super::seen::Visit;
 
 /// What is answered, before it flows.
@@ -23,6 +21,8 @@ pub(super) enum Content {
         pieces: Pieces,
     },
     Events(Pieces),
+    /// The items of one JSON array, each sent when it is known.
+    Items(Pieces),
 }
 
 impl Content {
@@ -31,7 +31,8 @@ impl Content {
         match self {
             Self::Whole(bytes) => whole(bytes, &sending, visit),
             Self::Long { length, pieces } => AnswerBody::new(pieces, visit).of_length(length),
-            Self::Events(pieces) => events(pieces, sending, visit),
+            Self::Events(pieces) => stream(ordered(pieces, &sending.flow), sending, visit),
+            Self::Items(pieces) => stream(array(ordered(pieces, &sending.flow)), sending, visit),
         }
     }
 }
@@ -87,21 +88,21 @@ fn late(bytes: Bytes) -> Pieces {
     Box::new((!bytes.is_empty()).then(|| Piece::word(bytes)).into_iter())
 }
 
-/// A stream.
-fn events(pieces: Pieces, sending: Sending, visit: Visit) -> AnswerBody {
+/// A stream, its pieces in the order in which they come.
+fn stream(pieces: Pieces, sending: Sending, visit: Visit) -> AnswerBody {
     let now = sending.now;
     let paced = |body: AnswerBody| match sending.tokens_per_second {
         Some(rate) => body.paced(Duration::from_secs(1) / rate.get(), now),
         None => body,
     };
     match sending.flow {
-        Flow::Proper => paced(AnswerBody::new(pieces, visit)),
+        Flow::Proper | Flow::Twice | Flow::Swapped => paced(AnswerBody::new(pieces, visit)),
         Flow::Broken { after, by } => {
             let strike = match by {
                 Break::Reset => Strike::Reset,
                 Break::Stall => Strike::Stall,
                 Break::Truncate => Strike::Last(Bytes::new()),
-                Break::ErrorEvent(error) => Strike::Last(error_event(&error, sending.api, after)),
+                Break::ErrorEvent(error) => Strike::Last(sending.api.error_event(&error, after)),
             };
             paced(AnswerBody::new(pieces, visit)).struck(after, strike)
         }
@@ -109,28 +110,41 @@ fn events(pieces: Pieces, sending: Sending, visit: Visit) -> AnswerBody {
             let body = paced(AnswerBody::new(pieces, visit)).lulled(now + delay);
             match pings {
                 None => body,
-                Some(period) => body.pinging(Bytes::from_static(b": keep-alive\n\n"), period, now),
+                Some(period) => {
+                    let ping = sending.api.face().ping();
+                    body.pinging(Bytes::from_static(ping.as_bytes()), period, now)
+                }
             }
         }
         Flow::Slow(rate) => AnswerBody::new(pieces, visit).paced(Duration::from_secs(1) / rate.get(), now),
         Flow::Trickle(pause) => AnswerBody::new(trickled(pieces), visit).paced(pause, now),
-        Flow::Twice => paced(AnswerBody::new(twice(pieces), visit)),
-        Flow::Swapped => paced(AnswerBody::new(swapped(pieces), visit)),
         Flow::Gzip => paced(AnswerBody::new(zipped(pieces), visit)),
     }
 }
 
-fn error_event(error: &ApiError, api: Option<Api>, number: u32) -> Bytes {
-    let error = error.object();
-    match api {
-        Some(Api::Responses) => {
-            let event = serde_json::json!({ "type": "error", "sequence_number": number, "error": error });
-            named("error", &event)
-        }
-        None | Some(Api::Chat | Api::Completions | Api::Embeddings | Api::Models | Api::Model) => {
-            data(&serde_json::json!({ "error": error }))
-        }
+/// In the order in which a flow has them.
+fn ordered(pieces: Pieces, flow: &Flow) -> Pieces {
+    match flow {
+        Flow::Twice => twice(pieces),
+        Flow::Swapped => swapped(pieces),
+        Flow::Proper
+        | Flow::Broken { .. }
+        | Flow::Lull { .. }
+        | Flow::Slow(_)
+        | Flow::Trickle(_)
+        | Flow::Gzip => pieces,
     }
+}
+
+/// As the items of an array.
+fn array(pieces: Pieces) -> Pieces {
+    let items = pieces.enumerate().map(|(at, piece)| Piece { bytes: item(at == 0, &piece.bytes), ..piece });
+    Box::new(items.chain([Piece::at_once("]")]))
+}
+
+/// An item with what stands before it in its array.
+pub(super) fn item(first: bool, json: &[u8]) -> Bytes {
+    Bytes::from([if first { &b"["[..] } else { b",\n" }, json].concat())
 }
 
 /// Byte by byte.

@@ -1,9 +1,10 @@
 //! A scripted provider as a hyper service: what tests, the quickstart and `egret mock` talk to.
 //!
-//! It speaks OpenAI's formats from its own code, not from `dialect`, so that a mistake there does not
-//! agree with itself. Words count as tokens. The header `x-mock-fault` ([`fault`]) wins over the script.
+//! It speaks OpenAI's, Anthropic's and Gemini's formats from its own code, not from `dialect`, so that a mistake
+//! there does not agree with itself. Words count as tokens. The header `x-mock-fault` ([`fault`]) wins over the script.
 
 mod answer;
+mod anthropic;
 mod api;
 mod body;
 mod chat;
@@ -11,8 +12,13 @@ mod completions;
 mod course;
 mod embeddings;
 mod error;
+mod face;
 pub mod fault;
 mod flow;
+mod gemini;
+mod headers;
+mod models;
+mod node;
 mod reply;
 mod request;
 mod responses;
@@ -20,6 +26,7 @@ pub mod script;
 pub mod seen;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,7 +34,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, Response};
+use http::request::Parts;
+use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -40,6 +48,7 @@ use api::Api;
 use body::{AnswerBody, Cut};
 use course::{Course, Head, Says};
 use error::ApiError;
+use face::Face;
 use reply::{Reply, Sending, Stamp};
 pub use script::{ErrorCode, Fault, Script};
 pub use seen::{Ending, Seen};
@@ -135,18 +144,17 @@ async fn respond(state: Arc<State>, request: Request<Incoming>) -> Result<Respon
     let body = read(body).await?;
     visit.body(body.as_deref().unwrap_or_default());
     let script = (state.script)();
-    let course = state.course(&head.headers, &script);
+    let api = Api::of(&head);
+    let course = state.course(&head, api.face(), &script);
     before_head(course.head, script.latency, &visit).await?;
 
     let stamp = state.stamp();
-    let api = Api::of(head.uri.path());
     let saying = Saying { script: &script, large: course.large() };
     let answer = || {
-        let body = body.as_deref().map_err(|TooLarge| ApiError::too_large())?;
-        let api = api.ok_or_else(|| ApiError::unknown_path(&head.method, head.uri.path()))?;
-        api.reply(&head.method, head.uri.path(), body, &saying, &stamp)
+        let body = body.as_deref().map_err(|TooLarge| ApiError::too_large(api.face()))?;
+        api.reply(&head, body, &saying, &stamp)
     };
-    let reply = reply(&course.says, head.uri.path(), answer);
+    let reply = reply(&course.says, head.uri.path(), api, &stamp, answer);
     let now = state.clock.now();
     let sending = Sending {
         flow: course.flow,
@@ -160,21 +168,21 @@ async fn respond(state: Arc<State>, request: Request<Incoming>) -> Result<Respon
 
 impl State {
     /// The course that this request's fault leads to: its header's, else the script's next.
-    fn course(&self, headers: &HeaderMap, script: &Script) -> Course {
-        let key = seen::key(headers);
-        if let Some(text) = headers.get(FAULT_HEADER) {
+    fn course(&self, head: &Parts, face: Face, script: &Script) -> Course {
+        let key = seen::key(&head.headers, head.uri.query());
+        if let Some(text) = head.headers.get(FAULT_HEADER) {
             let text = String::from_utf8_lossy(text.as_bytes());
             let fault = text.parse::<Fault>();
             return fault.map_or_else(
-                |unknown| Course::error(ApiError::bad_request(unknown.to_string())),
-                |fault| Course::of(&fault, key),
+                |unknown| Course::error(ApiError::bad_request(face, unknown.to_string())),
+                |fault| Course::of(&fault, face, key),
             );
         }
         if script.faults.is_empty() {
             return Course::default();
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % script.faults.len();
-        script.faults.get(turn).map_or_else(Course::default, |fault| Course::of(fault, key))
+        script.faults.get(turn).map_or_else(Course::default, |fault| Course::of(fault, face, key))
     }
 
     fn stamp(&self) -> Stamp {
@@ -204,12 +212,18 @@ async fn before_head(head: Head, latency: Duration, visit: &Visit) -> Result<(),
 
 /// The answer that a fault leaves, as far as it is a matter of the whole answer; what happens within a body is the
 /// flow's.
-fn reply(says: &Says, path: &str, answer: impl FnOnce() -> Result<Reply, ApiError>) -> Reply {
-    let answer = || answer().unwrap_or_else(|error| Reply::error(&error));
+fn reply(
+    says: &Says,
+    path: &str,
+    api: Api,
+    stamp: &Stamp,
+    answer: impl FnOnce() -> Result<Reply, ApiError>,
+) -> Reply {
+    let answer = || answer().unwrap_or_else(|error| Reply::error(&error, api, stamp));
     match says {
         Says::Answer => answer(),
-        Says::Error(error) => Reply::error(error),
-        Says::ErrorInside(error) => answer().or_error_in_200(error),
+        Says::Error(error) => Reply::error(error, api, stamp),
+        Says::ErrorInside(error) => answer().or_error_in_200(error, stamp),
         Says::Only { events, plain } => answer().only(events, plain),
         Says::Html => Reply::html(),
         Says::NotJson => Reply::json("oops", 0),

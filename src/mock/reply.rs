@@ -1,11 +1,11 @@
-//! From what an API says to an HTTP answer: head, provider's headers, and what a fault makes of the whole.
+//! From what an API says to an HTTP answer: its head, its kind of body, and what a fault makes of the whole.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode, response};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use http::{Response, StatusCode, response};
 use serde::Serialize;
 
 use super::answer::{GAP, content};
@@ -13,13 +13,11 @@ use super::api::Api;
 use super::body::{AnswerBody, Piece, Pieces};
 use super::course::Flow;
 use super::error::ApiError;
+use super::face::Face;
 use super::flow::Content;
+use super::headers::Told;
 use super::seen::Visit;
 use crate::clock::Instant;
-
-/// What the provider claims to admit in a minute.
-const REQUESTS: u64 = 10_000;
-const TOKENS: u64 = 2_000_000;
 
 /// Bytes of one piece of a large plain answer; a whole number of words.
 const FILLING: usize = 64 * 1024;
@@ -30,6 +28,16 @@ pub(super) struct Stamp {
     pub(super) id: String,
     /// Seconds since 1970.
     pub(super) created: i64,
+}
+
+impl Stamp {
+    /// The provider's id of the call.
+    pub(super) fn request_id(&self, face: Face) -> String {
+        match face {
+            Face::OpenAi => format!("req-{}", self.id),
+            Face::Anthropic | Face::Gemini => format!("req_{}", self.id),
+        }
+    }
 }
 
 /// An answer before it is sent.
@@ -48,8 +56,7 @@ pub(super) struct Reply {
 /// How an answer is sent.
 pub(super) struct Sending {
     pub(super) flow: Flow,
-    /// None where the path is no API.
-    pub(super) api: Option<Api>,
+    pub(super) api: Api,
     /// How fast the words of a stream come.
     pub(super) tokens_per_second: Option<NonZeroU32>,
     pub(super) now: Instant,
@@ -76,8 +83,15 @@ impl Reply {
         }
     }
 
-    pub(super) fn error(error: &ApiError) -> Self {
-        Self { status: error.status, retry_after: error.retry_after, ..Self::json(error.body(), 0) }
+    /// Gemini's stream of one JSON array: its items, one by one.
+    pub(super) fn items(pieces: Pieces, tokens: u64) -> Self {
+        let content_type = Face::Gemini.json_type();
+        Self { content: Content::Items(pieces), ..Self::json(Bytes::new(), tokens) }.of_type(content_type)
+    }
+
+    pub(super) fn error(error: &ApiError, api: Api, stamp: &Stamp) -> Self {
+        let body = Self::json(api.error_body(error, stamp), 0).of_type(api.face().json_type());
+        Self { status: error.status, retry_after: error.retry_after, ..body }
     }
 
     /// A page, as gateways in front of a provider send it.
@@ -94,11 +108,11 @@ impl Reply {
     }
 
     /// The same kind of answer with nothing in it but this.
-    pub(super) fn only(self, events: &'static [u8], plain: &'static [u8]) -> Self {
+    pub(super) fn only(self, events: &str, plain: &'static str) -> Self {
         let content = match self.content {
-            Content::Whole(_) | Content::Long { .. } => Content::Whole(Bytes::from_static(plain)),
-            Content::Events(_) => {
-                let piece = (!events.is_empty()).then(|| Piece::at_once(Bytes::from_static(events)));
+            Content::Whole(_) | Content::Long { .. } => Content::Whole(Bytes::from_static(plain.as_bytes())),
+            Content::Events(_) | Content::Items(_) => {
+                let piece = (!events.is_empty()).then(|| Piece::at_once(events.to_owned()));
                 Content::Events(Box::new(piece.into_iter()))
             }
         };
@@ -111,10 +125,12 @@ impl Reply {
     }
 
     /// A stream as it is, a plain answer as a 200 whose body is an error.
-    pub(super) fn or_error_in_200(self, error: &ApiError) -> Self {
+    pub(super) fn or_error_in_200(self, error: &ApiError, stamp: &Stamp) -> Self {
         match self.content {
-            Content::Whole(_) | Content::Long { .. } => Self::json(error.body(), self.tokens),
-            Content::Events(_) => self,
+            Content::Whole(_) | Content::Long { .. } => {
+                Self { content: Content::Whole(error.body(stamp).to_string().into()), ..self }
+            }
+            Content::Events(_) | Content::Items(_) => self,
         }
     }
 
@@ -122,18 +138,19 @@ impl Reply {
     pub(super) fn filled(self, bytes: u64) -> Self {
         match self.content {
             Content::Whole(body) => Self { content: filled(&body, bytes), ..self },
-            Content::Long { .. } | Content::Events(_) => self,
+            Content::Long { .. } | Content::Events(_) | Content::Items(_) => self,
         }
     }
 
     /// The answer as it goes out; the visit is told how it ends.
     pub(super) fn send(self, stamp: &Stamp, sending: Sending, visit: Visit) -> Response<AnswerBody> {
-        let mut head = Response::builder()
-            .status(self.status)
-            .header(CONTENT_TYPE, self.content_type)
-            .header("x-request-id", format!("req-{}", stamp.id))
-            .header("openai-version", "2020-10-01")
-            .header("openai-processing-ms", sending.processing.as_millis().to_string());
+        let told = Told {
+            status: self.status,
+            tokens: self.tokens,
+            retry_after: self.retry_after,
+            processing: sending.processing,
+        };
+        let mut head = Response::builder().status(self.status).header(CONTENT_TYPE, self.content_type);
         if let Some(location) = &self.location {
             head = head.header(LOCATION, location);
         }
@@ -141,28 +158,9 @@ impl Reply {
             head = head.header(CONTENT_ENCODING, "gzip");
         }
         if let Some(headers) = head.headers_mut() {
-            self.limits(headers);
+            told.add(sending.api.face(), stamp, headers);
         }
         finish(head, self.content.flow(sending, visit))
-    }
-
-    fn limits(&self, headers: &mut http::HeaderMap) {
-        let throttled = self.status == StatusCode::TOO_MANY_REQUESTS;
-        let remaining = if throttled { 0 } else { REQUESTS - 1 };
-        let reset = self.retry_after.map_or_else(|| "6ms".to_owned(), |seconds| format!("{seconds}s"));
-        if let Some(seconds) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        headers.insert("x-ratelimit-limit-requests", HeaderValue::from(REQUESTS));
-        headers.insert("x-ratelimit-remaining-requests", HeaderValue::from(remaining));
-        headers.insert("x-ratelimit-limit-tokens", HeaderValue::from(TOKENS));
-        let tokens = TOKENS.saturating_sub(self.tokens);
-        headers.insert("x-ratelimit-remaining-tokens", HeaderValue::from(tokens));
-        for name in ["x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"] {
-            if let Ok(reset) = HeaderValue::from_str(&reset) {
-                headers.insert(name, reset);
-            }
-        }
     }
 }
 
@@ -199,22 +197,28 @@ fn finish(head: response::Builder, body: AnswerBody) -> Response<AnswerBody> {
 
 /// An event without a name.
 pub(super) fn data(event: &impl Serialize) -> Bytes {
-    sse(b"data: ".to_vec(), event)
+    sse("data: ", event, "\n\n")
 }
 
 /// An event under its name.
 pub(super) fn named(name: &str, event: &impl Serialize) -> Bytes {
-    sse(format!("event: {name}\ndata: ").into_bytes(), event)
+    sse(&format!("event: {name}\ndata: "), event, "\n\n")
+}
+
+/// An event without a name, with the line ends that Gemini has.
+pub(super) fn data_crlf(event: &impl Serialize) -> Bytes {
+    sse("data: ", event, "\r\n\r\n")
 }
 
 /// What ends the streams of chat and completions.
 pub(super) fn done() -> Piece {
-    Piece::at_once(Bytes::from_static(b"data: [DONE]\n\n"))
+    Piece::at_once(Face::OpenAi.done())
 }
 
-fn sse(mut bytes: Vec<u8>, event: &impl Serialize) -> Bytes {
+fn sse(before: &str, event: &impl Serialize, after: &str) -> Bytes {
+    let mut bytes = before.as_bytes().to_vec();
     // Maps with text keys always serialise; a vector takes every write.
     let _ = serde_json::to_writer(&mut bytes, event);
-    bytes.extend_from_slice(b"\n\n");
+    bytes.extend_from_slice(after.as_bytes());
     Bytes::from(bytes)
 }

@@ -1,8 +1,9 @@
-//! What a request body asks for: the fields that all APIs share, and how the provider complains of them.
+//! What a request to OpenAI's APIs asks for: the fields that all of them share, and how the provider complains.
 
 use serde_json::Value;
 
 use super::error::ApiError;
+use super::face::Face;
 
 /// A parsed body with its model.
 pub(super) struct Ask {
@@ -22,7 +23,7 @@ impl Ask {
         let fields: Value = serde_json::from_slice(body).map_err(|_| not_json())?;
         let Some(model) = fields.get("model").and_then(Value::as_str) else {
             return Err(if fields.is_object() {
-                ApiError::bad_request("you must provide a model parameter")
+                refused("you must provide a model parameter")
             } else {
                 not_json()
             });
@@ -31,11 +32,11 @@ impl Ask {
         let options = fields.get("stream_options").filter(|options| !options.is_null());
         if options.is_some() && !stream {
             let message = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
-            return Err(ApiError::bad_request(message).about(Some("stream_options")));
+            return Err(refused(message).about("stream_options"));
         }
         let n = fields.get("n").and_then(Value::as_u64).unwrap_or(1);
         if !(1..=MOST_ANSWERS).contains(&n) {
-            return Err(ApiError::bad_request("'n' must be between 1 and 128.").about(Some("n")));
+            return Err(refused("'n' must be between 1 and 128.").about("n"));
         }
         Ok(Self {
             model: model.to_owned(),
@@ -52,8 +53,8 @@ impl Ask {
     /// A field that must be there.
     pub(super) fn required(&self, name: &'static str) -> Result<&Value, ApiError> {
         self.fields.get(name).filter(|value| !value.is_null()).ok_or_else(|| {
-            ApiError::bad_request(format!("Missing required parameter: '{name}'."))
-                .about(Some(name))
+            refused(format!("Missing required parameter: '{name}'."))
+                .about(name)
                 .with_code("missing_required_parameter")
         })
     }
@@ -70,8 +71,13 @@ impl Ask {
     }
 }
 
+/// 400: the request itself is wrong.
+pub(super) fn refused(message: impl Into<String>) -> ApiError {
+    ApiError::bad_request(Face::OpenAi, message)
+}
+
 fn not_json() -> ApiError {
-    ApiError::bad_request("We could not parse the JSON body of your request.")
+    refused("We could not parse the JSON body of your request.")
 }
 
 /// The words in a text: what this provider counts as tokens.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Kind, Saying, Tool};
+use super::answer::{Answer, Choice, Kind, Saying, Tool};
 use super::body::{Piece, Pieces};
 use super::error::ApiError;
 use super::reply::{Reply, Stamp, named};
@@ -15,8 +15,9 @@ pub(super) fn reply(ask: &Ask, saying: &Saying<'_>, stamp: &Stamp) -> Result<Rep
     let instructions = ask.echo("instructions").and_then(Value::as_str).unwrap_or_default();
     let input = input + words(instructions);
     let bound = ask.bound(&["max_output_tokens"]);
-    let tool = Tool::chosen(Tool::offered(ask.echo("tools")), ask.echo("tool_choice"), &last);
-    let answer = match tool.filter(|_| !after_tool && saying.large.is_none()) {
+    let choice = Choice::openai(ask.echo("tool_choice"));
+    let tools = Tool::chosen(Tool::openai(ask.echo("tools")), &choice, &last);
+    let answer = match tools.into_iter().next().filter(|_| !after_tool && saying.large.is_none()) {
         Some(tool) => Answer::calls(&tool, bound),
         None => Answer::says(saying, &ask.model, input, bound),
     };

@@ -39,7 +39,7 @@ pub enum Fault {
     Status {
         /// 400 to 599.
         status: u16,
-        /// `Retry-After`, in seconds.
+        /// `Retry-After`, in seconds; where Gemini's words are spoken, its `RetryInfo`.
         retry_after: Option<u32>,
     },
     /// The provider's error of this code, with the status and body that go with it.
@@ -63,7 +63,8 @@ pub enum Fault {
     },
     /// The head comes and nothing after it. Ends when the client leaves.
     StallAfterHead,
-    /// The answer ends after this many chunks of a stream, as HTTP wants it: no error, no finish reason, no `[DONE]`.
+    /// The answer ends after this many chunks of a stream, as HTTP wants it: no error, no finish reason, no
+    /// `[DONE]`.
     ///
     /// A plain answer is half of its JSON, with the length of that half.
     Truncate {
@@ -74,14 +75,16 @@ pub enum Fault {
     ErrorEvent {
         /// Chunks sent before.
         after_chunks: u32,
-        /// Which error; none: a `server_error`.
+        /// Which error; none: the provider's own fault, such as a `server_error`.
         code: Option<ErrorCode>,
     },
     /// A 200 whose stream or body is empty.
     Empty,
-    /// A 200 stream of comments alone; a plain answer is blank lines.
+    /// A 200 stream of signs of life alone: comments; of Anthropic pings, of Gemini blank lines, for its client breaks
+    /// at comments. A plain answer is blank lines.
     OnlyPings,
-    /// A 200 stream of `[DONE]` alone; a plain answer is empty.
+    /// A 200 stream of its terminator alone: `[DONE]`; of Anthropic `message_stop`, of Gemini nothing. A plain answer is
+    /// empty.
     OnlyDone,
     /// A 200 with an HTML page.
     Html,
@@ -109,7 +112,8 @@ pub enum Fault {
     SlowFirstToken {
         /// How late.
         delay: Duration,
-        /// How often a sign of life comes meanwhile: a comment, in a plain answer a blank line. Not zero.
+        /// How often a sign of life comes meanwhile: as in [`Fault::OnlyPings`], in a plain answer a blank line. Not
+        /// zero.
         pings: Option<Duration>,
     },
     /// A stream's words come as slowly as this, whatever the script's own pace.
@@ -136,6 +140,8 @@ pub enum Fault {
 }
 
 /// Errors that callers tell apart by their code, not by their status.
+///
+/// The statuses named here are OpenAI's. Anthropic and Gemini send each with their own status and words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
     /// 400: the prompt is longer than the model's window.

@@ -5,9 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, Method, request};
 use parking_lot::Mutex;
+use serde_json::Value;
+
+use super::gemini::Verb;
 
 /// Calls kept; the oldest go first.
 const CALLS: usize = 1_000;
@@ -55,9 +57,37 @@ impl Seen {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// What the query says for a name, as sent.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        value(self.path.split_once('?')?.1, name)
+    }
+
+    /// The body, where it was kept whole and is JSON.
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The model that was asked for: the body's, of a Gemini call the path's.
+    pub fn model(&self) -> Option<String> {
+        let path = self.path.split('?').next().unwrap_or_default();
+        if let Some((_, model)) = Verb::of(path, None) {
+            return Some(model.to_owned());
+        }
+        Some(self.json()?.get("model")?.as_str()?.to_owned())
+    }
+
+    /// Whether a stream was asked for.
+    pub fn streams(&self) -> bool {
+        let path = self.path.split('?').next().unwrap_or_default();
+        match Verb::of(path, None) {
+            Some((verb, _)) => matches!(verb, Verb::Stream { .. }),
+            None => self.json().is_some_and(|body| body["stream"] == true),
+        }
+    }
+
     /// The last four characters of the key that the call came with; none where a key is no longer than that.
     pub fn key_ends(&self) -> Option<&str> {
-        let key = key(&self.headers)?;
+        let key = key(&self.headers, self.path.split_once('?').map(|(_, query)| query))?;
         let (at, _) = key.char_indices().nth_back(3).filter(|(at, _)| *at > 0)?;
         key.get(at..)
     }
@@ -68,11 +98,20 @@ impl Seen {
     }
 }
 
-/// The key of a request: behind `Bearer`, or in Azure's header.
-pub(super) fn key(headers: &HeaderMap) -> Option<&str> {
-    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
-    let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    bearer.or_else(|| text(HeaderName::from_static("api-key"))).map(str::trim)
+/// The key of a request: behind `Bearer`, in the header of Anthropic, Azure or Google, or in the query as Google has it.
+pub(super) fn key<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<&'a str> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let header = || ["x-api-key", "api-key", "x-goog-api-key"].into_iter().find_map(text);
+    bearer.or_else(header).or_else(|| value(query?, "key")).map(str::trim)
+}
+
+/// The value of a name in a query, as it stands there.
+fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query
+        .split('&')
+        .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))
+        .map(|(_, value)| value)
 }
 
 impl fmt::Debug for Seen {
@@ -224,6 +263,36 @@ mod tests {
     }
 
     #[test]
+    fn model_stream_and_query_are_told_of_body_and_path() {
+        let seen = |path: &str, body: &str| {
+            let log = Arc::new(Log::default());
+            log.open(&head(path)).body(body.as_bytes());
+            log.calls().remove(0)
+        };
+        let chat = seen("/v1/chat/completions?a=1", r#"{"model":"gpt","stream":true}"#);
+        assert_eq!(
+            (chat.model().as_deref(), chat.streams(), chat.query("a")),
+            (Some("gpt"), true, Some("1"))
+        );
+        let plain = seen("/v1/messages", r#"{"model":"claude"}"#);
+        assert_eq!(
+            (plain.model().as_deref(), plain.streams(), plain.query("a")),
+            (Some("claude"), false, None)
+        );
+        let gemini = seen("/v1/models/tuned/x:streamGenerateContent?alt=sse&key=k", "{}");
+        assert_eq!((gemini.model().as_deref(), gemini.streams()), (Some("tuned/x"), true));
+        assert_eq!((gemini.query("alt"), gemini.query("key")), (Some("sse"), Some("k")));
+    }
+
+    #[test]
+    fn a_key_in_the_query_is_one_where_no_header_has_one() {
+        let plain = HeaderMap::new();
+        assert_eq!(key(&plain, Some("alt=sse&key=abc")), Some("abc"));
+        assert_eq!(key(&plain, Some("monkey=abc")), None);
+        assert_eq!(key(&head("/").headers, Some("key=abc")), Some("secret"));
+    }
+
+    #[test]
     fn of_a_key_the_last_four_characters_are_told_and_never_all() {
         let ends = |name: &'static str, value: &str| {
             let log = Arc::new(Log::default());
@@ -234,6 +303,8 @@ mod tests {
         assert_eq!(ends("authorization", "Bearer sk-12345678").as_deref(), Some("5678"));
         assert_eq!(ends("api-key", "0123456789abcdef").as_deref(), Some("cdef"));
         assert_eq!(ends("authorization", "Bearer five5").as_deref(), Some("ive5"));
+        assert_eq!(ends("x-api-key", "sk-ant-12345678").as_deref(), Some("5678"));
+        assert_eq!(ends("x-goog-api-key", "AIza12345678").as_deref(), Some("5678"));
         for (name, short) in
             [("authorization", "Bearer four"), ("authorization", "Basic abcdefgh"), ("api-key", "")]
         {

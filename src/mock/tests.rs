@@ -1,9 +1,12 @@
 //! The provider as a client sees it: hyper over a duplex, under a paused clock.
 
+mod anthropic;
 mod apis;
 mod chat_calls;
 mod faults;
+mod faults_of_faces;
 mod flows;
+mod gemini;
 
 use std::sync::Arc;
 
@@ -97,13 +100,36 @@ fn with_fault(mut request: Request<Full<Bytes>>, fault: &str) -> Request<Full<By
     request
 }
 
-fn chat(more: &Value) -> Value {
-    let mut body =
-        json!({ "model": "gpt-4.1", "messages": [{ "role": "user", "content": "how high is it" }] });
+/// A body in which these fields are said, too; null: not said.
+fn with(mut body: Value, more: &Value) -> Value {
+    let fields = body.as_object_mut().unwrap();
     for (name, value) in more.as_object().unwrap() {
-        body[name] = value.clone();
+        fields.insert(name.clone(), value.clone());
+        if value.is_null() {
+            fields.remove(name);
+        }
     }
     body
+}
+
+fn chat(more: &Value) -> Value {
+    let messages = json!([{ "role": "user", "content": "how high is it" }]);
+    with(json!({ "model": "gpt-4.1", "messages": messages }), more)
+}
+
+/// A request to Anthropic, in its first version.
+fn message(more: &Value) -> Request<Full<Bytes>> {
+    let messages = json!([{ "role": "user", "content": "how high is it" }]);
+    let body = with(json!({ "model": "claude", "max_tokens": 2_000, "messages": messages }), more);
+    let mut request = post("/v1/messages", &body);
+    request.headers_mut().insert("anthropic-version", "2023-06-01".parse().unwrap());
+    request
+}
+
+/// A request to Gemini, of this model and verb.
+fn generate(model_and_verb: &str, more: &Value) -> Request<Full<Bytes>> {
+    let contents = json!([{ "role": "user", "parts": [{ "text": "how high is it" }] }]);
+    post(&format!("/v1beta/models/{model_and_verb}"), &with(json!({ "contents": contents }), more))
 }
 
 impl Answer {
@@ -151,6 +177,14 @@ impl Answer {
     fn chunks(&self) -> Vec<Value> {
         let events = self.events().into_iter().filter(|(_, data)| data != "[DONE]");
         events.map(|(_, data)| serde_json::from_str(&data).unwrap()).collect()
+    }
+
+    /// The chunks of Gemini's stream of events.
+    fn gemini_chunks(&self) -> Vec<Value> {
+        let text = self.text();
+        assert!(text.is_empty() || text.ends_with("\r\n\r\n"), "{text:?}");
+        let events = text.split_terminator("\r\n\r\n");
+        events.map(|event| serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap()).collect()
     }
 
     fn is_done(&self) -> bool {

@@ -222,3 +222,31 @@ async fn one_connection_serves_many_calls() {
         assert!(answer.is_done());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn tools_and_their_results_are_refused_where_they_do_not_fit() {
+    let provider = provider(says("done"));
+    let call = |arguments: Value| {
+        let function = json!({ "name": "f", "arguments": arguments });
+        json!({ "role": "assistant", "tool_calls": [{ "id": "a", "type": "function", "function": function }] })
+    };
+    let result = |id: &str| json!({ "role": "tool", "tool_call_id": id, "content": "x" });
+    let said = |messages: Value| json!({ "messages": messages });
+    for (more, status, param) in [
+        (said(json!([call(json!("{}")), result("a")])), 200, ""),
+        (said(json!([call(json!("not JSON")), result("a")])), 200, ""),
+        (said(json!([call(json!("{}")), result("b")])), 400, "messages[1].tool_call_id"),
+        (said(json!([result("a"), call(json!("{}"))])), 400, "messages[0].tool_call_id"),
+        (said(json!([{ "role": "tool", "content": "x" }])), 400, "messages[0]"),
+        (said(json!([call(json!({}))])), 400, "messages[0].tool_calls[0].function.arguments"),
+        (json!({ "parallel_tool_calls": false }), 400, "parallel_tool_calls"),
+        (with(tools(&json!("auto")), &json!({ "parallel_tool_calls": false })), 200, ""),
+        (json!({ "stream_options": { "include_usage": true } }), 400, "stream_options"),
+    ] {
+        let answer = provider.post(CHAT, &chat(&more)).await;
+        assert_eq!(answer.status, status, "{more}");
+        if status == 400 {
+            assert_eq!(answer.json()["error"]["param"], param, "{more}");
+        }
+    }
+}

@@ -61,14 +61,14 @@ pub enum Fault {
     ErrorEvent {
         /// Chunks sent before.
         after_chunks: At<u32>,
-        /// Which error: `code: slow_down`. Default: a `server_error`.
+        /// Which error: `code: slow_down`. Default: the provider's own fault, such as a `server_error`.
         code: Option<At<ErrorCode>>,
     },
     /// A good status and nothing behind it.
     Empty,
-    /// A good status and a stream of comments alone; a plain answer is blank lines.
+    /// A good status and a stream of signs of life alone, such as comments; a plain answer is blank lines.
     OnlyPings,
-    /// A good status and a stream of `[DONE]` alone; a plain answer is empty.
+    /// A good status and a stream of its terminator alone, such as `[DONE]`; a plain answer is empty.
     OnlyDone,
     /// A good status and a web page.
     Html,
@@ -88,7 +88,7 @@ pub enum Fault {
     SlowFirstToken {
         /// How late: `delay: 5s`.
         delay: At<TimeSpan>,
-        /// How often a comment comes meanwhile, in a plain answer a blank line: `pings: 1s`. Default: never.
+        /// How often a sign of life comes meanwhile, in a plain answer a blank line: `pings: 1s`. Default: never.
         pings: Option<At<TimeSpan>>,
     },
     /// A stream's words come as slowly as this, in tokens of a second: `{ slowStream: 2 }`.
