@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Api, Dialect, openai};
+use super::{Api, anthropic, gemini, openai};
 
 /// What an answer of ours says.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +22,13 @@ pub struct Fixed<'a> {
 
 /// A complete answer of one choice that says this text and has used nothing: a body, or with `stream` all of its
 /// events. None for an operation that writes no text.
-pub fn fixed(dialect: Dialect, api: Api, stream: bool, says: &Fixed<'_>) -> Option<Bytes> {
-    match dialect {
-        Dialect::OpenAi => openai::answer::fixed(api, stream, says),
+pub fn fixed(api: Api, stream: bool, says: &Fixed<'_>) -> Option<Bytes> {
+    match api {
+        Api::Chat | Api::Completions | Api::Embeddings | Api::Responses => {
+            openai::answer::fixed(api, stream, says)
+        }
+        Api::Messages => Some(anthropic::answer::fixed(stream, says)),
+        Api::Generate => Some(gemini::answer::fixed(stream, says)),
+        Api::CountTokens | Api::EmbedContent | Api::BatchEmbedContents | Api::CountContentTokens => None,
     }
 }

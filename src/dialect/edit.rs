@@ -284,7 +284,7 @@ fn usage_spot(options: &Value<'_>) -> Result<UsageSpot, BodyFault> {
 fn reports_only_when_asked(api: Api) -> bool {
     match api {
         Api::Chat | Api::Completions => true,
-        Api::Embeddings | Api::Responses => false,
+        _ => false,
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 pub use self::said::{Said, retry_after, said};
-use super::{Api, Dialect};
+use super::{Api, Dialect, anthropic, gemini, openai};
 
 /// Why we answer an error ourselves: what decides status, type and code in every dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -152,28 +152,53 @@ impl Cause {
 /// The status of an error in a dialect.
 pub fn status(dialect: Dialect, cause: Cause) -> StatusCode {
     match dialect {
-        Dialect::OpenAi => super::openai::error::status(cause),
+        Dialect::OpenAi => openai::error::status(cause),
+        Dialect::Anthropic => anthropic::error::status(cause),
+        Dialect::Gemini => gemini::error::status(cause),
     }
 }
 
 /// The body of an error in a dialect.
 pub fn body(dialect: Dialect, problem: &Problem<'_>) -> Bytes {
     match dialect {
-        Dialect::OpenAi => super::openai::error::body(problem),
+        Dialect::OpenAi => openai::error::body(problem),
+        Dialect::Anthropic => anthropic::error::body(problem),
+        Dialect::Gemini => gemini::error::body(problem),
     }
 }
 
 /// The event that ends a broken stream, complete with its blank line.
-pub fn stream_event(dialect: Dialect, api: Api, problem: &Problem<'_>) -> Bytes {
-    match dialect {
-        Dialect::OpenAi => super::openai::error::stream_event(api, problem),
+pub fn stream_event(api: Api, problem: &Problem<'_>) -> Bytes {
+    match api.dialect() {
+        Dialect::OpenAi => openai::error::stream_event(api, problem),
+        Dialect::Anthropic => anthropic::error::stream_event(problem),
+        Dialect::Gemini => gemini::error::stream_event(problem),
     }
 }
 
 /// The event that ends a stream with a provider's own error, complete with its blank line: the error of a JSON body, in
 /// its own words. None where the body has no `error` that says something, or is too large for an event.
-pub fn error_event_of(dialect: Dialect, api: Api, body: &[u8]) -> Option<Bytes> {
-    match dialect {
-        Dialect::OpenAi => super::openai::error::event_of(api, body),
+pub fn error_event_of(api: Api, body: &[u8]) -> Option<Bytes> {
+    match api.dialect() {
+        Dialect::OpenAi => openai::error::event_of(api, body),
+        Dialect::Anthropic => anthropic::error::event_of(body),
+        Dialect::Gemini => gemini::error::event_of(body),
+    }
+}
+
+/// A provider's own error in the dialect of a caller that speaks another one: its meaning and its words, under the
+/// status that this meaning has there. Of an error inside a 200 the status is none, or that of its meaning.
+pub fn revoiced(from: Dialect, status: Option<StatusCode>, body: &[u8], to: Dialect) -> (StatusCode, Bytes) {
+    let said = said(from, body);
+    let words = match from {
+        Dialect::OpenAi => openai::error::message(body),
+        Dialect::Anthropic => anthropic::error::message(body),
+        Dialect::Gemini => gemini::error::message(body),
+    };
+    let message = words.as_deref().unwrap_or("The provider answered an error without a word.");
+    match to {
+        Dialect::OpenAi => openai::error::revoiced(status, said, message),
+        Dialect::Anthropic => anthropic::error::revoiced(status, said, message),
+        Dialect::Gemini => gemini::error::revoiced(status, said, message),
     }
 }

@@ -1,14 +1,24 @@
 //! Wire formats: what callers and providers speak. Knows no policy and no call.
 
 pub mod answer;
+pub(crate) mod anthropic;
 pub mod edit;
 pub mod error;
+pub mod facts;
+pub(crate) mod gemini;
 mod json;
-pub mod openai;
+pub mod models;
+pub mod neutral;
+pub(crate) mod openai;
+pub mod params;
+pub mod plain;
 pub mod provider;
 #[cfg(test)]
 mod samples;
 pub mod sse;
+pub mod stream;
+pub mod translate;
+mod write;
 
 use std::fmt;
 
@@ -17,6 +27,10 @@ use std::fmt;
 pub enum Dialect {
     /// OpenAI's API and those shaped like it.
     OpenAi,
+    /// Anthropic's Messages API.
+    Anthropic,
+    /// Google's Gemini API.
+    Gemini,
 }
 
 impl Dialect {
@@ -24,6 +38,8 @@ impl Dialect {
     pub fn name(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
         }
     }
 }
@@ -37,19 +53,42 @@ impl fmt::Display for Dialect {
 /// An operation of a dialect that is relayed to a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Api {
-    /// `POST /v1/chat/completions`
+    /// OpenAI's `POST /v1/chat/completions`
     Chat,
-    /// `POST /v1/completions`
+    /// OpenAI's `POST /v1/completions`
     Completions,
-    /// `POST /v1/embeddings`
+    /// OpenAI's `POST /v1/embeddings`
     Embeddings,
-    /// `POST /v1/responses`
+    /// OpenAI's `POST /v1/responses`
     Responses,
+    /// Anthropic's `POST /v1/messages`
+    Messages,
+    /// Anthropic's `POST /v1/messages/count_tokens`
+    CountTokens,
+    /// Gemini's `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`
+    Generate,
+    /// Gemini's `POST /v1beta/models/{model}:embedContent`
+    EmbedContent,
+    /// Gemini's `POST /v1beta/models/{model}:batchEmbedContents`
+    BatchEmbedContents,
+    /// Gemini's `POST /v1beta/models/{model}:countTokens`
+    CountContentTokens,
 }
 
 impl Api {
     /// Every operation, in the order in which policies list them.
-    pub const ALL: [Self; 4] = [Self::Chat, Self::Completions, Self::Embeddings, Self::Responses];
+    pub const ALL: [Self; 10] = [
+        Self::Chat,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::Messages,
+        Self::CountTokens,
+        Self::Generate,
+        Self::EmbedContent,
+        Self::BatchEmbedContents,
+        Self::CountContentTokens,
+    ];
 
     /// The name that policies, logs and errors use.
     pub fn name(self) -> &'static str {
@@ -58,33 +97,40 @@ impl Api {
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::CountTokens | Self::CountContentTokens => "countTokens",
+            Self::Generate => "generateContent",
+            Self::EmbedContent => "embedContent",
+            Self::BatchEmbedContents => "batchEmbedContents",
         }
     }
 
-    /// The path below a base URL that ends in `/v1`.
-    pub fn path(self) -> &'static str {
+    /// Whose operation it is.
+    pub fn dialect(self) -> Dialect {
         match self {
-            Self::Chat => "/chat/completions",
-            Self::Completions => "/completions",
-            Self::Embeddings => "/embeddings",
-            Self::Responses => "/responses",
+            Self::Chat | Self::Completions | Self::Embeddings | Self::Responses => Dialect::OpenAi,
+            Self::Messages | Self::CountTokens => Dialect::Anthropic,
+            Self::Generate | Self::EmbedContent | Self::BatchEmbedContents | Self::CountContentTokens => {
+                Dialect::Gemini
+            }
         }
     }
 
     /// Whether the model writes something.
     pub fn has_output(self) -> bool {
         match self {
-            Self::Chat | Self::Completions | Self::Responses => true,
-            Self::Embeddings => false,
+            Self::Chat | Self::Completions | Self::Responses | Self::Messages | Self::Generate => true,
+            Self::Embeddings
+            | Self::CountTokens
+            | Self::EmbedContent
+            | Self::BatchEmbedContents
+            | Self::CountContentTokens => false,
         }
     }
 
     /// Whether a call may ask for a stream.
     pub fn streams(self) -> bool {
-        match self {
-            Self::Chat | Self::Completions | Self::Responses => true,
-            Self::Embeddings => false,
-        }
+        self.has_output()
     }
 }
 
@@ -96,7 +142,7 @@ impl fmt::Display for Api {
 
 /// A set of operations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ApiSet(u8);
+pub struct ApiSet(u16);
 
 impl ApiSet {
     /// No operation.

@@ -148,22 +148,25 @@ pub struct ProviderKey {
 
 /// The request targets of a provider's operations: joined once, so that a call copies nothing.
 #[derive(Debug)]
-pub struct Targets([Uri; Api::ALL.len()]);
+pub struct Targets([Uri; 4]);
 
 impl Targets {
     /// The targets below an endpoint's base path.
     pub fn at(endpoint: &Endpoint) -> Self {
-        Self(Api::ALL.map(|api| Uri::from(endpoint.path(api.path()))))
+        Self(
+            ["/chat/completions", "/completions", "/embeddings", "/responses"]
+                .map(|path| Uri::from(endpoint.path(path))),
+        )
     }
 
     /// The target of an operation, in origin form.
     pub fn of(&self, api: Api) -> &Uri {
         let [chat, completions, embeddings, responses] = &self.0;
         match api {
-            Api::Chat => chat,
             Api::Completions => completions,
             Api::Embeddings => embeddings,
             Api::Responses => responses,
+            _ => chat,
         }
     }
 }

@@ -18,7 +18,7 @@ use super::refusal::{Refusal, SHOULD_RETRY};
 use super::stream::{BrokenOff, Kind, RelayedBody};
 use super::{attempt, rate_headers};
 use crate::dialect::error::{Cause, Problem, error_event_of, stream_event};
-use crate::dialect::openai::facts::in_answer;
+use crate::dialect::facts::in_answer;
 use crate::dialect::{Api, Dialect};
 use crate::ids::RequestId;
 use crate::net::headers;
@@ -251,10 +251,10 @@ pub(super) fn in_stream(
         Ok(Reply::Fixed(fixed)) => fixed.settle(&mut call),
         Ok(Reply::Relayed(relayed)) => {
             let event = relayed.error().map(|error| {
-                error_event_of(Dialect::OpenAi, api, error).unwrap_or_else(|| {
+                error_event_of(api, error).unwrap_or_else(|| {
                     let message = "The provider refused the call.";
                     let problem = Problem { cause: Cause::UpstreamFailed, message, param: None };
-                    stream_event(Dialect::OpenAi, api, &problem)
+                    stream_event(api, &problem)
                 })
             });
             match event {
@@ -263,7 +263,7 @@ pub(super) fn in_stream(
             }
         }
         Err(refusal) => {
-            let event = stream_event(Dialect::OpenAi, api, &refusal.problem());
+            let event = stream_event(api, &refusal.problem());
             settled(&mut call, StatusCode::OK, event, End::Refused(refusal.cause()))
         }
     }

@@ -20,8 +20,8 @@ use crate::dialect::Dialect;
 use crate::dialect::edit::Cap;
 use crate::dialect::edit::truncate::Truncation;
 use crate::dialect::error::{self, Cause, Problem, Said};
-use crate::dialect::openai::stream::StreamReader;
-use crate::dialect::openai::usage::{AnswerFault, in_answer, is_cut, judge_answer};
+use crate::dialect::plain::{self, AnswerFault};
+use crate::dialect::stream::StreamReader;
 use crate::net::body::{Prefix, read_prefix};
 use crate::net::decode::decoding;
 use crate::net::headers;
@@ -204,10 +204,10 @@ impl Attempt<'_> {
         let read = read_prefix(body, HELD_ANSWER, &self.relay.shared.budget).await;
         self.now_in(&self.waited.to);
         let body = match read.map_err(|_| Failure::Cut)? {
-            Prefix::Whole(bytes) => match judge_answer(&bytes) {
+            Prefix::Whole(bytes) => match plain::judge(self.asked.api, &bytes) {
                 Ok(()) => {
-                    let usage = in_answer(self.asked.api, &bytes);
-                    if usage.is_none() && is_cut(&bytes) {
+                    let usage = plain::usage(self.asked.api, &bytes);
+                    if usage.is_none() && plain::is_cut(&bytes) {
                         return Err(Failure::NoAnswer.into());
                     }
                     AnswerBody::Whole { bytes, usage, error: false }
@@ -345,7 +345,7 @@ fn error_of(status: StatusCode, headers: HeaderMap, words: Bytes) -> Answer {
 
 fn is_error(headers: &HeaderMap, body: &[u8]) -> bool {
     expect_type(headers, b"application/json").is_ok()
-        && match judge_answer(body) {
+        && match plain::judge(crate::dialect::Api::Chat, body) {
             Ok(()) | Err(AnswerFault::Error) => true,
             Err(AnswerFault::Empty | AnswerFault::NotJson) => false,
         }

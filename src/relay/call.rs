@@ -21,7 +21,7 @@ use super::receive::Asked;
 use super::tries::{Stake, TryId, Trying, would_refuse};
 use crate::clock::{Instant, Now, Timestamp};
 use crate::dialect::error::{Cause, Said};
-use crate::dialect::openai::facts::AnswerFacts;
+use crate::dialect::facts::AnswerFacts;
 use crate::ids::RequestId;
 use crate::limits::{Amounts, Reservation, Ticket, Unit};
 use crate::policy::Snapshot;

@@ -13,7 +13,7 @@ use super::shape;
 use super::stream::Merged;
 use crate::clock::Instant;
 use crate::dialect::error::Said;
-use crate::dialect::openai::stream::{StreamEnd, StreamReader};
+use crate::dialect::stream::{StreamEnd, StreamReader};
 use crate::net::upstream::UpstreamBody;
 use crate::policy::snapshot::MinRate;
 

@@ -62,10 +62,9 @@ use refusal::Refusal;
 use when::Circumstances;
 
 use crate::clock::Clock;
-use crate::dialect::Dialect;
 use crate::dialect::answer as fixed;
 use crate::dialect::error::Cause;
-use crate::dialect::openai::params::params;
+use crate::dialect::params::params;
 use crate::ids::TenantId;
 use crate::limits::Ledger;
 use crate::net::body::BufferBudget;
@@ -235,7 +234,7 @@ fn respond(call: &Call, asked: &Asked, text: &str, refusal: Refusal) -> Result<R
         include_usage: asked.facts.asks_usage,
     };
     let stream = asked.facts.stream;
-    match fixed::fixed(Dialect::OpenAi, asked.api, stream, &fixed) {
+    match fixed::fixed(asked.api, stream, &fixed) {
         Some(body) => Ok(Reply::Fixed(answer::Fixed { body, stream, refusal })),
         None => Err(refusal),
     }

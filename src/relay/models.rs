@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::refusal::Refusal;
 use super::route::{self, may_dispatch};
 use crate::clock::Timestamp;
-use crate::dialect::openai::models::{ModelEntry, PriceEntry, list, one};
+use crate::dialect::models::{ModelEntry, PriceEntry, list, one};
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{Principal, Route, Tenant, WrittenPrice};
 
@@ -17,7 +17,7 @@ pub(super) fn all(snapshot: &Snapshot, principal: &Principal, now: Timestamp) ->
     let tenant = &principal.tenant;
     let entries: Vec<_> =
         route::usable(snapshot, tenant).into_iter().map(|route| entry(route, tenant, now)).collect();
-    list(&entries)
+    list(crate::dialect::Dialect::OpenAi, &entries)
 }
 
 /// One of them, by its name as it stands in the path.
@@ -33,7 +33,11 @@ pub(super) fn show(
     let permitted = tenant.access.allowed.contains(&route.id)
         && route.targets.iter().any(|target| may_dispatch(&tenant.access, &target.model));
     // To this caller a name that it may not use does not exist, as the provider itself would say.
-    if permitted { Ok(one(&entry(route, tenant, now))) } else { Err(route::unknown(&id, snapshot, tenant)) }
+    if permitted {
+        Ok(one(crate::dialect::Dialect::OpenAi, &entry(route, tenant, now)))
+    } else {
+        Err(route::unknown(&id, snapshot, tenant))
+    }
 }
 
 /// What is told of a name is what holds for the target tried first.

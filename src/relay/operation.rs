@@ -33,6 +33,7 @@ impl Operation<'_> {
             Self::Relay(Api::Completions) => "POST /v1/completions",
             Self::Relay(Api::Embeddings) => "POST /v1/embeddings",
             Self::Relay(Api::Responses) => "POST /v1/responses",
+            Self::Relay(_) => "POST",
             Self::ListModels => "GET /v1/models",
             Self::ShowModel(_) => "GET /v1/models/{id}",
         }
@@ -56,7 +57,7 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<Operation<'a>, 
 
 fn at_path(path: &str) -> Option<Operation<'_>> {
     let below = path.strip_prefix("/v1")?;
-    if let Some(api) = Api::ALL.into_iter().find(|api| api.path() == below) {
+    if let Some(api) = Api::ALL.into_iter().find(|api| path_of(*api) == Some(below)) {
         return Some(Operation::Relay(api));
     }
     match below.strip_prefix("/models")? {
@@ -100,5 +101,15 @@ mod tests {
         }
         assert_eq!(cause(Method::GET, "/v1/embeddings"), Cause::MethodNotAllowed);
         assert_eq!(cause(Method::DELETE, "/v1/models/a"), Cause::MethodNotAllowed);
+    }
+}
+
+fn path_of(api: Api) -> Option<&'static str> {
+    match api {
+        Api::Chat => Some("/chat/completions"),
+        Api::Completions => Some("/completions"),
+        Api::Embeddings => Some("/embeddings"),
+        Api::Responses => Some("/responses"),
+        _ => None,
     }
 }

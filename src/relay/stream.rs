@@ -14,9 +14,9 @@ use tokio::time::Sleep;
 use super::call::{Call, End};
 use super::outcome::{Failure, Timer, Verdict, judge_in_answer};
 use crate::clock::{Instant, poll_until};
+use crate::dialect::Api;
 use crate::dialect::error::{Cause, Problem, Said, stream_event};
-use crate::dialect::openai::stream::{StreamEnd, StreamReader};
-use crate::dialect::{Api, Dialect};
+use crate::dialect::stream::{StreamEnd, StreamReader};
 use crate::net::upstream::UpstreamBody;
 use crate::units::Tokens;
 
@@ -281,7 +281,7 @@ impl Kind {
             Self::Bytes => None,
             Self::Events { api, .. } => {
                 let problem = Problem { cause: Cause::StreamInterrupted, message, param: None };
-                Some(stream_event(Dialect::OpenAi, *api, &problem))
+                Some(stream_event(*api, &problem))
             }
         }
     }

@@ -10,8 +10,8 @@ use opentelemetry::trace::{SpanId, TraceId};
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
-use crate::dialect::openai::facts::AnswerFacts;
-use crate::dialect::openai::params::Params;
+use crate::dialect::facts::AnswerFacts;
+use crate::dialect::params::Params;
 use crate::ids::{AppId, KeyName, LimitKey, ModelId, ProviderId, RequestId, RouteId, TenantId, UserId};
 use crate::limits::Owner;
 use crate::units::NanoUsd;

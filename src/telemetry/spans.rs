@@ -19,8 +19,8 @@ use super::context::{self, Parent};
 use super::record::{CallRecord, Trace};
 use super::sampler::Sampler;
 use super::semconv::Edition;
-use crate::dialect::openai::facts::AnswerFacts;
-use crate::dialect::openai::params::Params;
+use crate::dialect::facts::AnswerFacts;
+use crate::dialect::params::Params;
 use crate::ids::RequestId;
 use crate::random::Random;
 

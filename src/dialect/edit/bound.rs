@@ -109,7 +109,7 @@ fn field_of(api: Api, chat: MaxTokensField) -> Option<&'static str> {
         Api::Chat => Some(chat.name()),
         Api::Completions => Some(MaxTokensField::MaxTokens.name()),
         Api::Responses => Some("max_output_tokens"),
-        Api::Embeddings => None,
+        _ => None,
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) fn of(api: Api, key: &str) -> Result<Option<&'static Field>, BodyFaul
         Api::Chat => &CHAT_FIELDS[..],
         Api::Completions => &COMPLETIONS_FIELDS,
         Api::Responses => &RESPONSES_FIELDS,
-        Api::Embeddings => &[],
+        _ => &[],
     };
     let key = folded(key);
     for field in FIELDS.iter().chain(own) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::dialect::{Dialect, openai};
+use crate::dialect::{Dialect, anthropic, gemini, openai};
 
 /// What an error says, whatever words, codes or status it says it by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,6 +69,8 @@ impl fmt::Display for Said {
 pub fn said(dialect: Dialect, body: &[u8]) -> Said {
     match dialect {
         Dialect::OpenAi => openai::error::said(body),
+        Dialect::Anthropic => anthropic::error::said(body),
+        Dialect::Gemini => gemini::error::said(body),
     }
 }
 
@@ -76,5 +78,7 @@ pub fn said(dialect: Dialect, body: &[u8]) -> Said {
 pub fn retry_after(dialect: Dialect, body: &[u8]) -> Option<Duration> {
     match dialect {
         Dialect::OpenAi => openai::error::retry_after(body),
+        Dialect::Anthropic => None,
+        Dialect::Gemini => gemini::error::retry_after(body),
     }
 }

@@ -13,13 +13,14 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 /// The answer as a body, or as all the events of a stream; none for embeddings.
 pub(crate) fn fixed(api: Api, stream: bool, says: &Fixed<'_>) -> Option<Bytes> {
     let whole = match (api, stream) {
-        (Api::Embeddings, _) => return None,
+        (_, _) if !api.has_output() => return None,
         (Api::Chat, false) => body(&chat(says)),
         (Api::Completions, false) => body(&completion(says)),
         (Api::Responses, false) => body(&responses::response(says)),
         (Api::Chat, true) => events(says, "chat.completion.chunk", &chat_choices(says)),
         (Api::Completions, true) => events(says, "text_completion", &completion_choices(says)),
         (Api::Responses, true) => responses::events(says),
+        (_, _) => return None,
     };
     Some(whole.into())
 }

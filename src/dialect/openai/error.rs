@@ -90,15 +90,11 @@ pub(crate) fn stream_event(api: Api, problem: &Problem<'_>) -> Bytes {
         kind: &'static str,
         error: ErrorObject<'a>,
     }
-    match api {
-        Api::Chat | Api::Completions | Api::Embeddings => {
-            [b"data: ", body(problem).as_ref(), b"\n\n"].concat().into()
-        }
-        Api::Responses => {
-            let event = json(&Event { kind: "error", error: object(problem) });
-            [b"event: error\ndata: ", event.as_slice(), b"\n\n"].concat().into()
-        }
+    if api == Api::Responses {
+        let event = json(&Event { kind: "error", error: object(problem) });
+        return [b"event: error\ndata: ", event.as_slice(), b"\n\n"].concat().into();
     }
+    [b"data: ", body(problem).as_ref(), b"\n\n"].concat().into()
 }
 
 /// In the order in which OpenAI writes it.
@@ -123,6 +119,20 @@ fn object<'a>(problem: &Problem<'a>) -> ErrorObject<'a> {
 fn json(body: &impl Serialize) -> Vec<u8> {
     // Structs of strings always serialize.
     serde_json::to_vec(body).unwrap_or_default()
+}
+
+/// A provider's own sentence.
+pub(crate) fn message(_body: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
+    None
+}
+
+/// Another dialect's error in this one.
+pub(crate) fn revoiced(
+    status: Option<StatusCode>,
+    _said: crate::dialect::error::Said,
+    _message: &str,
+) -> (StatusCode, Bytes) {
+    (status.unwrap_or(StatusCode::BAD_GATEWAY), Bytes::new())
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! OpenAI's dialect.
 
 pub(crate) mod answer;
+pub(crate) mod chat;
+pub(crate) mod chunk;
 pub mod error;
-pub mod facts;
+pub(crate) mod facts;
 pub mod models;
-pub mod params;
-pub mod stream;
-pub mod usage;
+pub(crate) mod params;
+pub(crate) mod responses;
+pub(crate) mod usage;

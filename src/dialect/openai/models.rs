@@ -3,56 +3,10 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-/// A name that the caller may ask for. What OpenAI's own entries do not have is left out where it is not known; SDKs keep
-/// such extra fields.
-#[derive(Clone, Debug, Serialize)]
-pub struct ModelEntry<'a> {
-    /// What to put into `model`.
-    pub id: &'a str,
-    /// Seconds since 1970.
-    pub created: u64,
-    /// Whose it is.
-    pub owned_by: &'a str,
-    /// Size of the window, in tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub context_window: Option<u64>,
-    /// The longest answer, in tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_output_tokens: Option<u64>,
-    /// What it is good at.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub skills: &'a [Box<str>],
-    /// What it costs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub price: Option<PriceEntry<'a>>,
-}
-
-/// US dollars per million tokens, as decimal strings.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct PriceEntry<'a> {
-    /// For input.
-    pub input_per_mtok: &'a str,
-    /// For output.
-    pub output_per_mtok: &'a str,
-    /// For input read from the provider's cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_read_per_mtok: Option<&'a str>,
-    /// For input written to the provider's cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache_write_per_mtok: Option<&'a str>,
-    /// For reasoning; none: as output.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reasoning_per_mtok: Option<&'a str>,
-    /// For audio input; none: as input.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub audio_input_per_mtok: Option<&'a str>,
-    /// For audio output; none: as output.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub audio_output_per_mtok: Option<&'a str>,
-}
+use crate::dialect::models::ModelEntry;
 
 /// The body of `GET /v1/models`.
-pub fn list(entries: &[ModelEntry<'_>]) -> Bytes {
+pub(crate) fn list(entries: &[ModelEntry<'_>]) -> Bytes {
     #[derive(Serialize)]
     struct List<'a> {
         object: &'static str,
@@ -62,7 +16,7 @@ pub fn list(entries: &[ModelEntry<'_>]) -> Bytes {
 }
 
 /// The body of `GET /v1/models/{id}`.
-pub fn one(entry: &ModelEntry<'_>) -> Bytes {
+pub(crate) fn one(entry: &ModelEntry<'_>) -> Bytes {
     json(&tagged(entry))
 }
 
@@ -87,6 +41,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::dialect::models::PriceEntry;
 
     const FAST: ModelEntry<'static> = ModelEntry {
         id: "fast",

@@ -1,33 +1,8 @@
-//! What a request asks of the model beyond its prompt, for the span of a sampled call.
-//!
-//! A scan of its own, made only when asked. Numbers and known words alone: nothing that a caller could have
-//! written freely leaves the body by this way.
+//! What a request of this dialect asks of the model beyond its prompt.
 
 use crate::dialect::Api;
 use crate::dialect::json::{Key, Scanner, Value};
-
-/// The parameters of a request, as far as they are given and make sense.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Params {
-    /// The longest answer: `max_completion_tokens` before `max_tokens`; of responses `max_output_tokens`.
-    pub max_tokens: Option<u64>,
-    /// `temperature`
-    pub temperature: Option<f64>,
-    /// `top_p`
-    pub top_p: Option<f64>,
-    /// `frequency_penalty`
-    pub frequency_penalty: Option<f64>,
-    /// `presence_penalty`
-    pub presence_penalty: Option<f64>,
-    /// `seed`
-    pub seed: Option<i64>,
-    /// `n`
-    pub choice_count: Option<u64>,
-    /// `reasoning_effort`; of responses `reasoning.effort`.
-    pub reasoning_level: Option<&'static str>,
-    /// `json` or `text`, by the type of `response_format`; of responses by that of `text.format`.
-    pub output_type: Option<&'static str>,
-}
+use crate::dialect::params::Params;
 
 /// The efforts that OpenAI documents.
 const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
@@ -36,11 +11,7 @@ const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh",
 const LARGEST: u64 = 1 << 53;
 
 /// Reads the parameters of a request. A body that is no JSON object has none.
-pub fn params(api: Api, body: &[u8]) -> Params {
-    match api {
-        Api::Chat | Api::Completions | Api::Responses => {}
-        Api::Embeddings => return Params::default(),
-    }
+pub(crate) fn params(api: Api, body: &[u8]) -> Params {
     let mut reading = Reading { api, params: Params::default(), older_limit: None };
     let mut scanner = Scanner::at(body, 0);
     let read = scanner.members(|key, scanner| {
@@ -77,11 +48,10 @@ impl Reading {
             params.seed = value.number().filter(|seed: &i64| seed.unsigned_abs() <= LARGEST);
         } else if key.is("n") {
             params.choice_count = whole(value);
+        } else if self.api == Api::Responses {
+            self.take_of_responses(key, value);
         } else {
-            match self.api {
-                Api::Chat | Api::Completions | Api::Embeddings => self.take_of_chat(key, value),
-                Api::Responses => self.take_of_responses(key, value),
-            }
+            self.take_of_chat(key, value);
         }
     }
 

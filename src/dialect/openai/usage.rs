@@ -1,4 +1,4 @@
-//! Reads what OpenAI-shaped answers report of their use, and whether a plain answer is one at all.
+//! Reads what OpenAI-shaped answers report of their use.
 
 use std::sync::LazyLock;
 
@@ -9,28 +9,13 @@ use crate::dialect::json::{self, Fault, Key, Kind, Scanner, Value};
 use crate::units::Tokens;
 use crate::usage::Usage;
 
-/// Why a plain answer with status 200 is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AnswerFault {
-    /// Nothing but space.
-    #[error("the answer is empty")]
-    Empty,
-    /// HTML, plain text, or JSON cut off.
-    #[error("the answer is no JSON object")]
-    NotJson,
-    /// An error object in place of an answer.
-    #[error("the answer is an error with status 200")]
-    Error,
-}
-
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
-static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 
 /// So many bytes at the end of an answer are looked at first: usage mostly stands there.
 const TAIL: usize = 2048;
 
 /// What a plain answer reports, if it does. Looks at the end first, where it mostly stands.
-pub fn in_answer(api: Api, body: &[u8]) -> Option<Usage> {
+pub(crate) fn in_answer(api: Api, body: &[u8]) -> Option<Usage> {
     let tail = body.len().saturating_sub(TAIL);
     let key = last_usage(body, tail).or_else(|| last_usage(body, 0))?;
     if let Ok(Some(usage)) = top_level_at(api, body, key) {
@@ -42,36 +27,6 @@ pub fn in_answer(api: Api, body: &[u8]) -> Option<Usage> {
 /// Where the word stands last, from a byte on. Forwards: that search is wide, the one backwards is not.
 fn last_usage(body: &[u8], from: usize) -> Option<usize> {
     USAGE.find_iter(body.get(from..)?).last().map(|at| from + at)
-}
-
-/// Whether the body of a 200 is an answer, judged cheaply: by its ends, and by a top-level `error` only where the word
-/// occurs. A Responses answer with `status: failed` has an error and an output, and is an answer.
-pub fn judge_answer(body: &[u8]) -> Result<(), AnswerFault> {
-    let trimmed = body.trim_ascii();
-    match (trimmed.first(), trimmed.last()) {
-        (None, _) | (_, None) => return Err(AnswerFault::Empty),
-        (Some(b'{'), Some(b'}')) if trimmed.len() > 1 => {}
-        (Some(_), Some(_)) => return Err(AnswerFault::NotJson),
-    }
-    if ERROR.find(trimmed).is_none() {
-        return Ok(());
-    }
-    let mut failed = false;
-    let mut scanner = Scanner::at_member(trimmed, 1);
-    while let Ok(Some(member)) = scanner.next_member() {
-        if ["choices", "data", "output"].iter().any(|name| member.is(name)) {
-            return Ok(());
-        }
-        failed |= member.is("error") && member.value.kind != Kind::Null;
-    }
-    if failed { Err(AnswerFault::Error) } else { Ok(()) }
-}
-
-/// Whether the end of a body is missing, be it that what is there ends like a whole one: where an object within it does.
-/// It has to be scanned for that; usage that [`in_answer`] gives is from a whole one.
-pub fn is_cut(body: &[u8]) -> bool {
-    let trimmed = body.trim_ascii();
-    json::document(trimmed).err() == Some(Fault::Syntax(trimmed.len()))
 }
 
 /// What the value of the key found at this byte reports, if that is a key of the outermost object; read in one pass.
@@ -105,10 +60,7 @@ pub(crate) fn of(api: Api, usage: &Value<'_>) -> Option<Usage> {
 
 /// Reads the value at which the scanner stands, and steps over it.
 fn read(api: Api, scanner: &mut Scanner<'_>) -> Result<Option<Usage>, Fault> {
-    let (own, other) = match api {
-        Api::Chat | Api::Completions | Api::Embeddings => (&CHAT, &RESPONSES),
-        Api::Responses => (&RESPONSES, &CHAT),
-    };
+    let (own, other) = if api == Api::Responses { (&RESPONSES, &CHAT) } else { (&CHAT, &RESPONSES) };
     // Some servers answer one operation in the words of the other.
     let mut again = scanner.clone();
     let reported = Reported::read(scanner, own)?;

@@ -46,7 +46,7 @@ pub(super) fn part<'a>(api: Api, message: &Value<'a>) -> Part<'a> {
     }
     match api {
         Api::Responses => members.of_response(),
-        Api::Chat | Api::Completions | Api::Embeddings => members.of_chat(),
+        _ => members.of_chat(),
     }
 }
 

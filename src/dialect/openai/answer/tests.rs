@@ -1,10 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::dialect::openai::facts::{AnswerFacts, in_answer as facts_in_answer};
-use crate::dialect::openai::stream::{StreamEnd, StreamReader};
-use crate::dialect::openai::usage::{in_answer, judge_answer};
-use crate::dialect::{Dialect, answer, samples, sse};
+use crate::dialect::facts::{AnswerFacts, in_answer as facts_in_answer};
+use crate::dialect::openai::usage::in_answer;
+use crate::dialect::plain::judge;
+use crate::dialect::stream::{StreamEnd, StreamReader};
+use crate::dialect::{answer, samples, sse};
 use crate::usage::Usage;
 
 const APIS: [Api; 3] = [Api::Chat, Api::Completions, Api::Responses];
@@ -14,12 +15,12 @@ fn says(text: &str) -> Fixed<'_> {
 }
 
 fn plain(api: Api, says: &Fixed<'_>) -> Value {
-    serde_json::from_slice(&answer::fixed(Dialect::OpenAi, api, false, says).unwrap()).unwrap()
+    serde_json::from_slice(&answer::fixed(api, false, says).unwrap()).unwrap()
 }
 
 /// The events, each with its name; `[DONE]` as a string.
 fn streamed(api: Api, says: &Fixed<'_>) -> Vec<(Option<String>, Value)> {
-    let stream = answer::fixed(Dialect::OpenAi, api, true, says).unwrap();
+    let stream = answer::fixed(api, true, says).unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     sse::events(&stream)
         .map(|event| {
@@ -100,7 +101,7 @@ fn a_chat_stream_has_role_text_and_finish_and_usage_only_where_it_was_asked_for(
 #[test]
 fn embeddings_have_no_words() {
     for stream in [false, true] {
-        assert!(answer::fixed(Dialect::OpenAi, Api::Embeddings, stream, &says("Hi.")).is_none());
+        assert!(answer::fixed(Api::Embeddings, stream, &says("Hi.")).is_none());
     }
 }
 
@@ -108,8 +109,8 @@ fn embeddings_have_no_words() {
 fn text_of(api: Api, answer: &Value) -> String {
     let text = match api {
         Api::Chat => &answer["choices"][0]["message"]["content"],
-        Api::Completions | Api::Embeddings => &answer["choices"][0]["text"],
-        Api::Responses => &answer["output"][0]["content"][0]["text"],
+        Api::Completions => &answer["choices"][0]["text"],
+        _ => &answer["output"][0]["content"][0]["text"],
     };
     text.as_str().unwrap().to_owned()
 }
@@ -117,8 +118,8 @@ fn text_of(api: Api, answer: &Value) -> String {
 fn text_of_event(api: Api, event: &Value) -> String {
     let text = match api {
         Api::Chat => &event["choices"][0]["delta"]["content"],
-        Api::Completions | Api::Embeddings => &event["choices"][0]["text"],
-        Api::Responses => &event["delta"],
+        Api::Completions => &event["choices"][0]["text"],
+        _ => &event["delta"],
     };
     text.as_str().unwrap_or_default().to_owned()
 }
@@ -131,8 +132,8 @@ proptest! {
     ) {
         let says = Fixed { text: &text, model: &model, id: &id, created, include_usage };
         for api in APIS {
-            let plain = answer::fixed(Dialect::OpenAi, api, false, &says).unwrap();
-            prop_assert_eq!(judge_answer(&plain), Ok(()));
+            let plain = answer::fixed(api, false, &says).unwrap();
+            prop_assert_eq!(judge(api, &plain), Ok(()));
             prop_assert_eq!(in_answer(api, &plain), Some(Usage::default()));
             let facts = facts_in_answer(api, &plain);
             prop_assert_eq!((facts.id.as_deref(), facts.finish_reasons.as_slice()), (Some(&*id), &["stop"][..]));
@@ -140,7 +141,7 @@ proptest! {
 
             let spoken: String = streamed(api, &says).iter().map(|(_, event)| text_of_event(api, event)).collect();
             prop_assert_eq!(&spoken, &text);
-            let stream = answer::fixed(Dialect::OpenAi, api, true, &says).unwrap();
+            let stream = answer::fixed(api, true, &says).unwrap();
             let mut reader = StreamReader::new(api, false).observing();
             prop_assert_eq!(&reader.push(stream.clone()).unwrap(), &stream);
             prop_assert_eq!(reader.finish().1, StreamEnd::Complete);

@@ -17,11 +17,9 @@ pub(crate) fn event_of(api: Api, body: &[u8]) -> Option<Bytes> {
         Kind::String => ("{\"message\":", "}}\n\n"),
         Kind::Null | Kind::True | Kind::False | Kind::Number | Kind::Array => return None,
     };
-    let head = match api {
-        Api::Chat | Api::Completions | Api::Embeddings => "data: {\"error\":",
-        // Nested, as both official SDKs raise it.
-        Api::Responses => "event: error\ndata: {\"type\":\"error\",\"error\":",
-    };
+    // For responses nested, as both official SDKs raise it.
+    let nested = "event: error\ndata: {\"type\":\"error\",\"error\":";
+    let head = if api == Api::Responses { nested } else { "data: {\"error\":" };
     let mut event = Vec::with_capacity(head.len() + open.len() + error.range.len() + close.len());
     event.extend_from_slice(head.as_bytes());
     event.extend_from_slice(open.as_bytes());
@@ -37,7 +35,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::dialect::openai::stream::{StreamEnd, StreamReader};
+    use crate::dialect::stream::{StreamEnd, StreamReader};
     use crate::dialect::{samples, sse};
 
     const APIS: [Api; 3] = [Api::Chat, Api::Completions, Api::Responses];

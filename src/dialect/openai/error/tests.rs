@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::dialect::openai::stream::{StreamEnd, StreamReader};
 use crate::dialect::samples;
+use crate::dialect::stream::{StreamEnd, StreamReader};
 
 #[test]
 fn every_cause_has_its_status_and_type() {

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::dialect::facts::LONGEST_NAME;
 use crate::dialect::samples;
 
 fn of(api: Api, body: &Json) -> AnswerFacts {
@@ -146,13 +147,13 @@ fn reference(api: Api, body: &Json) -> AnswerFacts {
         Api::Chat | Api::Completions => {
             body["choices"].as_array().into_iter().flatten().take(8).map(reason).collect()
         }
-        Api::Embeddings => SmallVec::new(),
         Api::Responses => match body["status"].as_str() {
             Some("completed") => SmallVec::from(["stop"]),
             Some("failed") => SmallVec::from(["error"]),
             Some("in_progress" | "queued") | None => SmallVec::new(),
             Some(_) => SmallVec::from(["other"]),
         },
+        _ => SmallVec::new(),
     };
     AnswerFacts {
         id: name("id"),

@@ -6,19 +6,19 @@ use super::*;
 
 fn content(api: Api) -> Json {
     match api {
-        Api::Chat | Api::Embeddings => json!({ "choices": [{ "delta": { "content": "a" } }] }),
+        Api::Chat => json!({ "choices": [{ "delta": { "content": "a" } }] }),
         Api::Completions => json!({ "choices": [{ "text": "a" }] }),
-        Api::Responses => json!({ "type": "response.output_text.delta", "delta": "a" }),
+        _ => json!({ "type": "response.output_text.delta", "delta": "a" }),
     }
 }
 
 fn opening(api: Api) -> Json {
     match api {
-        Api::Chat | Api::Embeddings => {
+        Api::Chat => {
             json!({ "choices": [{ "delta": { "role": "assistant", "content": "" } }] })
         }
         Api::Completions => json!({ "choices": [{ "text": "" }] }),
-        Api::Responses => json!({ "type": "response.created", "response": { "output": [], "error": null } }),
+        _ => json!({ "type": "response.created", "response": { "output": [], "error": null } }),
     }
 }
 

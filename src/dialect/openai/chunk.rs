@@ -5,29 +5,16 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use super::Seen;
 use crate::dialect::Api;
+use crate::dialect::facts::AnswerFacts;
 use crate::dialect::json::{self, Kind, Member, Scanner, Value};
-use crate::dialect::openai::facts::AnswerFacts;
 use crate::dialect::openai::usage;
-use crate::usage::Usage;
-
-/// What an event says.
-#[derive(Default)]
-pub(super) struct Noted {
-    pub(super) usage: Option<Usage>,
-    /// Text, a tool call, reasoning, a refusal, audio.
-    pub(super) content: bool,
-    pub(super) error: bool,
-    pub(super) finished: bool,
-    /// It has usage, and its `choices` are there and empty.
-    pub(super) only_usage: bool,
-}
+use crate::dialect::stream::{Noted, Seen};
 
 /// An event of chat or completions. `seen` says what need not be looked for again, `looks` whether content has to be. Of a stream that is
 /// observed, `facts` learn from what is scanned anyway, and from the end of every choice rather than of the
 /// first alone.
-pub(super) fn of_chat(
+pub(crate) fn of_chat(
     api: Api,
     name: Option<&[u8]>,
     data: &[u8],
@@ -64,7 +51,7 @@ pub(super) fn of_chat(
 }
 
 /// An event of the Responses API. Its type is the event's name, which not every server writes.
-pub(super) fn of_responses(
+pub(crate) fn of_responses(
     name: Option<&[u8]>,
     data: &[u8],
     (seen, looks): (Seen, bool),

@@ -3,20 +3,16 @@
 //! Events go on as they came, whole. The usual one is only searched for a few words; an event is scanned where it holds
 //! one of them as a key with a value that matters, and until the first content was seen.
 
-mod chunk;
-
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
-use self::chunk::Noted;
-use crate::dialect::Api;
-use crate::dialect::error::Said;
-use crate::dialect::json::{self, Kind};
-use crate::dialect::openai::error;
-use crate::dialect::openai::facts::AnswerFacts;
-use crate::dialect::sse::{self, EventTooLong, Framer, MAX_EVENT};
+use super::error::{self, Said};
+use super::facts::AnswerFacts;
+use super::json::{self, Kind};
+use super::sse::{self, EventTooLong, Framer, MAX_EVENT};
+use super::{Api, anthropic, gemini, openai};
 use crate::usage::Usage;
 
 /// Notes what a stream says of itself, and takes out the usage event that the caller did not ask for.
@@ -63,6 +59,18 @@ struct Failed {
     before_content: bool,
 }
 
+/// What an event says.
+#[derive(Default)]
+pub(crate) struct Noted {
+    pub(crate) usage: Option<Usage>,
+    /// Text, a tool call, reasoning, a refusal, audio.
+    pub(crate) content: bool,
+    pub(crate) error: bool,
+    pub(crate) finished: bool,
+    /// It has usage, and its `choices` are there and empty.
+    pub(crate) only_usage: bool,
+}
+
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamEnd {
@@ -79,10 +87,7 @@ pub enum StreamEnd {
 impl StreamReader {
     /// Begins a stream. With `hide_usage`, the event of chat and completions that holds nothing but usage stays behind.
     pub fn new(api: Api, hide_usage: bool) -> Self {
-        let hideable = match api {
-            Api::Chat | Api::Completions => true,
-            Api::Embeddings | Api::Responses => false,
-        };
+        let hideable = matches!(api, Api::Chat | Api::Completions);
         Self {
             api,
             hide_usage: hide_usage && hideable,
@@ -237,14 +242,20 @@ impl StreamReader {
         let looks = self.counts || !self.seen.content;
         let noted = match self.api {
             Api::Chat | Api::Completions | Api::Embeddings => {
-                chunk::of_chat(self.api, name, &data, (self.seen, looks), facts)
+                openai::chunk::of_chat(self.api, name, &data, (self.seen, looks), facts)
             }
-            Api::Responses => chunk::of_responses(name, &data, (self.seen, looks), facts),
+            Api::Responses => openai::chunk::of_responses(name, &data, (self.seen, looks), facts),
+            Api::Messages | Api::CountTokens => {
+                anthropic::chunk::of(name, &data, (self.seen, looks), self.usage, facts)
+            }
+            Api::Generate | Api::EmbedContent | Api::BatchEmbedContents | Api::CountContentTokens => {
+                gemini::chunk::of(&data, (self.seen, looks), facts)
+            }
         };
         if noted.error && self.failed.is_none() {
             self.failed = Some(Failed {
-                said: error::said(&data),
-                retry_after: error::retry_after(&data),
+                said: error::said(self.api.dialect(), &data),
+                retry_after: error::retry_after(self.api.dialect(), &data),
                 before_content: !self.seen.content && !noted.content,
             });
         }
@@ -258,8 +269,24 @@ impl StreamReader {
         self.seen.error |= noted.error;
         self.seen.finished |= noted.finished;
         // Usage may follow the finish reason of a chat; nothing follows the last event of a response.
-        self.seen.ended |= noted.error || (noted.finished && self.api == Api::Responses);
+        self.seen.ended |= noted.error || (noted.finished && ends_with_its_finish(self.api));
         self.hide_usage && noted.only_usage
+    }
+}
+
+/// Whether nothing follows what tells that an answer is finished.
+fn ends_with_its_finish(api: Api) -> bool {
+    match api {
+        Api::Responses | Api::Messages => true,
+        // Usage may follow the finish reason.
+        Api::Chat
+        | Api::Completions
+        | Api::Embeddings
+        | Api::CountTokens
+        | Api::Generate
+        | Api::EmbedContent
+        | Api::BatchEmbedContents
+        | Api::CountContentTokens => false,
     }
 }
 

@@ -1,0 +1,10 @@
+//! Anthropic's dialect.
+
+pub(crate) mod answer;
+pub(crate) mod chunk;
+pub(crate) mod error;
+pub(crate) mod facts;
+pub(crate) mod messages;
+pub(crate) mod models;
+pub(crate) mod params;
+pub(crate) mod usage;
