@@ -39,28 +39,31 @@ impl fmt::Debug for Credential<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialFault {
     /// A header came twice: which one counts is not ours to guess, even where both say the same.
-    #[error("the header `{0}` was sent more than once")]
+    #[error("`{0}` was sent more than once")]
     Repeated(&'static str),
     /// Two headers carry different credentials.
     #[error("two different credentials were sent; send one")]
     Different,
     /// The header is there, and nothing is in it.
-    #[error("the header `{0}` holds no key")]
+    #[error("`{0}` holds no key")]
     Empty(&'static str),
     /// A key is visible ASCII without spaces.
-    #[error("the header `{0}` holds characters that no key has")]
+    #[error("`{0}` holds characters that no key has")]
     Malformed(&'static str),
     /// `Authorization` in another scheme than `Bearer`.
     #[error("the header `authorization` must be `Bearer` and a key")]
     Scheme,
 }
 
-/// The credential that a request's headers carry, of `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` and
-/// `api-key`. The same one in several of them is one.
+/// The credential that a request carries, of `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key` and, for
+/// Google's sake, `key` in the query. The same one in several of them is one.
 ///
 /// # Errors
 /// What [`CredentialFault`] names. A request with a fault is refused: it never counts as one without a credential.
-pub fn credential(headers: &HeaderMap) -> Result<Credential<'_>, CredentialFault> {
+pub fn credential<'a>(
+    headers: &'a HeaderMap,
+    query: Option<&'a str>,
+) -> Result<Credential<'a>, CredentialFault> {
     let sent = Sent::read(headers);
     let mut found = match sent.authorization.only("authorization")? {
         Some(value) => Some(bearer(value)?),
@@ -71,6 +74,12 @@ pub fn credential(headers: &HeaderMap) -> Result<Credential<'_>, CredentialFault
             continue;
         };
         let key = key(value.as_bytes(), name)?;
+        if found.is_some_and(|other| other != key) {
+            return Err(CredentialFault::Different);
+        }
+        found = Some(key);
+    }
+    if let Some(key) = in_query(query.unwrap_or_default())? {
         if found.is_some_and(|other| other != key) {
             return Err(CredentialFault::Different);
         }
@@ -122,6 +131,16 @@ impl<'a> Header<'a> {
     fn only(self, name: &'static str) -> Result<Option<&'a HeaderValue>, CredentialFault> {
         if self.repeated { Err(CredentialFault::Repeated(name)) } else { Ok(self.value) }
     }
+}
+
+/// The `key` of a query. No key has a sign that would have to be percent-encoded there.
+fn in_query(query: &str) -> Result<Option<&str>, CredentialFault> {
+    let mut keys = query.split('&').filter_map(|pair| pair.strip_prefix("key="));
+    let Some(first) = keys.next() else { return Ok(None) };
+    if keys.next().is_some() {
+        return Err(CredentialFault::Repeated("?key="));
+    }
+    key(first.as_bytes(), "?key=").map(Some)
 }
 
 /// What follows `Bearer` and at least one space; the scheme's case does not matter (RFC 9110, 11.1).

@@ -16,13 +16,13 @@ use std::ops::Range;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use self::bound::Bounds;
 pub use self::bound::Cap;
+use self::bound::{Bounds, NewMember};
 pub use self::fault::BodyFault;
 use self::fields::{Field, Role};
 use self::truncate::Truncation;
-use super::Api;
 use super::json::{self, Kind, Member, Scanner, Value};
+use super::{Api, paths};
 use crate::units::Tokens;
 
 /// What we read of a request body: facts, and the byte ranges they stand at. Borrows nothing.
@@ -42,15 +42,29 @@ pub struct RequestFacts {
     pub max_output: Option<Tokens>,
     /// How many answers the provider is asked to write, one at least: output costs so many times as much.
     pub choices: u64,
-    model: Range<usize>,
+    /// Where models are named: once, or of Gemini's calls as often as they do, which may be never.
+    models: SmallVec<[Range<usize>; 1]>,
     usage: UsageSpot,
     bounds: Bounds,
+    /// Of Gemini's calls: where their settings stand, or would.
+    settings: Option<Spot>,
     /// Where `metadata` stands, if it is an object.
     metadata: Option<Range<usize>>,
     /// Where the list of turns stands: `messages` of a chat, `input` of a response unless it is a text.
     turns: Option<Range<usize>>,
     /// Where the first member begins.
     first_member: usize,
+}
+
+/// Where an object of which a member may be written stands, or would.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Spot {
+    /// It becomes the first member of the body, at this byte; `alone` if the body has no other.
+    New { at: usize, alone: bool },
+    /// It is null.
+    Null(Range<usize>),
+    /// Its first member would stand at this byte; `alone` if it has no other.
+    Within { at: usize, alone: bool },
 }
 
 /// Where `stream_options.include_usage` stands, or would.
@@ -115,16 +129,19 @@ pub fn read(api: Api, body: &[u8]) -> Result<RequestFacts, BodyFault> {
 /// edited ranges differ. `facts` are those read of this body; with those of another one the body may come back as it is.
 pub fn apply(api: Api, body: &Bytes, facts: &RequestFacts, edits: &Edits<'_>) -> Bytes {
     let mut patches: SmallVec<[Patch<'_>; 4]> = SmallVec::new();
-    if let Some(name) = edits.model
-        && facts.model(body) != name
-    {
-        patches.push(facts.model_patch(name));
+    if let Some(name) = edits.model {
+        if paths::names_model(api) {
+            patches.extend(facts.models.iter().map(|at| (at.clone(), Cow::Owned(resource(name)))));
+        } else if facts.model(body) != name {
+            patches.extend(facts.model_patch(name));
+        }
     }
     if edits.ask_usage && facts.stream && reports_only_when_asked(api) {
         patches.extend(facts.usage.patch());
     }
     if let Some(cap) = &edits.cap {
-        patches.extend(facts.bounds.patches(api, cap, facts.first_member));
+        let new = NewMember { first: facts.first_member, settings: facts.settings.as_ref() };
+        patches.extend(facts.bounds.patches(api, cap, new));
     }
     if let Some(cut) = edits.cut {
         patches.extend(cut.ranges.iter().map(|range| (range.clone(), Cow::Borrowed(""))));
@@ -138,26 +155,34 @@ pub fn apply(api: Api, body: &Bytes, facts: &RequestFacts, edits: &Edits<'_>) ->
 }
 
 impl RequestFacts {
-    /// The model asked for, with escapes resolved; `body` is the one that was read.
+    /// The model asked for, with escapes resolved; `body` is the one that was read. Of Gemini's calls the path says it.
     pub fn model<'a>(&self, body: &'a [u8]) -> Cow<'a, str> {
-        json::unquoted(body.get(self.model.clone()).unwrap_or_default())
+        let at = self.models.first().cloned().unwrap_or_default();
+        json::unquoted(body.get(at).unwrap_or_default())
     }
 
-    fn model_patch<'a>(&self, name: &'a str) -> Patch<'a> {
-        let Range { start, end } = self.model;
+    fn model_patch<'a>(&self, name: &'a str) -> Option<Patch<'a>> {
+        let Range { start, end } = self.models.first()?.clone();
         if name.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
             // The caller's quotes stay.
-            return (start + 1..end - 1, Cow::Borrowed(name));
+            return Some((start + 1..end - 1, Cow::Borrowed(name)));
         }
-        (start..end, Cow::Owned(serde_json::Value::from(name).to_string()))
+        Some((start..end, Cow::Owned(serde_json::Value::from(name).to_string())))
     }
+}
+
+/// A model as Gemini's bodies name it, quotes included.
+fn resource(name: &str) -> String {
+    let collection = if name.starts_with("tunedModels/") { "" } else { "models/" };
+    serde_json::Value::from(format!("{collection}{name}")).to_string()
 }
 
 /// What was read so far.
 struct Reading {
     api: Api,
     seen: u64,
-    model: Option<Range<usize>>,
+    models: SmallVec<[Range<usize>; 1]>,
+    settings: Option<Spot>,
     stream: bool,
     stateful: bool,
     guarded: SmallVec<[&'static str; 1]>,
@@ -174,7 +199,8 @@ impl Reading {
         Self {
             api,
             seen: 0,
-            model: None,
+            models: SmallVec::new(),
+            settings: (api == Api::Generate).then_some(Spot::New { at: first_member, alone: true }),
             stream: false,
             stateful: false,
             guarded: SmallVec::new(),
@@ -188,6 +214,9 @@ impl Reading {
     }
 
     fn take(&mut self, member: &Member<'_>) -> Result<(), BodyFault> {
+        if let Some(Spot::New { alone, .. }) = &mut self.settings {
+            *alone = false;
+        }
         if !member.plain_name().is_none_or(fields::may_be) {
             return Ok(());
         }
@@ -207,9 +236,13 @@ impl Reading {
                 if value.kind != Kind::String {
                     return Err(BodyFault::ModelNotAString);
                 }
-                self.model = Some(value.range.clone());
+                self.models.push(value.range.clone());
             }
+            // Gemini's path says it.
+            Role::Stream if paths::tells_streams(self.api) => {}
             Role::Stream => self.stream = flag(field.name, value)? && self.api.streams(),
+            Role::Settings => self.settings(value)?,
+            Role::Calls => self.calls(value)?,
             Role::StreamOptions => self.usage = usage_spot(value)?,
             Role::Bound => self.bounds.note(field.name, value),
             Role::Choices => self.choices = self.choices.max(bound::choices(field.name, value)?),
@@ -226,7 +259,48 @@ impl Reading {
         Ok(())
     }
 
+    /// Gemini's settings.
+    fn settings(&mut self, value: &Value<'_>) -> Result<(), BodyFault> {
+        self.settings = match value.kind {
+            Kind::Null => Some(Spot::Null(value.range.clone())),
+            Kind::Object => Some(Spot::Within { at: value.range.start + 1, alone: value.is_blank() }),
+            Kind::True | Kind::False | Kind::Number | Kind::String | Kind::Array => {
+                return Err(BodyFault::WrongType {
+                    field: "generationConfig",
+                    expected: "an object or null",
+                });
+            }
+        };
+        for member in value.members() {
+            let Some(field) = fields::setting(&member.name())? else { continue };
+            if self.seen & field.bit() != 0 {
+                return Err(BodyFault::DuplicateKey(field.name));
+            }
+            self.seen |= field.bit();
+            self.note(field, &member.value)?;
+        }
+        Ok(())
+    }
+
+    /// Gemini's calls within a call: one, or a list of them.
+    fn calls(&mut self, value: &Value<'_>) -> Result<(), BodyFault> {
+        let (one, many) =
+            (value.members(), value.elements().flat_map(|call| call.members().collect::<Vec<_>>()));
+        for member in one.chain(many) {
+            if fields::is_model(&member.name())? {
+                if member.value.kind != Kind::String {
+                    return Err(BodyFault::ModelNotAString);
+                }
+                self.models.push(member.value.range);
+            }
+        }
+        Ok(())
+    }
+
     fn facts(self) -> Result<RequestFacts, BodyFault> {
+        if self.models.is_empty() && !paths::names_model(self.api) {
+            return Err(BodyFault::MissingModel);
+        }
         Ok(RequestFacts {
             stream: self.stream,
             asks_usage: self.usage == UsageSpot::Asked,
@@ -234,7 +308,8 @@ impl Reading {
             guarded: self.guarded,
             max_output: self.bounds.named(),
             choices: self.choices,
-            model: self.model.ok_or(BodyFault::MissingModel)?,
+            models: self.models,
+            settings: self.settings,
             usage: self.usage,
             bounds: self.bounds,
             metadata: self.metadata,
@@ -282,10 +357,7 @@ fn usage_spot(options: &Value<'_>) -> Result<UsageSpot, BodyFault> {
 
 /// Responses report usage in their last event without being asked, embeddings are no streams.
 fn reports_only_when_asked(api: Api) -> bool {
-    match api {
-        Api::Chat | Api::Completions => true,
-        _ => false,
-    }
+    matches!(api, Api::Chat | Api::Completions)
 }
 
 /// A range and what stands there instead.

@@ -28,6 +28,8 @@ pub enum Cause {
     InvalidRequest,
     /// A field that names a model, endpoint or stored prompt which policy does not control.
     FieldNotAllowed,
+    /// The call asks for something that no provider behind its model can be told.
+    UnsupportedParameter,
     /// The call is longer than any window that the policy lets it go to.
     ContextTooLong,
     /// The content type is not JSON, or the body is compressed.
@@ -77,7 +79,7 @@ pub struct Problem<'a> {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Unauthenticated,
         Self::ModelNotAllowed,
         Self::ModelNotFound,
@@ -86,6 +88,7 @@ impl Cause {
         Self::InvalidJson,
         Self::InvalidRequest,
         Self::FieldNotAllowed,
+        Self::UnsupportedParameter,
         Self::ContextTooLong,
         Self::UnsupportedMediaType,
         Self::RequestTooLarge,
@@ -128,6 +131,7 @@ impl Cause {
             Self::InvalidJson => "invalid_json",
             Self::InvalidRequest => "invalid_request",
             Self::FieldNotAllowed => "field_not_allowed",
+            Self::UnsupportedParameter => "unsupported_parameter",
             Self::ContextTooLong => "context_length_exceeded",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::RequestTooLarge => "request_too_large",
@@ -201,4 +205,13 @@ pub fn revoiced(from: Dialect, status: Option<StatusCode>, body: &[u8], to: Dial
         Dialect::Anthropic => anthropic::error::revoiced(status, said, message),
         Dialect::Gemini => gemini::error::revoiced(status, said, message),
     }
+}
+
+/// The same of an error that a provider tells within a stream, as the event that ends the caller's.
+pub fn revoiced_event(from: Dialect, data: &[u8], to: Api) -> Bytes {
+    let (_, body) = revoiced(from, None, data, to.dialect());
+    error_event_of(to, &body).unwrap_or_else(|| {
+        let message = "The provider broke off with an error.";
+        stream_event(to, &Problem { cause: Cause::StreamInterrupted, message, param: None })
+    })
 }

@@ -25,6 +25,8 @@ pub struct AnswerFacts {
     /// Why each of the first eight choices ended, in their order: a word that chats use, `other` where it is
     /// not known, or `error` where there is none, as the conventions want it.
     pub finish_reasons: SmallVec<[&'static str; 1]>,
+    /// Which of these choices have called a tool, by bits: for the dialect whose reasons do not tell it.
+    pub(crate) called: u8,
     /// The tier that served the call.
     pub service_tier: Option<Box<str>>,
     /// The provider's name for what the model ran on.

@@ -2,15 +2,19 @@
 
 pub mod answer;
 pub(crate) mod anthropic;
+mod base64;
 pub mod edit;
 pub mod error;
 pub mod facts;
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod gemini;
 mod json;
 pub mod models;
 pub mod neutral;
 pub(crate) mod openai;
 pub mod params;
+pub mod paths;
 pub mod plain;
 pub mod provider;
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 mod literal;
 mod loss;
+#[cfg(test)]
+pub(crate) mod samples;
 
 pub(crate) use self::literal::{Literal, Raw};
 pub use self::loss::{Loss, Losses, Weight};

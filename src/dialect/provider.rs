@@ -9,7 +9,25 @@ pub enum AuthHeader {
     Bearer,
     /// `api-key: KEY` (Azure)
     ApiKey,
+    /// Anthropic's: `x-api-key: KEY` under API version 2023-06-01, `Authorization: Bearer KEY` under later ones.
+    Anthropic,
+    /// `x-goog-api-key: KEY` (Gemini)
+    Goog,
 }
+
+impl AuthHeader {
+    /// What a provider of this dialect takes that is no preset.
+    pub fn usual(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::OpenAi => Self::Bearer,
+            Dialect::Anthropic => Self::Anthropic,
+            Dialect::Gemini => Self::Goog,
+        }
+    }
+}
+
+/// The version of Anthropic's API in which translated calls are written: later ones refuse `temperature`.
+pub const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// How a provider is brought to report usage at the end of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +79,8 @@ pub struct Preset {
     pub stream_usage: StreamUsage,
     /// Which field bounds the answer of a chat call.
     pub max_tokens_field: MaxTokensField,
+    /// What else it does otherwise than OpenAI, as the policy manual tells it; empty where it does nothing.
+    pub quirks: &'static str,
 }
 
 /// The preset of that name.
@@ -68,70 +88,155 @@ pub fn preset(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|preset| preset.name == name)
 }
 
-/// Presets that a policy may name one day: their dialect is not built yet.
-pub const PLANNED: [&str; 2] = ["anthropic", "gemini"];
+/// Every operation of OpenAI's dialect.
+const OPENAI_APIS: ApiSet = ApiSet::of(&[Api::Chat, Api::Completions, Api::Embeddings, Api::Responses]);
+
+/// The operations that a provider of this dialect offers where nothing else is said.
+pub fn apis(dialect: Dialect) -> ApiSet {
+    Api::ALL.into_iter().filter(|api| api.dialect() == dialect).collect()
+}
+
+/// A provider of OpenAI's dialect, as OpenAI itself is.
+const OPENAI: Preset = Preset {
+    name: "openai",
+    convention: "openai",
+    dialect: Dialect::OpenAi,
+    base_url: Some("https://api.openai.com/v1"),
+    auth: AuthHeader::Bearer,
+    apis: OPENAI_APIS,
+    stream_usage: StreamUsage::Ask,
+    max_tokens_field: MaxTokensField::MaxCompletionTokens,
+    quirks: "",
+};
 
 /// The presets that work, from WIRE facts of the providers' own documentation.
-pub const PRESETS: [Preset; 6] = [
-    Preset {
-        name: "openai",
-        convention: "openai",
-        dialect: Dialect::OpenAi,
-        base_url: Some("https://api.openai.com/v1"),
-        auth: AuthHeader::Bearer,
-        apis: ApiSet::of(&Api::ALL),
-        stream_usage: StreamUsage::Ask,
-        max_tokens_field: MaxTokensField::MaxCompletionTokens,
-    },
+pub const PRESETS: [Preset; 11] = [
+    OPENAI,
     // The v1 API: `https://NAME.openai.azure.com/openai/v1`, the model is the deployment's name.
     Preset {
         name: "azure",
         convention: "azure.ai.openai",
-        dialect: Dialect::OpenAi,
         base_url: None,
         auth: AuthHeader::ApiKey,
-        apis: ApiSet::of(&Api::ALL),
-        stream_usage: StreamUsage::Ask,
-        max_tokens_field: MaxTokensField::MaxCompletionTokens,
+        quirks: "The key goes into `api-key`. The model is the deployment's name. With `apiVersion` the dated API is \
+                 spoken, `/openai/deployments/NAME/...?api-version=...`. A first chunk without choices passes.",
+        ..OPENAI
+    },
+    Preset {
+        name: "anthropic",
+        convention: "anthropic",
+        dialect: Dialect::Anthropic,
+        base_url: Some("https://api.anthropic.com/v1"),
+        auth: AuthHeader::Anthropic,
+        apis: ApiSet::of(&[Api::Messages, Api::CountTokens]),
+        stream_usage: StreamUsage::Always,
+        max_tokens_field: MaxTokensField::MaxTokens,
+        quirks: "The key goes into `x-api-key` under API version 2023-06-01, the one of translated calls, and into \
+                 `Authorization` under later ones. `max_tokens` is always written: the caller's, else the model's \
+                 `maxOutputTokens`, else 4096.",
+    },
+    Preset {
+        name: "gemini",
+        convention: "gcp.gemini",
+        dialect: Dialect::Gemini,
+        base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
+        auth: AuthHeader::Goog,
+        apis: ApiSet::of(&[
+            Api::Generate,
+            Api::EmbedContent,
+            Api::BatchEmbedContents,
+            Api::CountContentTokens,
+        ]),
+        stream_usage: StreamUsage::Always,
+        max_tokens_field: MaxTokensField::MaxTokens,
+        quirks: "The key goes into `x-goog-api-key`, the model into the path. Gemini 3 wants ids and signatures at \
+                 function calls (`accepts: { callIds: true }`), earlier models refuse the ids.",
     },
     Preset {
         name: "deepseek",
         convention: "deepseek",
-        dialect: Dialect::OpenAi,
         base_url: Some("https://api.deepseek.com/v1"),
-        auth: AuthHeader::Bearer,
         apis: ApiSet::of(&[Api::Chat]),
-        stream_usage: StreamUsage::Ask,
         max_tokens_field: MaxTokensField::MaxTokens,
+        quirks: "402 is an empty balance. Cached input comes as `prompt_cache_hit_tokens`. `reasoning_content` is read \
+                 and sent back. `insufficient_system_resource` is an end like any other.",
+        ..OPENAI
     },
     Preset {
         name: "groq",
         convention: "groq",
-        dialect: Dialect::OpenAi,
         base_url: Some("https://api.groq.com/openai/v1"),
-        auth: AuthHeader::Bearer,
         apis: ApiSet::of(&[Api::Chat, Api::Responses]),
-        stream_usage: StreamUsage::Ask,
-        max_tokens_field: MaxTokensField::MaxCompletionTokens,
+        quirks: "Reasoning comes as `reasoning`; usage and errors of a stream in `x_groq`.",
+        ..OPENAI
     },
     Preset {
         name: "mistral",
         convention: "mistral_ai",
-        dialect: Dialect::OpenAi,
         base_url: Some("https://api.mistral.ai/v1"),
-        auth: AuthHeader::Bearer,
         apis: ApiSet::of(&[Api::Chat, Api::Embeddings]),
         stream_usage: StreamUsage::Always,
         max_tokens_field: MaxTokensField::MaxTokens,
+        quirks: "Content may be a list with thinking in it. Errors of 422 have a list of details.",
+        ..OPENAI
     },
     Preset {
         name: "openrouter",
         convention: "openrouter",
-        dialect: Dialect::OpenAi,
         base_url: Some("https://openrouter.ai/api/v1"),
-        auth: AuthHeader::Bearer,
         apis: ApiSet::of(&[Api::Chat, Api::Completions]),
-        stream_usage: StreamUsage::Ask,
         max_tokens_field: MaxTokensField::MaxTokens,
+        quirks: "Comments while it waits. Error codes are numbers; 402 is an empty balance, 403 moderation.",
+        ..OPENAI
+    },
+    Preset {
+        name: "holysheep",
+        convention: "holysheep",
+        base_url: Some("https://api.holysheep.ai/v1"),
+        apis: ApiSet::of(&[Api::Chat, Api::Embeddings]),
+        max_tokens_field: MaxTokensField::MaxTokens,
+        quirks: "None are known: a relay shaped like OpenAI.",
+        ..OPENAI
+    },
+    Preset {
+        name: "vllm",
+        convention: "vllm",
+        base_url: None,
+        max_tokens_field: MaxTokensField::MaxTokens,
+        quirks: "It is where you run it: say `baseUrl`. Reasoning comes as `reasoning` or `reasoning_content`; usage may \
+                 come in every chunk; parallel calls may all have index 0.",
+        ..OPENAI
+    },
+    Preset {
+        name: "ollama",
+        convention: "ollama",
+        base_url: None,
+        max_tokens_field: MaxTokensField::MaxTokens,
+        quirks: "It is where you run it: say `baseUrl`. It takes no key, and cuts a prompt beyond its `num_ctx` in \
+                 silence: say `contextTokens`.",
+        ..OPENAI
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preset_offers_operations_of_its_dialect_alone() {
+        for preset in &PRESETS {
+            assert!(!preset.apis.is_empty(), "{}", preset.name);
+            for api in Api::ALL.into_iter().filter(|api| preset.apis.contains(*api)) {
+                assert_eq!(api.dialect(), preset.dialect, "{}", preset.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_preset_has_a_name_of_its_own() {
+        let mut names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), PRESETS.len());
+    }
+}

@@ -5,7 +5,27 @@ use serde_json::Value;
 
 /// A file of `tests/samples/openai`.
 pub(crate) fn openai(name: &str) -> Vec<u8> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples/openai").join(name);
+    sample("openai", name)
+}
+
+/// A file of `tests/samples/anthropic`.
+pub(crate) fn anthropic(name: &str) -> Vec<u8> {
+    sample("anthropic", name)
+}
+
+/// A file of `tests/samples/gemini`.
+pub(crate) fn gemini(name: &str) -> Vec<u8> {
+    sample("gemini", name)
+}
+
+/// A file of `tests/samples/map`: what one dialect's becomes in another.
+pub(crate) fn map(name: &str) -> Vec<u8> {
+    sample("map", name)
+}
+
+fn sample(directory: &str, name: &str) -> Vec<u8> {
+    let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples");
+    let path = samples.join(directory).join(name);
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 

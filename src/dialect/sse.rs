@@ -8,11 +8,20 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 use memchr::{memchr2, memrchr2};
 
+use super::{Api, Dialect};
+
 /// The most bytes that one event may have.
 pub const MAX_EVENT: usize = 1024 * 1024;
 
-/// A comment that keeps a silent stream open: every client of OpenAI's dialect passes it over.
-pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+/// What keeps a silent stream open, as the clients of an operation pass it over: a comment at OpenAI, an event of its own
+/// at Anthropic. None where they bear nothing (google-genai).
+pub fn keep_alive(api: Api) -> Option<&'static [u8]> {
+    match api.dialect() {
+        Dialect::OpenAi => Some(b": keep-alive\n\n"),
+        Dialect::Anthropic => Some(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
+        Dialect::Gemini => None,
+    }
+}
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 

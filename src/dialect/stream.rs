@@ -12,6 +12,7 @@ use super::error::{self, Said};
 use super::facts::AnswerFacts;
 use super::json::{self, Kind};
 use super::sse::{self, EventTooLong, Framer, MAX_EVENT};
+use super::translate::Translator;
 use super::{Api, anthropic, gemini, openai};
 use crate::usage::Usage;
 
@@ -34,6 +35,8 @@ pub struct StreamReader {
     begun: bool,
     /// The last event was hidden and ended in a CR, perhaps the first half of a CRLF.
     hidden_cr: bool,
+    /// Writes the events of the caller's dialect in place of those that come.
+    translator: Option<Box<Translator>>,
 }
 
 /// What a stream has said so far.
@@ -101,7 +104,14 @@ impl StreamReader {
             counts: false,
             begun: false,
             hidden_cr: false,
+            translator: None,
         }
+    }
+
+    /// Gives the events of another dialect in place of those that come.
+    #[must_use]
+    pub fn translating(self, translator: Translator) -> Self {
+        Self { translator: Some(Box::new(translator)), ..self }
     }
 
     /// Also notes what the answer says of itself, which costs a little more per event that is scanned.
@@ -114,6 +124,9 @@ impl StreamReader {
     /// where nothing is held back or hidden. After an error the stream cannot be read any further.
     pub fn push(&mut self, chunk: Bytes) -> Result<Bytes, EventTooLong> {
         let whole = self.framer.push(chunk)?;
+        if self.translator.is_some() {
+            return self.translate(&whole);
+        }
         let mut hidden: SmallVec<[(usize, usize); 1]> = SmallVec::new();
         let mut at = 0;
         for event in sse::events(&whole) {
@@ -134,6 +147,9 @@ impl StreamReader {
     /// half an event is dropped, as every SSE reader would.
     pub fn finish(&mut self) -> (Bytes, StreamEnd) {
         let rest = self.framer.take_rest();
+        if self.translator.is_some() {
+            return self.finish_translated(&rest);
+        }
         let whole = sse::data(sse::without_bom(&rest)).is_some_and(|data| is_done(&data) || is_object(&data));
         let last = if !whole || rest.len() > MAX_EVENT || self.hides(&rest) {
             Bytes::new()
@@ -142,6 +158,54 @@ impl StreamReader {
             [&rest, missing].concat().into()
         };
         (last, self.end())
+    }
+
+    /// What is to be said in the caller's dialect of whole events of the provider's.
+    fn translate(&mut self, whole: &[u8]) -> Result<Bytes, EventTooLong> {
+        for event in sse::events(whole) {
+            if event.len() > MAX_EVENT {
+                return Err(EventTooLong);
+            }
+            let over = self.seen.ended;
+            self.read(event);
+            // After its end nothing is read any more.
+            if !over {
+                self.say(event);
+            }
+        }
+        Ok(self.translator.as_mut().map(|translator| translator.take()).unwrap_or_default())
+    }
+
+    /// Says an event that has been read.
+    fn say(&mut self, event: &[u8]) {
+        let (seen, api) = (self.seen, self.api);
+        let Some(translator) = &mut self.translator else { return };
+        let event = sse::without_bom(event);
+        let Some(data) = sse::data(event).filter(|data| !data.is_empty()) else { return };
+        if seen.error {
+            return translator.fail(api, &data);
+        }
+        if !is_done(&data) {
+            translator.read(sse::name(event), &data);
+        }
+        if seen.ended {
+            translator.end();
+        }
+    }
+
+    fn finish_translated(&mut self, rest: &[u8]) -> (Bytes, StreamEnd) {
+        let over = self.seen.ended;
+        if !rest.is_empty() && rest.len() <= MAX_EVENT && !over {
+            self.read(rest);
+            self.say(rest);
+        }
+        let end = self.end();
+        let Some(translator) = &mut self.translator else { return (Bytes::new(), end) };
+        if end == StreamEnd::Complete && !self.seen.ended {
+            translator.end();
+            self.seen.ended = true;
+        }
+        (translator.take(), end)
     }
 
     /// The last usage reported so far.

@@ -3,13 +3,16 @@
 //! Everything goes through [`neutral`](super::neutral). What the other side cannot carry is named, never dropped in
 //! silence.
 
+pub mod embeddings;
+pub mod foreign;
 mod stream;
+mod words;
 
 use bytes::Bytes;
 
 use super::neutral::{Answer, Losses, Request};
 use super::provider::MaxTokensField;
-use super::{Api, Dialect, anthropic, gemini, openai};
+use super::{Api, ApiSet, Dialect, anthropic, gemini, openai};
 use crate::units::Tokens;
 
 pub use self::stream::Translator;
@@ -90,8 +93,10 @@ pub struct Prepared {
     pub(crate) open: &'static str,
     /// The field of the bound.
     pub(crate) field: &'static str,
-    /// The bound that the caller named, or that the dialect needs.
+    /// The bound that the caller named.
     pub(crate) bound: Option<u64>,
+    /// What is written where neither the caller nor the policy names one, in a dialect that needs it.
+    pub(crate) needed: Option<u64>,
     /// All that follows, without a comma before it.
     pub(crate) rest: Vec<u8>,
 }
@@ -189,6 +194,41 @@ pub(crate) fn encode_answer(to: Form, answer: &Answer<'_>, stamp: &Stamp<'_>) ->
     }
 }
 
+/// The operation by which a call is held at a provider of this dialect that offers these: its own, as far as it is one
+/// of them, else the one that it is translated into. None where there is none.
+pub fn operation_at(api: Api, dialect: Dialect, offered: ApiSet) -> Option<Api> {
+    if api.dialect() == dialect && offered.contains(api) {
+        return Some(api);
+    }
+    let other = match api {
+        Api::Chat | Api::Responses | Api::Messages | Api::Generate => dialect.conversation(),
+        Api::Embeddings | Api::EmbedContent | Api::BatchEmbedContents => dialect.embeddings()?,
+        Api::Completions | Api::CountTokens | Api::CountContentTokens => return None,
+    };
+    (other != api && offered.contains(other)).then_some(other)
+}
+
+/// A request in another dialect, and what is lost on the way, in the caller's words.
+///
+/// # Errors
+/// It cannot be understood, or there is no way between these operations.
+pub fn request(
+    from: Api,
+    to: Api,
+    body: &[u8],
+    stream: bool,
+    recipient: &Recipient<'_>,
+) -> Result<(Prepared, Losses), Untranslatable> {
+    let none = || Untranslatable { message: format!("There is no way from {from} to {to}."), field: None };
+    let (from, to) = (Form::of(from).ok_or_else(none)?, Form::of(to).ok_or_else(none)?);
+    let (mut request, mut lost) = decode_request(from, body)?;
+    request.stream = stream;
+    let mut on_the_way = Losses::default();
+    let prepared = encode_request(to, &request, recipient, &mut on_the_way).ok_or_else(none)?;
+    lost.extend(&on_the_way.in_words(|word| words::of(from, word)));
+    Ok((prepared, lost))
+}
+
 /// A plain answer in the caller's dialect.
 ///
 /// # Errors
@@ -202,7 +242,7 @@ impl Prepared {
     /// The body, with the bound that holds: `cap` where the caller names none, or a larger one than a cap that lowers.
     pub fn body(&self, cap: Option<(Tokens, bool)>) -> Bytes {
         let bound = match (self.bound, cap) {
-            (None, cap) => cap.map(|(tokens, _)| tokens.0),
+            (None, cap) => cap.map(|(tokens, _)| tokens.0).or(self.needed),
             (Some(named), Some((tokens, true))) => Some(named.min(tokens.0)),
             (Some(named), Some((_, false)) | None) => Some(named),
         };
@@ -231,11 +271,23 @@ impl Untranslatable {
 
 impl Dialect {
     /// The operation by which a conversation is held there.
-    pub(crate) fn conversation(self) -> Api {
+    pub fn conversation(self) -> Api {
         match self {
             Self::OpenAi => Api::Chat,
             Self::Anthropic => Api::Messages,
             Self::Gemini => Api::Generate,
         }
     }
+
+    /// The operation by which texts are embedded there.
+    fn embeddings(self) -> Option<Api> {
+        match self {
+            Self::OpenAi => Some(Api::Embeddings),
+            Self::Anthropic => None,
+            Self::Gemini => Some(Api::BatchEmbedContents),
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

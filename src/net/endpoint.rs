@@ -92,15 +92,14 @@ impl Endpoint {
     }
 
     /// The path of an operation, for the request line.
-    pub fn path(&self, operation: &'static str) -> PathAndQuery {
-        match self {
-            Self::Http(http) if !http.base_path.is_empty() => {
-                // Both parts came out of a parsed URI or are constants of ours.
-                PathAndQuery::try_from(format!("{}{operation}", http.base_path))
-                    .unwrap_or_else(|_| PathAndQuery::from_static(operation))
-            }
-            Self::Http(_) | Self::Memory(_) => PathAndQuery::from_static(operation),
-        }
+    pub fn path(&self, operation: &str) -> PathAndQuery {
+        let base = match self {
+            Self::Http(http) => &http.base_path,
+            Self::Memory(_) => "",
+        };
+        // Both parts came out of a parsed URI, are constants of ours, or were percent-encoded by us.
+        PathAndQuery::try_from(format!("{base}{operation}"))
+            .unwrap_or_else(|_| PathAndQuery::from_static("/"))
     }
 }
 

@@ -34,13 +34,14 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// Kept are what describes the body and the answer wanted, and the vendors' feature and retry
 /// headers; never credentials, cookies, trace or tenant headers. The answer is asked for
-/// unencoded: usage is read from it. `user_agent` stands in where the caller named none.
-pub fn to_provider(from_caller: &HeaderMap, user_agent: &HeaderValue) -> HeaderMap {
+/// unencoded: usage is read from it. `user_agent` stands in where the caller named none; `vendor` are the headers that
+/// this provider's own SDKs send.
+pub fn to_provider(from_caller: &HeaderMap, user_agent: &HeaderValue, vendor: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(REQUEST_HEADERS);
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let (mut named, mut accepts) = (false, false);
     for (name, value) in from_caller {
-        if goes_to_provider(name) {
+        if goes_to_provider(name) || vendor.contains(&name.as_str()) {
             named |= *name == USER_AGENT;
             accepts |= *name == ACCEPT;
             headers.append(name.clone(), value.clone());
@@ -56,10 +57,7 @@ pub fn to_provider(from_caller: &HeaderMap, user_agent: &HeaderValue) -> HeaderM
 }
 
 fn goes_to_provider(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "accept" | "content-type" | "user-agent" | "openai-beta" | "idempotency-key" | "x-client-request-id"
-    )
+    matches!(name.as_str(), "accept" | "content-type" | "user-agent" | "idempotency-key")
 }
 
 /// The headers of the answer to a caller, without those that end here.
@@ -84,6 +82,7 @@ fn ends_here(name: &HeaderName) -> bool {
     match name.as_bytes().first() {
         Some(b'a') => {
             matches!(name, "alt-svc" | "anthropic-organization-id" | "apim-request-id")
+                || name.starts_with("anthropic-priority-")
                 || name.starts_with("anthropic-ratelimit-")
         }
         Some(b'c') => matches!(name, "connection" | "content-length") || name.starts_with("cf-"),

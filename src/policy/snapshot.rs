@@ -4,17 +4,19 @@ mod accounting;
 mod exceed;
 mod overrun;
 mod route;
+mod targets;
 mod when;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 
 use crate::auth::api_key::KeyDigest;
 use crate::dialect::provider::{AuthHeader, MaxTokensField, StreamUsage};
-use crate::dialect::{Api, ApiSet, Dialect};
+use crate::dialect::translate::Accepts;
+use crate::dialect::{ApiSet, Dialect};
 use crate::ids::{AppId, KeyName, LimitKey, ModelId, PlanId, ProviderId, RouteId, TenantId, UserId};
 use crate::limits::Rule;
 use crate::mock::Script;
@@ -30,9 +32,10 @@ pub use accounting::{
 };
 pub use exceed::{Counting, OnExceed, Way};
 pub use route::{
-    Hedge, HedgeAfter, KeepAlive, MinRate, OnAllOpen, OnContextOverflow, Retry, Route, Strategy, Target,
-    Timeouts,
+    Hedge, HedgeAfter, KeepAlive, MinRate, OnAllOpen, OnContextOverflow, OnLoss, Retry, Route, Strategy,
+    Target, Timeouts,
 };
+pub use targets::Targets;
 pub use when::{Attributes, Source, TimeOfDay, When};
 
 /// A policy that serves: what its text said, with nothing left to doubt.
@@ -105,8 +108,6 @@ pub struct Provider {
     pub convention: Arc<str>,
     /// Where it is; a scripted one is `memory:` under the provider's name.
     pub endpoint: Endpoint,
-    /// The request target of each operation there.
-    pub targets: Targets,
     /// How a scripted provider behaves; none for a real one.
     pub mock: Option<Arc<Script>>,
     /// How it takes its key.
@@ -121,6 +122,10 @@ pub struct Provider {
     pub apis: ApiSet,
     /// How it reports the usage of streams.
     pub stream_usage: StreamUsage,
+    /// The version of its API that a translated call names, of Anthropic's dialect.
+    pub version: Option<HeaderValue>,
+    /// The version of Azure's dated API, where that is spoken.
+    pub dated: Option<Box<str>>,
     /// Which field bounds the answer of a chat call there, unless its model says otherwise.
     pub max_tokens_field: MaxTokensField,
     /// Whether it is told of the trace that a call belongs to.
@@ -146,31 +151,6 @@ pub struct ProviderKey {
     pub at: Option<SecretRef>,
 }
 
-/// The request targets of a provider's operations: joined once, so that a call copies nothing.
-#[derive(Debug)]
-pub struct Targets([Uri; 4]);
-
-impl Targets {
-    /// The targets below an endpoint's base path.
-    pub fn at(endpoint: &Endpoint) -> Self {
-        Self(
-            ["/chat/completions", "/completions", "/embeddings", "/responses"]
-                .map(|path| Uri::from(endpoint.path(path))),
-        )
-    }
-
-    /// The target of an operation, in origin form.
-    pub fn of(&self, api: Api) -> &Uri {
-        let [chat, completions, embeddings, responses] = &self.0;
-        match api {
-            Api::Completions => completions,
-            Api::Embeddings => embeddings,
-            Api::Responses => responses,
-            _ => chat,
-        }
-    }
-}
-
 /// A model at a provider.
 #[derive(Debug)]
 pub struct Model {
@@ -192,6 +172,10 @@ pub struct Model {
     pub skills: Vec<Box<str>>,
     /// Which field bounds the answer of a chat call.
     pub max_tokens_field: MaxTokensField,
+    /// What it takes of calls that are translated for it.
+    pub accepts: Accepts,
+    /// Where each operation of its provider's dialect is asked of it.
+    pub targets: Targets,
     /// Its prices, by the day from which they hold.
     pub prices: Schedule<ListedPrice>,
     /// What it and the defaults say of what is held for a call.

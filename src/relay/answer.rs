@@ -19,12 +19,17 @@ use super::stream::{BrokenOff, Kind, RelayedBody};
 use super::{attempt, rate_headers};
 use crate::dialect::error::{Cause, Problem, error_event_of, stream_event};
 use crate::dialect::facts::in_answer;
+use crate::dialect::neutral::Losses;
 use crate::dialect::{Api, Dialect};
 use crate::ids::RequestId;
 use crate::net::headers;
 use crate::policy::Snapshot;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The only one that Anthropic's SDKs read.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const LOST: HeaderName = HeaderName::from_static("x-egret-lost");
+const ESTIMATED: HeaderName = HeaderName::from_static("x-egret-estimated");
 const MODEL: HeaderName = HeaderName::from_static("x-egret-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-egret-provider");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-egret-attempts");
@@ -108,11 +113,11 @@ impl Relayed {
 
     /// Hands the answer on; the call ends with it.
     pub(super) fn send(self, mut call: Call, snapshot: &Snapshot) -> Response<RelayBody> {
-        let Dispatched { answer, target, attempts, timeouts, deadline, cut_messages } = *self.found;
+        let Dispatched { answer, target, attempts, timeouts, deadline, cut_messages, lost } = *self.found;
         let is_error = answer.is_error();
         let attempt::Answer { status, headers: from_provider, body } = answer;
         let mut headers = headers::to_caller(&from_provider);
-        mark(&mut headers, call.id, Some(snapshot));
+        mark(&mut headers, call.named(), Some(snapshot));
         headers.insert(MODEL, target.header.clone());
         headers.insert(PROVIDER, target.provider.header.clone());
         headers.insert(ATTEMPTS, HeaderValue::from(attempts));
@@ -122,6 +127,10 @@ impl Relayed {
         if cut_messages > 0 {
             headers.insert(TRUNCATED, HeaderValue::from(cut_messages));
         }
+        if let Some(lost) = named(&lost) {
+            headers.insert(LOST, lost);
+        }
+        call.sent_less(&lost);
         if is_error && attempts > 1 {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
@@ -146,16 +155,16 @@ impl Relayed {
                 call.sends(bytes.len(), now);
                 call.settle(if is_error { End::Returned } else { End::Answered }, now);
                 // Thereafter: what was held and not used remains.
-                rate_headers::write(&mut headers, call.standings());
+                rate_headers::write(&mut headers, call.told(), call.standings());
                 RelayBody::Whole(bytes)
             }
             attempt::AnswerBody::Large { first, rest } => {
-                rate_headers::write(&mut headers, call.standings());
+                rate_headers::write(&mut headers, call.told(), call.standings());
                 let idle = timeouts.answer;
                 RelayBody::Relayed(Box::pin(RelayedBody::new(call, Kind::Bytes, first, rest, idle, deadline)))
             }
             attempt::AnswerBody::Stream { first, rest, reader } => {
-                rate_headers::write(&mut headers, call.standings());
+                rate_headers::write(&mut headers, call.told(), call.standings());
                 unbuffered(&mut headers);
                 let kind = Kind::Events { api: self.api, reader };
                 let idle = timeouts.stream_idle;
@@ -166,10 +175,19 @@ impl Relayed {
     }
 }
 
+/// What was lost, as a header's value; none where nothing was.
+fn named(lost: &Losses) -> Option<HeaderValue> {
+    let names: Vec<&str> = lost.iter().map(|loss| &*loss.field).collect();
+    (!names.is_empty()).then(|| HeaderValue::from_str(&names.join(", ")).ok()).flatten()
+}
+
 /// An answer of our own that is no error.
-fn own(mut call: Call, snapshot: &Snapshot, body: Bytes) -> Response<RelayBody> {
+fn own(mut call: Call, snapshot: &Snapshot, body: Bytes, estimated: bool) -> Response<RelayBody> {
     let mut headers = HeaderMap::with_capacity(4);
-    mark(&mut headers, call.id, Some(snapshot));
+    if estimated {
+        headers.insert(ESTIMATED, HeaderValue::from_static("true"));
+    }
+    mark(&mut headers, call.named(), Some(snapshot));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     call.note(|record| record.status = StatusCode::OK.as_u16());
     let now = call.relay.clock.now();
@@ -180,12 +198,12 @@ fn own(mut call: Call, snapshot: &Snapshot, body: Bytes) -> Response<RelayBody> 
 
 /// A refusal in the caller's dialect.
 pub(super) fn refuse(mut call: Call, snapshot: Option<&Snapshot>, refusal: &Refusal) -> Response<RelayBody> {
-    let (status, body) = (refusal.status(Dialect::OpenAi), refusal.body(Dialect::OpenAi));
+    let (status, body) = (refusal.status(call.face), refusal.body(call.face));
     let mut headers = HeaderMap::with_capacity(8);
-    mark(&mut headers, call.id, snapshot);
+    mark(&mut headers, call.named(), snapshot);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    rate_headers::write(&mut headers, call.standings());
-    refusal.headers(&mut headers);
+    rate_headers::write(&mut headers, call.told(), call.standings());
+    refusal.headers(&mut headers, call.told());
     if refusal.attempts() > 0 {
         headers.insert(ATTEMPTS, HeaderValue::from(refusal.attempts()));
     }
@@ -212,8 +230,8 @@ pub(super) struct Fixed {
 impl Fixed {
     fn send(self, mut call: Call, snapshot: &Snapshot) -> Response<RelayBody> {
         let mut headers = HeaderMap::with_capacity(8);
-        mark(&mut headers, call.id, Some(snapshot));
-        rate_headers::write(&mut headers, call.standings());
+        mark(&mut headers, call.named(), Some(snapshot));
+        rate_headers::write(&mut headers, call.told(), call.standings());
         headers.insert(EXHAUSTED, HeaderValue::from_static(self.refusal.cause().code()));
         headers.insert(ATTEMPTS, HeaderValue::from(call.attempts()));
         if self.stream {
@@ -232,7 +250,8 @@ impl Fixed {
 /// What a call came to, as an answer.
 pub(super) fn reply(call: Call, snapshot: &Snapshot, reply: Result<Reply, Refusal>) -> Response<RelayBody> {
     match reply {
-        Ok(Reply::Own(body)) => own(call, snapshot, body),
+        Ok(Reply::Own(body)) => own(call, snapshot, body, false),
+        Ok(Reply::Estimated(body)) => own(call, snapshot, body, true),
         Ok(Reply::Relayed(relayed)) => relayed.send(call, snapshot),
         Ok(Reply::Fixed(fixed)) => fixed.send(call, snapshot),
         Err(refusal) => refuse(call, Some(snapshot), &refusal),
@@ -247,7 +266,9 @@ pub(super) fn in_stream(
     reply: Result<Reply, Refusal>,
 ) -> RelayBody {
     match reply {
-        Ok(Reply::Own(body)) => settled(&mut call, StatusCode::OK, body, End::Answered),
+        Ok(Reply::Own(body) | Reply::Estimated(body)) => {
+            settled(&mut call, StatusCode::OK, body, End::Answered)
+        }
         Ok(Reply::Fixed(fixed)) => fixed.settle(&mut call),
         Ok(Reply::Relayed(relayed)) => {
             let event = relayed.error().map(|error| {
@@ -270,10 +291,10 @@ pub(super) fn in_stream(
 }
 
 /// The head of a stream of which nothing else is known yet.
-pub(super) fn kept_alive(id: RequestId, snapshot: &Snapshot) -> Response<()> {
+pub(super) fn kept_alive(named: (RequestId, Dialect), snapshot: &Snapshot) -> Response<()> {
     let mut response = Response::new(());
     let headers = response.headers_mut();
-    mark(headers, id, Some(snapshot));
+    mark(headers, named, Some(snapshot));
     stream_headers(headers);
     response
 }
@@ -299,8 +320,11 @@ fn unbuffered(headers: &mut HeaderMap) {
 }
 
 /// The headers that every answer carries.
-fn mark(headers: &mut HeaderMap, id: RequestId, snapshot: Option<&Snapshot>) {
+fn mark(headers: &mut HeaderMap, (id, face): (RequestId, Dialect), snapshot: Option<&Snapshot>) {
     if let Ok(id) = HeaderValue::from_bytes(&id.hex()) {
+        if face == Dialect::Anthropic {
+            headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
+        }
         headers.insert(REQUEST_ID, id);
     }
     if let Some(snapshot) = snapshot {

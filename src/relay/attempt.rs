@@ -10,18 +10,20 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use pin_project_lite::pin_project;
 
+use super::crossing::Crossing;
 use super::outcome::{Failure, Timer, Verdict, judge, judge_in_answer};
 use super::receive::Asked;
 use super::shape::Outgoing;
 use super::timers::{Late, Until};
 use super::{Relay, commit, shape};
 use crate::clock::Instant;
-use crate::dialect::Dialect;
 use crate::dialect::edit::Cap;
 use crate::dialect::edit::truncate::Truncation;
 use crate::dialect::error::{self, Cause, Problem, Said};
 use crate::dialect::plain::{self, AnswerFault};
 use crate::dialect::stream::StreamReader;
+use crate::dialect::translate::{self, NoAnswer, Stamp, embeddings};
+use crate::dialect::{Api, Dialect};
 use crate::net::body::{Prefix, read_prefix};
 use crate::net::decode::decoding;
 use crate::net::headers;
@@ -56,6 +58,11 @@ pub(super) struct Attempt<'a> {
     pub(super) cap: Option<Cap>,
     /// What of the request's messages is left out.
     pub(super) cut: Option<Box<Truncation>>,
+    /// What is sent in its place where another dialect is spoken.
+    pub(super) crossing: Option<Box<Crossing>>,
+    /// The call's own id, in hex, and when it began: what a translated answer is told apart by.
+    pub(super) id: [u8; 32],
+    pub(super) created: i64,
     /// Whether spans are to tell of the answer.
     pub(super) observed: bool,
     /// Since when, and until when, it waited for the provider.
@@ -179,9 +186,9 @@ impl Attempt<'_> {
     async fn send(&self) -> Result<Response<UpstreamBody>, Lost> {
         let shared = &self.relay.shared;
         let told = self.traceparent.as_ref();
-        let Self { asked, cap, .. } = *self;
-        let outgoing =
-            Outgoing { asked, model: &self.target.model, key: self.key, cap, cut: self.cut.as_deref() };
+        let Self { asked, cap, key, .. } = *self;
+        let (cut, crossing) = (self.cut.as_deref(), self.crossing.as_deref());
+        let outgoing = Outgoing { asked, model: &self.target.model, key, cap, cut, crossing };
         let (request, version) = shape::request(&outgoing, self.from_caller, told, &shared.secrets)?;
         self.key_version.store(version, Ordering::Relaxed);
         let endpoint = &self.target.model.provider.endpoint;
@@ -204,26 +211,73 @@ impl Attempt<'_> {
         let read = read_prefix(body, HELD_ANSWER, &self.relay.shared.budget).await;
         self.now_in(&self.waited.to);
         let body = match read.map_err(|_| Failure::Cut)? {
-            Prefix::Whole(bytes) => match plain::judge(self.asked.api, &bytes) {
-                Ok(()) => {
-                    let usage = plain::usage(self.asked.api, &bytes);
-                    if usage.is_none() && plain::is_cut(&bytes) {
-                        return Err(Failure::NoAnswer.into());
-                    }
-                    AnswerBody::Whole { bytes, usage, error: false }
-                }
-                Err(AnswerFault::Error) => {
-                    let said = error::said(Dialect::OpenAi, &bytes);
-                    self.error_in_answer(said, error::retry_after(Dialect::OpenAi, &bytes))?;
-                    AnswerBody::Whole { bytes, usage: None, error: true }
-                }
-                Err(AnswerFault::Empty) => return Err(Failure::Empty.into()),
-                Err(AnswerFault::NotJson) => return Err(Failure::NoAnswer.into()),
-            },
+            Prefix::Whole(bytes) => self.whole(bytes)?,
+            // What is too large to be held cannot be read as a whole either.
+            Prefix::Part { .. } if self.crossing.is_some() => return Err(Failure::NoAnswer.into()),
             Prefix::Part { first, rest } => AnswerBody::Large { first, rest },
         };
         self.now_in(&self.waited.first);
         Ok(Answer { status, headers, body })
+    }
+
+    /// A complete plain answer of status 200, in the caller's dialect.
+    fn whole(&self, bytes: Bytes) -> Result<AnswerBody, Lost> {
+        let (api, dialect) = (self.api(), self.dialect());
+        match plain::judge(api, &bytes) {
+            Ok(()) => {
+                let usage = plain::usage(api, &bytes);
+                if usage.is_none() && plain::is_cut(&bytes) {
+                    return Err(Failure::NoAnswer.into());
+                }
+                let bytes = self.said_to_caller(bytes)?;
+                Ok(AnswerBody::Whole { bytes, usage, error: false })
+            }
+            Err(AnswerFault::Error) => {
+                self.error_in_answer(error::said(dialect, &bytes), error::retry_after(dialect, &bytes))?;
+                let bytes = match &self.crossing {
+                    None => bytes,
+                    Some(_) => error::revoiced(dialect, None, &bytes, self.asked.api.dialect()).1,
+                };
+                Ok(AnswerBody::Whole { bytes, usage: None, error: true })
+            }
+            Err(AnswerFault::Empty) => Err(Failure::Empty.into()),
+            Err(AnswerFault::NotJson) => Err(Failure::NoAnswer.into()),
+        }
+    }
+
+    fn said_to_caller(&self, bytes: Bytes) -> Result<Bytes, Failure> {
+        let (api, asked) = (self.api(), self.asked);
+        if self.crossing.is_none() {
+            return Ok(bytes);
+        }
+        let model = asked.model();
+        let stamp = self.stamp(&model);
+        let answer = if api.has_output() {
+            translate::answer(api, asked.api, &bytes, &stamp)
+        } else {
+            embeddings::answer(api, asked.api, &bytes, asked.body(), &stamp)
+        };
+        answer.map_err(|NoAnswer| Failure::NoAnswer)
+    }
+
+    /// The operation by which the provider is asked.
+    pub(super) fn api(&self) -> Api {
+        self.crossing.as_ref().map_or(self.asked.api, |crossing| crossing.api)
+    }
+
+    /// What the provider speaks.
+    fn dialect(&self) -> Dialect {
+        self.target.model.provider.dialect
+    }
+
+    /// What a translated answer is told apart by.
+    pub(super) fn stamp<'s>(&'s self, model: &'s str) -> Stamp<'s> {
+        Stamp {
+            id: str::from_utf8(&self.id).unwrap_or_default(),
+            created: self.created,
+            model,
+            include_usage: self.asked.facts.asks_usage,
+        }
     }
 
     async fn stream(&self, response: Response<UpstreamBody>) -> Result<Answer, Lost> {
@@ -260,19 +314,40 @@ impl Attempt<'_> {
             Ok(body) => Box::pin(self.words(body)).await,
             Err(_) => None,
         };
-        let said = words.as_deref().map_or(Said::Nothing, |words| error::said(Dialect::OpenAi, words));
+        let said = words.as_deref().map_or(Said::Nothing, |words| error::said(self.dialect(), words));
         match judge(head.status, said) {
             Verdict::Answer | Verdict::Return => {
                 // The status alone says whose fault it is.
-                Ok(Judged::Returned(error_of(head.status, head.headers, words.unwrap_or_default())))
+                Ok(Judged::Returned(self.error_of(head.status, head.headers, words.unwrap_or_default())))
             }
             Verdict::Failed(failure) => {
-                let in_body = || error::retry_after(Dialect::OpenAi, words.as_deref()?);
+                let in_body = || error::retry_after(self.dialect(), words.as_deref()?);
                 let retry_after = retry_after.or_else(in_body);
-                let error = error_of(head.status, head.headers, words.unwrap_or_default());
+                let error = self.error_of(head.status, head.headers, words.unwrap_or_default());
                 Err(Lost { retry_after, error: Some(Box::new(error)), ..Lost::from(failure) })
             }
         }
+    }
+
+    /// A provider's error as an answer: its own status, and its own words where they are an error of its dialect. An HTML
+    /// page of something in between would reach the caller's SDK as nonsense. In another dialect it is said anew.
+    fn error_of(&self, status: StatusCode, headers: HeaderMap, words: Bytes) -> Answer {
+        let (api, face) = (self.api(), self.asked.api.dialect());
+        let is_error = is_error(api, &headers, &words);
+        let (status, headers, bytes) = if is_error && self.crossing.is_none() {
+            (status, headers, words)
+        } else if is_error {
+            let (status, bytes) = error::revoiced(self.dialect(), Some(status), &words, face);
+            (status, json(), bytes)
+        } else {
+            let message = format!(
+                "The provider answered with status {} and without an error of its own.",
+                status.as_u16()
+            );
+            let problem = Problem { cause: Cause::UpstreamFailed, message: &message, param: None };
+            (status, json(), error::body(face, &problem))
+        };
+        Answer { status, headers, body: AnswerBody::Whole { bytes, usage: None, error: true } }
     }
 
     /// The body of an error, if it comes soon and is not too long.
@@ -336,29 +411,23 @@ enum Judged {
     Returned(Answer),
 }
 
-/// A provider's error as an answer: its own status, and its own words where they are an error of its dialect. An HTML
-/// page of something in between would reach the caller's SDK as nonsense.
-fn error_of(status: StatusCode, headers: HeaderMap, words: Bytes) -> Answer {
-    let (headers, bytes) = if is_error(&headers, &words) { (headers, words) } else { worded(status) };
-    Answer { status, headers, body: AnswerBody::Whole { bytes, usage: None, error: true } }
-}
-
-fn is_error(headers: &HeaderMap, body: &[u8]) -> bool {
+fn is_error(api: Api, headers: &HeaderMap, body: &[u8]) -> bool {
     expect_type(headers, b"application/json").is_ok()
-        && match plain::judge(crate::dialect::Api::Chat, body) {
+        && match plain::judge(api, body) {
             Ok(()) | Err(AnswerFault::Error) => true,
-            Err(AnswerFault::Empty | AnswerFault::NotJson) => false,
+            // Google sends one in a list now and then, which its SDKs take off.
+            Err(AnswerFault::NotJson) => {
+                api.dialect() == Dialect::Gemini && body.trim_ascii_start().starts_with(b"[")
+            }
+            Err(AnswerFault::Empty) => false,
         }
 }
 
-/// An error in the place of one that said nothing.
-fn worded(status: StatusCode) -> (HeaderMap, Bytes) {
-    let message =
-        format!("The provider answered with status {} and without an error of its own.", status.as_u16());
-    let problem = Problem { cause: Cause::UpstreamFailed, message: &message, param: None };
+/// The head of a body that we have written.
+fn json() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(1);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    (headers, error::body(Dialect::OpenAi, &problem))
+    headers
 }
 
 /// A missing content type is let pass: some servers of this dialect send none, and the body is judged anyway.

@@ -25,9 +25,10 @@ pub(super) struct Origin<'a> {
 pub(super) fn authenticate(
     snapshot: &Snapshot,
     headers: &HeaderMap,
+    query: Option<&str>,
     origin: Origin<'_>,
 ) -> Result<Arc<Principal>, Refusal> {
-    match credential(headers) {
+    match credential(headers, query) {
         Err(fault) => Err(Refusal::new(Cause::Unauthenticated, fault.to_string())),
         Ok(Credential::Key(key)) => snapshot.keys.get(&KeyDigest::of(key)).cloned().ok_or_else(unknown_key),
         Ok(Credential::None | Credential::Placeholder) => local(snapshot, origin).cloned().ok_or_else(no_key),

@@ -16,12 +16,14 @@ use super::Relay;
 use super::charge::{Came, Sized};
 use super::operation::Operation;
 use super::outcome::{Failure, Mark, judge_in_answer};
-use super::rate_headers::{Family, Tightest};
+use super::rate_headers::{Family, Tightest, Told};
 use super::receive::Asked;
 use super::tries::{Stake, TryId, Trying, would_refuse};
 use crate::clock::{Instant, Now, Timestamp};
 use crate::dialect::error::{Cause, Said};
 use crate::dialect::facts::AnswerFacts;
+use crate::dialect::neutral::Losses;
+use crate::dialect::{Dialect, paths};
 use crate::ids::RequestId;
 use crate::limits::{Amounts, Reservation, Ticket, Unit};
 use crate::policy::Snapshot;
@@ -40,6 +42,8 @@ pub(super) struct Call {
     pub(super) relay: Arc<Relay>,
     /// Our id of the call.
     pub(super) id: RequestId,
+    /// What its caller speaks.
+    pub(super) face: Dialect,
     /// When the request's head had been read.
     pub(super) started: Instant,
     /// The same in civil time: the call costs what held then.
@@ -101,6 +105,7 @@ impl Call {
         Self {
             relay: Arc::clone(relay),
             id,
+            face: paths::face(request.uri().path(), request.headers()),
             started: relay.clock.now(),
             began: relay.clock.wall(),
             principal: None,
@@ -119,13 +124,30 @@ impl Call {
     }
 
     /// Notes the operation.
-    pub(super) fn asks_for(&mut self, operation: Operation<'_>) {
+    pub(super) fn asks_for(&mut self, operation: &Operation<'_>) {
         self.note(|record| {
             record.api = Some(operation.name());
             if let Some(trace) = &mut record.trace {
                 trace.title = Some(operation.title());
             }
         });
+    }
+
+    /// Its id, and what its caller speaks.
+    pub(super) fn named(&self) -> (RequestId, Dialect) {
+        (self.id, self.face)
+    }
+
+    /// How and when its caller is told where it stands.
+    pub(super) fn told(&self) -> Told {
+        Told { face: self.face, now: self.relay.clock.wall() }
+    }
+
+    /// Notes what was not carried over into the dialect of whoever answers.
+    pub(super) fn sent_less(&mut self, lost: &Losses) {
+        if !lost.is_empty() {
+            self.note(|record| record.lost = lost.iter().map(|loss| loss.field.clone()).collect());
+        }
     }
 
     /// Notes the policy under which the call runs.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::Relay;
 use super::call::Call;
 use super::charge::Sized;
+use super::crossing::{self, Crossing};
 use super::receive::Asked;
 use super::refusal::Refusal;
 use super::shape;
@@ -14,6 +15,7 @@ use super::window::{self, Fit, Overflow};
 use crate::clock::Instant;
 use crate::dialect::edit::truncate::Truncation;
 use crate::dialect::error::Cause;
+use crate::dialect::translate;
 use crate::policy::snapshot::{Model, Principal, Provider, Route};
 use crate::resilience::breaker::Pass;
 use crate::resilience::health::TargetHealth;
@@ -24,6 +26,8 @@ pub(super) struct Fitted {
     pub(super) sized: Sized,
     /// What of its messages is left out.
     pub(super) cut: Option<Box<Truncation>>,
+    /// What is sent in its place where another dialect is spoken.
+    pub(super) crossing: Option<Box<Crossing>>,
 }
 
 /// Why a call does not fit at a candidate, now or ever.
@@ -44,7 +48,14 @@ pub(super) fn fits(
     asked: &Asked,
 ) -> Result<Fitted, Unfit> {
     let unfit = |reason, refusal| Unfit { reason, refusal, is_final: false };
-    shape::check_fields(asked, model).map_err(|refusal| unfit(refusal.cause().code(), refusal))?;
+    let Provider { dialect, apis, .. } = *model.provider;
+    let mut there = translate::operation_at(asked.api, dialect, apis).unwrap_or(asked.api);
+    let marked = there == asked.api && translate::foreign::is_marked(asked.api, asked.body());
+    if marked {
+        there = dialect.conversation();
+    }
+    let crosses = marked || there != asked.api;
+    shape::check_fields(asked, model, crosses).map_err(|refusal| unfit(refusal.cause().code(), refusal))?;
     let calibration = &call.relay.shared.calibration;
     let Fit { cut, longest } = window::fit(calibration, route.on_context_overflow, model, asked).map_err(
         |overflow| match overflow {
@@ -60,8 +71,12 @@ pub(super) fn fits(
         Some(longest) => sized.within(longest, asked.facts.max_output, model.max_tokens_field),
         None => sized,
     };
-    // Boxed: it is rare, and every call would carry its room.
-    Ok(Fitted { sized, cut: cut.map(Box::new) })
+    let crossing = match crosses {
+        true => Some(crossing::cross(asked, there, model, route.on_loss, cut.as_ref())?),
+        false => None,
+    };
+    // Boxed: they are rare, and every call would carry their room.
+    Ok(Fitted { sized, cut: cut.map(Box::new), crossing: crossing.map(Box::new) })
 }
 
 fn unpriced(model: &Model) -> Refusal {

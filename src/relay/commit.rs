@@ -14,6 +14,7 @@ use super::stream::Merged;
 use crate::clock::Instant;
 use crate::dialect::error::Said;
 use crate::dialect::stream::{StreamEnd, StreamReader};
+use crate::dialect::translate::Translator;
 use crate::net::upstream::UpstreamBody;
 use crate::policy::snapshot::MinRate;
 
@@ -23,7 +24,13 @@ const HELD: usize = 256 * 1024;
 /// Reads a stream up to its first content, and as far as its least rate asks. Gives what was held, and the rest.
 pub(super) async fn first_words(attempt: &Attempt<'_>, mut rest: UpstreamBody) -> Result<AnswerBody, Lost> {
     let hide = shape::hides_usage(attempt.asked, &attempt.target.model.provider);
-    let mut reader = StreamReader::new(attempt.asked.api, hide);
+    let (there, here) = (attempt.api(), attempt.asked.api);
+    let mut reader = StreamReader::new(there, hide);
+    if attempt.crossing.is_some() {
+        let model = attempt.asked.model();
+        let translator = Translator::new(there, here, &attempt.stamp(&model));
+        reader = reader.translating(translator.ok_or(Failure::NoAnswer)?);
+    }
     if attempt.observed {
         reader = reader.observing();
     }

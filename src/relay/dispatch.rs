@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::route::Candidates;
 use super::timers::Late;
 use crate::clock::Instant;
+use crate::dialect::neutral::Losses;
 use crate::limits::Exceeded;
 use crate::policy::snapshot::{Model, OnAllOpen, Principal, Target, Timeouts};
 
@@ -30,6 +31,8 @@ pub(super) struct Dispatched {
     pub(super) deadline: Instant,
     /// How many of the request's messages were left out.
     pub(super) cut_messages: u32,
+    /// What of the request was not carried over into the dialect of whoever answered.
+    pub(super) lost: Losses,
 }
 
 /// What a walk came to, failures apart.

@@ -11,6 +11,7 @@ use super::refusal::{Refusal, spoken_wait};
 use super::{admit, window};
 use crate::clock::Instant;
 use crate::dialect::error::Cause;
+use crate::dialect::neutral::Losses;
 use crate::limits::{Exceeded, Lack};
 use crate::policy::snapshot::{Model, Timeouts};
 
@@ -117,7 +118,15 @@ impl Exhausted {
         let own_words = self.alone && !responds || !self.any_but_context;
         if let Some((answer, target, timeouts)) = self.error.take_if(|_| own_words) {
             let deadline = self.deadline;
-            let found = Dispatched { answer: *answer, target, attempts, timeouts, deadline, cut_messages: 0 };
+            let found = Dispatched {
+                answer: *answer,
+                target,
+                attempts,
+                timeouts,
+                deadline,
+                cut_messages: 0,
+                lost: Losses::default(),
+            };
             return Ok(Walked::Found(Box::new(found)));
         }
         let Some(last) = self.last else { return self.untried(now) };

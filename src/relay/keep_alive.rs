@@ -1,4 +1,4 @@
-//! A stream that takes long to begin and is kept alive meanwhile: its head goes out, then a comment now and then, while
+//! A stream that takes long to begin and is kept alive meanwhile: its head goes out, then a sign of life now and then, while
 //! the walk over the candidates goes on. Whatever that comes to follows as events; a head cannot be unsaid.
 
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use super::timers::Late;
 use super::{Relay, Reply, look};
 use crate::clock::Instant;
 use crate::dialect::Api;
-use crate::dialect::sse::KEEP_ALIVE;
+use crate::dialect::sse;
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{KeepAlive, Principal};
 
@@ -47,7 +47,7 @@ pub(super) async fn answer(
     waiting: Waiting,
 ) -> Response<RelayBody> {
     let Waiting { keep_alive, asked, .. } = &waiting;
-    let (keep_alive, api, id) = (*keep_alive, asked.api, call.id);
+    let (keep_alive, api, named) = (*keep_alive, asked.api, call.named());
     let until = call.started + keep_alive.after;
     let head_is_out = Arc::new(AtomicBool::new(false));
     call.head_is_out = Some(Arc::clone(&head_is_out));
@@ -56,7 +56,7 @@ pub(super) async fn answer(
         Ok((call, reply)) => answer::reply(call, &snapshot, reply),
         Err(Late) => {
             head_is_out.store(true, Ordering::Relaxed);
-            let head = answer::kept_alive(id, &snapshot);
+            let head = answer::kept_alive(named, &snapshot);
             let timer = tokio::time::sleep_until(relay.clock.now());
             let body = KeptAlive {
                 looking,
@@ -91,7 +91,7 @@ pub struct KeptAlive {
 }
 
 impl KeptAlive {
-    /// The next bytes: comments until there is an answer, then that.
+    /// The next bytes: signs of life until there is an answer, then that.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         loop {
             if let Some(found) = &mut self.found {
@@ -105,6 +105,6 @@ impl KeptAlive {
         ready!(self.timer.as_mut().poll(cx));
         let next: Instant = self.timer.deadline() + self.every;
         self.timer.as_mut().reset(next);
-        Poll::Ready(Some(Ok(Bytes::from_static(KEEP_ALIVE))))
+        Poll::Ready(sse::keep_alive(self.api).map(|sign| Ok(Bytes::from_static(sign))))
     }
 }

@@ -11,6 +11,8 @@ mod candidate;
 mod charge;
 mod clamp;
 mod commit;
+mod count;
+mod crossing;
 mod dispatch;
 mod exceed;
 mod exhausted;
@@ -65,6 +67,7 @@ use crate::clock::Clock;
 use crate::dialect::answer as fixed;
 use crate::dialect::error::Cause;
 use crate::dialect::params::params;
+use crate::dialect::sse;
 use crate::ids::TenantId;
 use crate::limits::Ledger;
 use crate::net::body::BufferBudget;
@@ -169,21 +172,21 @@ impl Relay {
         B: Body<Data = Bytes>,
         B::Error: Into<receive::BoxError>,
     {
-        let operation = operation::find(&head.method, head.uri.path())?;
-        call.asks_for(operation);
+        let operation = operation::find(&head.method, &head.uri, call.face)?;
+        call.asks_for(&operation);
         let origin = Origin { loopback: from.is_loopback(), stamp: self.shared.settings.stamp.as_ref() };
-        let principal = authenticate::authenticate(snapshot, &head.headers, origin)?;
+        let principal = authenticate::authenticate(snapshot, &head.headers, head.uri.query(), origin)?;
         call.comes_from(&principal);
-        let api = match operation {
-            Operation::ListModels => {
-                return Ok(Found::own(models::all(snapshot, &principal, self.clock.wall())));
+        let (api, in_path) = match operation {
+            Operation::ListModels(face) => {
+                return Ok(Found::own(models::all(face, snapshot, &principal, self.clock.wall())));
             }
-            Operation::ShowModel(id) => {
-                return models::show(snapshot, &principal, id, self.clock.wall()).map(Found::own);
+            Operation::ShowModel(face, id) => {
+                return models::show(face, snapshot, &principal, &id, self.clock.wall()).map(Found::own);
             }
-            Operation::Relay(api) => api,
+            Operation::Relay(api, in_path) => (api, in_path),
         };
-        let asked = receive::receive(self, call, api, &head.headers, body).await?;
+        let asked = receive::receive(self, call, (api, in_path), &head.headers, body).await?;
         call.note(|record| {
             record.stream = asked.facts.stream;
             record.bytes_in = asked.body().len() as u64;
@@ -192,11 +195,16 @@ impl Relay {
             }
         });
         let Shared { ledger, calibration, .. } = &*self.shared;
+        if let Some(count) = count::estimated(snapshot, &principal, calibration, &asked) {
+            return Ok(Found::Reply(Reply::Estimated(count)));
+        }
         let (headers, now) = (&head.headers, self.clock.moment());
         let circumstances =
             Circumstances { principal: &principal, asked: &asked, headers, ledger, calibration, now };
         let candidates = route::route(snapshot, call, &circumstances, &asked.model())?;
-        if let Some(keep_alive) = candidates.route.keep_alive.filter(|_| asked.facts.stream) {
+        if let Some(keep_alive) =
+            candidates.route.keep_alive.filter(|_| asked.facts.stream && sse::keep_alive(api).is_some())
+        {
             let waiting = Waiting { principal, asked, candidates, keep_alive };
             return Ok(Found::Waiting(Box::new(waiting)));
         }
@@ -258,6 +266,8 @@ impl Found {
 enum Reply {
     /// An answer of our own.
     Own(Bytes),
+    /// One that is an estimate.
+    Estimated(Bytes),
     /// A provider's.
     Relayed(answer::Relayed),
     /// The policy's, for want of one.

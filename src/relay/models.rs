@@ -1,6 +1,5 @@
 //! The names that a caller may use, as `GET /v1/models` tells them.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,35 +7,36 @@ use bytes::Bytes;
 use super::refusal::Refusal;
 use super::route::{self, may_dispatch};
 use crate::clock::Timestamp;
+use crate::dialect::Dialect;
 use crate::dialect::models::{ModelEntry, PriceEntry, list, one};
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{Principal, Route, Tenant, WrittenPrice};
 
 /// All of them, sorted by name.
-pub(super) fn all(snapshot: &Snapshot, principal: &Principal, now: Timestamp) -> Bytes {
+pub(super) fn all(face: Dialect, snapshot: &Snapshot, principal: &Principal, now: Timestamp) -> Bytes {
     let tenant = &principal.tenant;
     let entries: Vec<_> =
         route::usable(snapshot, tenant).into_iter().map(|route| entry(route, tenant, now)).collect();
-    list(crate::dialect::Dialect::OpenAi, &entries)
+    list(face, &entries)
 }
 
-/// One of them, by its name as it stands in the path.
+/// One of them, by its name.
 pub(super) fn show(
+    face: Dialect,
     snapshot: &Snapshot,
     principal: &Principal,
     id: &str,
     now: Timestamp,
 ) -> Result<Bytes, Refusal> {
     let tenant = &principal.tenant;
-    let id = percent_decoded(id);
-    let route = snapshot.routes.get(&*id).ok_or_else(|| route::unknown(&id, snapshot, tenant))?;
+    let route = snapshot.routes.get(id).ok_or_else(|| route::unknown(id, snapshot, tenant))?;
     let permitted = tenant.access.allowed.contains(&route.id)
         && route.targets.iter().any(|target| may_dispatch(&tenant.access, &target.model));
     // To this caller a name that it may not use does not exist, as the provider itself would say.
     if permitted {
-        Ok(one(crate::dialect::Dialect::OpenAi, &entry(route, tenant, now)))
+        Ok(one(face, &entry(route, tenant, now)))
     } else {
-        Err(route::unknown(&id, snapshot, tenant))
+        Err(route::unknown(id, snapshot, tenant))
     }
 }
 
@@ -70,40 +70,5 @@ fn price(written: &WrittenPrice) -> PriceEntry<'_> {
         reasoning_per_mtok: written.reasoning.as_deref(),
         audio_input_per_mtok: written.audio_input.as_deref(),
         audio_output_per_mtok: written.audio_output.as_deref(),
-    }
-}
-
-fn percent_decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let (bytes, mut decoded, mut i) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while i < bytes.len() {
-        let two = bytes.get(i + 1..i + 3).filter(|two| two.iter().all(u8::is_ascii_hexdigit));
-        let hex = two.and_then(|two| std::str::from_utf8(two).ok());
-        match hex.filter(|_| bytes[i] == b'%').and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                i += 3;
-            }
-            None => {
-                decoded.push(bytes[i]);
-                i += 1;
-            }
-        }
-    }
-    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_in_a_path_are_percent_decoded() {
-        assert_eq!(percent_decoded("gpt-4.1"), "gpt-4.1");
-        assert_eq!(percent_decoded("org%2Fname%20x"), "org/name x");
-        assert_eq!(percent_decoded("50%"), "50%");
-        assert_eq!(percent_decoded("%zz%4%+5"), "%zz%4%+5");
     }
 }

@@ -1,4 +1,4 @@
-//! Where a caller stands with its limits, as headers: OpenAI's names and the IETF draft's.
+//! Where a caller stands with its limits, as headers: OpenAI's names or Anthropic's, and the IETF draft's.
 
 use std::time::Duration;
 
@@ -7,6 +7,8 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
 use super::refusal::whole_seconds;
+use crate::clock::Timestamp;
+use crate::dialect::Dialect;
 use crate::ids::LimitKey;
 use crate::limits::{Standing, Unit};
 
@@ -20,17 +22,34 @@ const TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-remaining-tokens"),
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
+const ANTHROPIC_REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+    HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+];
+const ANTHROPIC_TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+];
 /// draft-ietf-httpapi-ratelimit-headers-11
 const IETF: HeaderName = HeaderName::from_static("ratelimit");
 const IETF_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// What OpenAI's names tell apart. Its SDKs know no limit of money, nor one of input or output alone.
+/// What the names tell apart. The SDKs know no limit of money, nor, all of them, one of input or output alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
-    /// `x-ratelimit-*-requests`
+    /// `x-ratelimit-*-requests`, `anthropic-ratelimit-requests-*`
     Requests,
-    /// `x-ratelimit-*-tokens`
+    /// `x-ratelimit-*-tokens`, `anthropic-ratelimit-tokens-*`
     Tokens,
+}
+
+/// To whom it is told, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    pub(super) face: Dialect,
+    pub(super) now: Timestamp,
 }
 
 impl Family {
@@ -43,11 +62,14 @@ impl Family {
         }
     }
 
-    /// The names for the limit, for what remains and for when all of it is free again.
-    fn names(self) -> [HeaderName; 3] {
-        match self {
-            Self::Requests => REQUESTS,
-            Self::Tokens => TOKENS,
+    /// The names for the limit, for what remains and for when all of it is free again; none where a dialect has none.
+    fn names(self, face: Dialect) -> Option<[HeaderName; 3]> {
+        match (face, self) {
+            (Dialect::OpenAi, Self::Requests) => Some(REQUESTS),
+            (Dialect::OpenAi, Self::Tokens) => Some(TOKENS),
+            (Dialect::Anthropic, Self::Requests) => Some(ANTHROPIC_REQUESTS),
+            (Dialect::Anthropic, Self::Tokens) => Some(ANTHROPIC_TOKENS),
+            (Dialect::Gemini, _) => None,
         }
     }
 
@@ -71,18 +93,25 @@ pub(super) struct Tightest<'a> {
 /// Writes the headers of the tightest limits, at most one of each family.
 ///
 /// By hand and into one buffer: this happens in every call, and `format!` would be a third of all its instructions.
-pub(super) fn write<'a>(headers: &mut HeaderMap, limits: impl Iterator<Item = Tightest<'a>> + Clone) {
+pub(super) fn write<'a>(
+    headers: &mut HeaderMap,
+    told: Told,
+    limits: impl Iterator<Item = Tightest<'a>> + Clone,
+) {
     if limits.clone().next().is_none() {
         return;
     }
     let mut values = Values(BytesMut::with_capacity(256));
     for Tightest { family, standing, .. } in limits.clone() {
-        let [limit, remaining, reset] = family.names();
+        let Some([limit, remaining, reset]) = family.names(told.face) else { continue };
         values.number(standing.limit);
         values.end(headers, limit);
         values.number(standing.remaining);
         values.end(headers, remaining);
-        values.go_duration(standing.reset);
+        match told.face {
+            Dialect::OpenAi => values.go_duration(standing.reset),
+            Dialect::Anthropic | Dialect::Gemini => values.moment(told.now, standing.reset),
+        }
         values.end(headers, reset);
     }
     for (at, Tightest { family, key, standing }) in limits.clone().enumerate() {
@@ -145,6 +174,14 @@ impl Values {
         self.text("s");
     }
 
+    /// As RFC 3339 writes it, in whole seconds and none too early.
+    fn moment(&mut self, now: Timestamp, after: Duration) {
+        let after = Duration::from_secs(if after.is_zero() { 0 } else { whole_seconds(after) });
+        let seconds = now.saturating_add(after).unwrap_or(now).as_second();
+        let whole = Timestamp::from_second(seconds).unwrap_or(now);
+        self.text(&whole.to_string());
+    }
+
     /// Ends a value: names of the policy and numbers, so it is always a legal one.
     fn end(&mut self, headers: &mut HeaderMap, name: HeaderName) {
         if let Ok(value) = HeaderValue::from_maybe_shared(self.0.split().freeze()) {
@@ -156,6 +193,28 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn told(face: Dialect) -> Told {
+        Told { face, now: "2026-11-20T12:00:00.5Z".parse().unwrap() }
+    }
+
+    #[test]
+    fn anthropic_tells_the_moment_and_gemini_the_drafts_headers_alone() {
+        let rpm = "rpm".into();
+        let (reset, per) = (Duration::from_millis(29_001), Duration::from_secs(60));
+        let standing = Standing { limit: 60, remaining: 31, reset, per };
+        let requests = Tightest { family: Family::Requests, key: &rpm, standing };
+        let mut headers = HeaderMap::new();
+        write(&mut headers, told(Dialect::Anthropic), [requests].into_iter());
+        assert_eq!(headers["anthropic-ratelimit-requests-limit"], "60");
+        assert_eq!(headers["anthropic-ratelimit-requests-remaining"], "31");
+        assert_eq!(headers["anthropic-ratelimit-requests-reset"], "2026-11-20T12:00:30Z");
+        let mut headers = HeaderMap::new();
+        write(&mut headers, told(Dialect::Gemini), [requests].into_iter());
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["ratelimit", "ratelimit-policy"]);
+    }
 
     #[test]
     fn durations_are_written_as_openai_writes_them() {
@@ -178,7 +237,7 @@ mod tests {
             key: &rpm,
             standing: Standing { limit: 60, remaining: 31, reset, per },
         };
-        write(&mut headers, [requests].into_iter());
+        write(&mut headers, told(Dialect::OpenAi), [requests].into_iter());
         assert_eq!(headers["x-ratelimit-limit-requests"], "60");
         assert_eq!(headers["x-ratelimit-remaining-requests"], "31");
         assert_eq!(headers["x-ratelimit-reset-requests"], "30s");
@@ -187,7 +246,7 @@ mod tests {
 
         let standing = Standing { limit: 90_000, remaining: 0, reset: Duration::ZERO, per };
         let tokens = Tightest { family: Family::Tokens, key: &tpm, standing };
-        write(&mut headers, [requests, tokens].into_iter());
+        write(&mut headers, told(Dialect::OpenAi), [requests, tokens].into_iter());
         assert_eq!(headers["x-ratelimit-limit-tokens"], "90000");
         assert_eq!(headers["x-ratelimit-remaining-tokens"], "0");
         assert_eq!(headers["x-ratelimit-reset-tokens"], "0ms");
@@ -198,7 +257,7 @@ mod tests {
     #[test]
     fn without_a_limit_nothing_is_told() {
         let mut headers = HeaderMap::new();
-        write(&mut headers, std::iter::empty());
+        write(&mut headers, told(Dialect::OpenAi), std::iter::empty());
         assert!(headers.is_empty());
     }
 }

@@ -14,6 +14,7 @@ use http_body_util::BodyExt;
 
 use super::Relay;
 use super::call::Call;
+use super::operation::InPath;
 use super::refusal::Refusal;
 use super::timers::Late;
 use crate::dialect::Api;
@@ -38,6 +39,8 @@ pub(super) struct Asked {
     pub(super) api: Api,
     /// What the body says, and where.
     pub(super) facts: RequestFacts,
+    /// The name in the path, of Gemini's operations.
+    in_path: Option<Box<str>>,
     body: Buffered,
 }
 
@@ -47,9 +50,12 @@ impl Asked {
         self.body.bytes()
     }
 
-    /// The name in `model`.
+    /// The name asked for: in the path, or in `model`.
     pub(super) fn model(&self) -> Cow<'_, str> {
-        self.facts.model(self.body())
+        match &self.in_path {
+            Some(name) => Cow::Borrowed(name),
+            None => self.facts.model(self.body()),
+        }
     }
 }
 
@@ -57,7 +63,7 @@ impl Asked {
 pub(super) async fn receive<B>(
     relay: &Relay,
     call: &mut Call,
-    api: Api,
+    (api, in_path): (Api, Option<InPath<'_>>),
     headers: &HeaderMap,
     body: B,
 ) -> Result<Asked, Refusal>
@@ -73,8 +79,9 @@ where
     let read = reading.await;
     call.waits(began);
     let body = read.map_err(|Late| too_slow())?.map_err(|error| unreadable(&error, max_body))?;
-    let facts = edit::read(api, body.bytes()).map_err(|fault| unfit(&fault))?;
-    Ok(Asked { api, facts, body })
+    let mut facts = edit::read(api, body.bytes()).map_err(|fault| unfit(&fault))?;
+    facts.stream |= in_path.as_ref().is_some_and(|path| path.stream);
+    Ok(Asked { api, facts, in_path: in_path.map(|path| path.model.into()), body })
 }
 
 /// Reads what is left of a refused request's body and drops it, within bounds.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 
-use super::rate_headers::{self, Family, Tightest};
+use super::rate_headers::{self, Family, Tightest, Told};
 use crate::dialect::Dialect;
 use crate::dialect::error::{self, Cause, Problem};
 use crate::ids::LimitKey;
@@ -138,7 +138,7 @@ impl Refusal {
     }
 
     /// The headers that a refusal brings along.
-    pub(super) fn headers(&self, headers: &mut HeaderMap) {
+    pub(super) fn headers(&self, headers: &mut HeaderMap, told: Told) {
         match self.retry {
             Retry::AsUsual => {}
             Retry::After(wait) => {
@@ -153,7 +153,7 @@ impl Refusal {
         }
         if let Some(limit) = &self.standing {
             let (family, ref key, standing) = **limit;
-            rate_headers::write(headers, std::iter::once(Tightest { family, key, standing }));
+            rate_headers::write(headers, told, std::iter::once(Tightest { family, key, standing }));
         }
         if self.cause == Cause::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -10,6 +10,7 @@ use super::when::Circumstances;
 use crate::clock::Instant;
 use crate::dialect::Api;
 use crate::dialect::error::Cause;
+use crate::dialect::translate;
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{Access, Model, Principal, Route, Target, Tenant};
 
@@ -132,7 +133,7 @@ fn excluded(
     if !may_dispatch(&tenant.access, model) {
         return Some(Nowhere::Denied);
     }
-    if !model.provider.apis.contains(api) {
+    if translate::operation_at(api, model.provider.dialect, model.provider.apis).is_none() {
         return Some(Nowhere::NotOffered);
     }
     if !circumstances.is_skilled(model) {

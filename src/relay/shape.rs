@@ -5,13 +5,15 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request};
 use http_body_util::Full;
 
+use super::crossing::Crossing;
 use super::outcome::Failure;
 use super::receive::Asked;
 use super::refusal::Refusal;
+use crate::dialect::Dialect;
 use crate::dialect::edit::truncate::Truncation;
 use crate::dialect::edit::{self, Cap, Edits};
 use crate::dialect::error::Cause;
-use crate::dialect::provider::{AuthHeader, StreamUsage};
+use crate::dialect::provider::{self, AuthHeader, StreamUsage};
 use crate::net::headers;
 use crate::policy::snapshot::{Model, Provider, ProviderKey};
 use crate::secret::{HeaderForm, Secrets};
@@ -20,10 +22,14 @@ use crate::telemetry::context::{Parent, TRACEPARENT, TRACESTATE};
 /// What providers see of us; the caller's own is its app's business.
 static USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("egret/", env!("CARGO_PKG_VERSION")));
 
-/// Refuses body fields that would let the caller choose what only policy chooses, where `target` does not forward them.
-pub(super) fn check_fields(asked: &Asked, target: &Model) -> Result<(), Refusal> {
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// Refuses body fields that would let the caller choose what only policy chooses, where `target` does not forward them; in
+/// another dialect they mean nothing.
+pub(super) fn check_fields(asked: &Asked, target: &Model, crosses: bool) -> Result<(), Refusal> {
     let forward = &target.provider.forward;
-    match asked.facts.guarded.iter().find(|field| !forward.iter().any(|name| &**name == **field)) {
+    let forwards = |field: &str| !crosses && forward.iter().any(|name| &**name == field);
+    match asked.facts.guarded.iter().find(|field| !forwards(field)) {
         None => Ok(()),
         Some(field) => {
             let message = format!(
@@ -52,6 +58,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) cap: Option<Cap>,
     /// What of its messages is left out.
     pub(super) cut: Option<&'a Truncation>,
+    /// What is sent in place of its body.
+    pub(super) crossing: Option<&'a Crossing>,
 }
 
 /// Builds the request for one attempt. Tells which version of its key's secret it carries.
@@ -61,13 +69,20 @@ pub(super) fn request(
     traceparent: Option<&HeaderValue>,
     secrets: &Secrets,
 ) -> Result<(Request<Full<Bytes>>, u64), Failure> {
-    let Outgoing { asked, model, key, .. } = *outgoing;
+    let Outgoing { asked, model, key, crossing, .. } = *outgoing;
     let provider = &model.provider;
     let mut request = Request::new(Full::new(body(outgoing)));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = provider.targets.of(asked.api).clone();
-    let mut to_provider = headers::to_provider(from_caller, &USER_AGENT);
+    let api = crossing.map_or(asked.api, |crossing| crossing.api);
+    if let Some(target) = model.targets.of(api, asked.facts.stream) {
+        request.uri_mut().clone_from(target);
+    }
+    let speaks = if crossing.is_some() { None } else { Some(provider.dialect) };
+    let mut to_provider = headers::to_provider(from_caller, &USER_AGENT, vendor(speaks));
     to_provider.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let (Some(version), true) = (&provider.version, crossing.is_some()) {
+        to_provider.insert(ANTHROPIC_VERSION, version.clone());
+    }
     let version = authorize(&mut to_provider, provider, key, secrets)?;
     if let Some(traceparent) = traceparent {
         trace(&mut to_provider, traceparent, from_caller);
@@ -94,7 +109,10 @@ fn trace(to_provider: &mut HeaderMap, traceparent: &HeaderValue, from_caller: &H
 }
 
 fn body(outgoing: &Outgoing<'_>) -> Bytes {
-    let Outgoing { asked, model, cap, cut, .. } = *outgoing;
+    let Outgoing { asked, model, cap, cut, crossing, .. } = *outgoing;
+    if let Some(crossing) = crossing {
+        return crossing.body(cap);
+    }
     let edits = Edits {
         model: Some(&model.name),
         ask_usage: asked.facts.stream && model.provider.stream_usage == StreamUsage::Ask,
@@ -102,6 +120,15 @@ fn body(outgoing: &Outgoing<'_>) -> Bytes {
         cut,
     };
     edit::apply(asked.api, asked.body(), &asked.facts, &edits)
+}
+
+/// The headers that only callers of a dialect send, and only its providers understand.
+fn vendor(dialect: Option<Dialect>) -> &'static [&'static str] {
+    match dialect {
+        Some(Dialect::OpenAi) => &["openai-beta", "x-client-request-id"],
+        Some(Dialect::Anthropic) => &["anthropic-version", "anthropic-beta"],
+        Some(Dialect::Gemini) | None => &[],
+    }
 }
 
 fn authorize(
@@ -114,6 +141,12 @@ fn authorize(
     let (name, form) = match provider.auth {
         AuthHeader::Bearer => (AUTHORIZATION, HeaderForm::Bearer),
         AuthHeader::ApiKey => (HeaderName::from_static("api-key"), HeaderForm::Plain),
+        AuthHeader::Goog => (HeaderName::from_static("x-goog-api-key"), HeaderForm::Plain),
+        // Its SDKs change the header together with the version.
+        AuthHeader::Anthropic => match to_provider.get(ANTHROPIC_VERSION) {
+            Some(version) if version != provider::ANTHROPIC_VERSION => (AUTHORIZATION, HeaderForm::Bearer),
+            Some(_) | None => (HeaderName::from_static("x-api-key"), HeaderForm::Plain),
+        },
     };
     let (value, version) = secrets.header(place, form).ok_or(Failure::KeyMissing)?;
     to_provider.insert(name, value);

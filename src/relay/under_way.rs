@@ -55,7 +55,7 @@ impl<'a> Walk<'a> {
         now: Instant,
     ) -> (UnderWay<'a>, Attempt<'a>) {
         let Way { relay, asked, from_caller, candidates, .. } = self.way;
-        let Fitted { cut, .. } = fitted;
+        let Fitted { cut, crossing, .. } = fitted;
         let Well { health, pass, .. } = well;
         let cap = stake.sized.cap;
         let (id, traceparent) = call.tries(&to.model, stake, from_caller, now);
@@ -82,6 +82,9 @@ impl<'a> Walk<'a> {
             key_version: AtomicU64::new(0),
             cap,
             cut,
+            crossing,
+            id: call.id.hex(),
+            created: call.began().as_second(),
             begun: now,
             deadline: candidates.deadline,
             observed: call.is_traced(),
@@ -101,7 +104,7 @@ impl<'a> Walk<'a> {
         let after = self.way.relay.clock.moment();
         call.waited_for_providers(attempt.waited.of(after.instant - under_way.begun));
         match outcome {
-            Ok(answer) => Step::Found(self.found(call, under_way, &attempt.waited, answer, after)),
+            Ok(answer) => Step::Found(self.found(call, under_way, attempt, answer, after)),
             Err(lost) => self.lost(call, under_way, attempt, lost, after),
         }
     }
@@ -110,7 +113,7 @@ impl<'a> Walk<'a> {
         &self,
         call: &mut Call,
         under_way: UnderWay<'a>,
-        waited: &Waited,
+        attempt: &Attempt<'_>,
         answer: Answer,
         after: Now,
     ) -> Box<Dispatched> {
@@ -126,7 +129,7 @@ impl<'a> Walk<'a> {
             pass.succeeded(after.instant);
             None
         });
-        if let (Some(health), Some(first)) = (&health, waited.first()) {
+        if let (Some(health), Some(first)) = (&health, attempt.waited.first()) {
             self.learns(health, first, after.instant);
         }
         call.answered(id, answer.status, answer.streams(), pass, after);
@@ -138,6 +141,7 @@ impl<'a> Walk<'a> {
             timeouts: to.timeouts,
             deadline,
             cut_messages,
+            lost: attempt.crossing.as_ref().map(|crossing| crossing.lost.clone()).unwrap_or_default(),
         })
     }
 

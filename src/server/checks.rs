@@ -58,11 +58,11 @@ pub(super) fn strip_upgrade(headers: &mut HeaderMap) {
 }
 
 impl Malformed {
-    /// The answer in OpenAI's dialect: before the path is known, no other is spoken.
-    pub fn response(self) -> Response<Full<Bytes>> {
+    /// The answer in what the caller speaks, by path and headers.
+    pub fn response(self, face: Dialect) -> Response<Full<Bytes>> {
         let problem = Problem { cause: self.cause(), message: self.message(), param: None };
-        let mut response = Response::new(Full::new(error::body(Dialect::OpenAi, &problem)));
-        *response.status_mut() = self.status();
+        let mut response = Response::new(Full::new(error::body(face, &problem)));
+        *response.status_mut() = self.status(face);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // What follows on this connection may be part of what was not understood.
@@ -74,7 +74,7 @@ impl Malformed {
     }
 
     /// The status of the answer.
-    pub fn status(self) -> StatusCode {
+    pub fn status(self, face: Dialect) -> StatusCode {
         match self {
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::NoHost
@@ -83,7 +83,7 @@ impl Malformed {
             | Self::Method
             | Self::Target
             | Self::TransferCoding
-            | Self::TwoCredentials => error::status(Dialect::OpenAi, self.cause()),
+            | Self::TwoCredentials => error::status(face, self.cause()),
         }
     }
 
@@ -298,7 +298,7 @@ mod tests {
             (Malformed::Expectation, 417),
         ];
         for (malformed, status) in all {
-            let response = malformed.response();
+            let response = malformed.response(Dialect::OpenAi);
             assert_eq!(response.status(), status, "{malformed:?}");
             assert_eq!(response.headers()[CONNECTION], "close");
             assert_eq!(response.headers().contains_key(ALLOW), status == 405);

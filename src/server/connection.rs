@@ -25,6 +25,8 @@ use super::counted::{Content, Counted, InFlight};
 use super::drain::{Drain, Phase};
 use super::stall::unless_stalled;
 use super::timeouts::{Activity, Limits, Observed, Patience};
+use crate::dialect::Dialect;
+use crate::dialect::paths::face;
 use crate::tasks::Tasks;
 
 /// The largest request head, in bytes.
@@ -170,7 +172,7 @@ impl<S: Service> Connection<S> {
         strip_upgrade(request.headers_mut());
         let answer = match checked {
             Ok(()) => Answer::Service { future: self.service.answer(request, self.peer) },
-            Err(malformed) => Answer::Own { malformed },
+            Err(malformed) => Answer::Own { malformed, face: face(request.uri().path(), request.headers()) },
         };
         Answering { answer, in_flight: Some(in_flight), drain: self.drain.clone(), version }
     }
@@ -193,7 +195,7 @@ pin_project! {
 pin_project! {
     #[project = AnswerProjection]
     enum Answer<F> {
-        Own { malformed: Malformed },
+        Own { malformed: Malformed, face: Dialect },
         Service { #[pin] future: F },
     }
 }
@@ -210,7 +212,9 @@ where
             AnswerProjection::Service { future } => {
                 ready!(future.poll(cx)).map(|body| Content::Service { body })
             }
-            AnswerProjection::Own { malformed } => malformed.response().map(|body| Content::Own { body }),
+            AnswerProjection::Own { malformed, face } => {
+                malformed.response(*face).map(|body| Content::Own { body })
+            }
         };
         let in_flight = this.in_flight.take();
         if *this.version == Version::HTTP_2 {

@@ -49,6 +49,7 @@ const LAST: Duration = Duration::from_secs(1);
 /// | `attempts` | every try: `provider`, `model`, `outcome`, `status`, `ms` |
 /// | `passed_over` | targets that were not tried, if there are any: `provider`, `model`, `reason` |
 /// | `would_refuse` | limits with `mode: shadow` that had no room for the call, if there are any: the tenant's by name, a provider's as `PROVIDER/NAME` |
+/// | `lost` | fields of the request that were not carried over into the provider's dialect, if there are any, in the caller's words |
 /// | `usage` | tokens: the parts that are not zero (`input`, `cache_read`, `cache_write`, `input_audio`, `output`, `reasoning`, `output_audio`; none is in two of them), `total_input`, `total_output`, `total` |
 /// | `cost_usd` | what they cost in US dollars, an exact decimal: at the price of the model that served, as it held when the call began |
 /// | `duration_ms`, `first_byte_ms` | from the request's head to the end, and to the first byte, of the answer |

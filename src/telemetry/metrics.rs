@@ -9,6 +9,7 @@ mod bound;
 mod instruments;
 mod push;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
@@ -106,9 +107,24 @@ impl Metrics {
             let bind = || PassedRow::bind(&self.instruments, record, passed);
             self.passed_over.of(PassedKey::of(record, passed), bind, PassedRow::note);
         }
+        self.lost(record);
         for (owner, key) in &record.would_refuse {
             let labels = [KeyValue::new(egret::LIMIT, key.shared()), limit_owner(owner)];
             self.instruments.would_refuse.add(1, &labels);
+        }
+    }
+
+    /// Fields that we do not know are the caller's own words, and no labels.
+    fn lost(&self, record: &CallRecord) {
+        let provider = record.destination().map_or_else(|| NONE.into(), |at| at.provider.shared());
+        for field in &record.lost {
+            let field = match field {
+                Cow::Borrowed(known) => *known,
+                Cow::Owned(_) => "other",
+            };
+            let labels =
+                [KeyValue::new(egret::PROVIDER, provider.clone()), KeyValue::new(egret::FIELD, field)];
+            self.instruments.lost.add(1, &labels);
         }
     }
 

@@ -72,6 +72,8 @@ pub struct CallRecord {
     pub bytes_in: u64,
     /// How many of them were cut out of the one sent last, so that it fits into its model's window.
     pub cut_bytes: u64,
+    /// What of the request was not carried over into the dialect of whoever answered, in the caller's words.
+    pub lost: Vec<Cow<'static, str>>,
     /// Bytes of the answer's body.
     pub bytes_out: u64,
     /// The revision of the policy that decided, 12 hex digits; none while the first is awaited.
@@ -111,6 +113,7 @@ impl CallRecord {
             queued: Duration::ZERO,
             bytes_in: 0,
             cut_bytes: 0,
+            lost: Vec::new(),
             bytes_out: 0,
             policy: None,
             upstream_request_id: None,

@@ -164,6 +164,8 @@ pub mod egret {
     pub const CANDIDATES: &str = "egret.candidates";
     /// How many bytes of messages were cut out of a request.
     pub const CUT_BYTES: &str = "egret.request.cut_bytes";
+    /// What of a request was not carried over into its provider's dialect.
+    pub const LOST: &str = "egret.request.lost";
     /// Why a call fell back, or passed a target over.
     pub const REASON: &str = "egret.reason";
     /// Where a call fell back from.
@@ -174,6 +176,8 @@ pub mod egret {
     pub const TO_PROVIDER: &str = "egret.to.provider";
     /// Where a call fell back to.
     pub const TO_MODEL: &str = "egret.to.model";
+    /// A field of a request.
+    pub const FIELD: &str = "egret.field";
     /// The key of a limit.
     pub const LIMIT: &str = "egret.limit";
     /// Limits that only count and would have refused the call.
@@ -203,6 +207,8 @@ pub mod metric {
     pub const FALLBACKS: &str = "egret.fallbacks";
     /// Targets that were not tried.
     pub const PASSED_OVER: &str = "egret.passed_over";
+    /// Fields of requests that were not carried over into a provider's dialect.
+    pub const LOST: &str = "egret.lost_fields";
     /// Calls that a limit would have refused, did it not only count.
     pub const WOULD_REFUSE: &str = "egret.limit.would_refuse";
     /// What calls cost, in US dollars.
@@ -288,6 +294,10 @@ pub mod metric {
 pub fn operation(api: &str) -> &'static str {
     match api {
         "completions" => "text_completion",
+        "generateContent" => "generate_content",
+        "embedContent" | "batchEmbedContents" => "embeddings",
+        // No operation that the conventions know.
+        "countTokens" => "count_tokens",
         "embeddings" => "embeddings",
         "models" => "models",
         _ => "chat",

@@ -46,16 +46,24 @@ pub(crate) fn run(args: &CallgrindArgs, mut setup: Setup) -> anyhow::Result<()> 
             Err(why) => println!("| {} | {why:#} |", peer.name()),
         }
     }
+    let same = of_each(args, &mut setup, Peer::EgretUntraced, Kind::Stream)?;
+    let translated = of_each(args, &mut setup, Peer::EgretUntraced, Kind::Translated)?;
+    println!(
+        "\nA 50-chunk stream translated from Anthropic's dialect: {translated:.0} instructions, {:.2} of one in the same \
+         dialect (untraced).",
+        translated / same
+    );
     Ok(())
 }
 
 fn per_call(args: &CallgrindArgs, setup: &mut Setup, peer: Peer) -> anyhow::Result<(f64, f64)> {
-    let mut one = |kind| -> anyhow::Result<f64> {
-        let short = instructions(args, setup, peer, kind, args.short)?;
-        let long = instructions(args, setup, peer, kind, args.long)?;
-        Ok((long - short) / (args.long - args.short) as f64)
-    };
-    Ok((one(Kind::Plain)?, one(Kind::Stream)?))
+    Ok((of_each(args, setup, peer, Kind::Plain)?, of_each(args, setup, peer, Kind::Stream)?))
+}
+
+fn of_each(args: &CallgrindArgs, setup: &mut Setup, peer: Peer, kind: Kind) -> anyhow::Result<f64> {
+    let short = instructions(args, setup, peer, kind, args.short)?;
+    let long = instructions(args, setup, peer, kind, args.long)?;
+    Ok((long - short) / (args.long - args.short) as f64)
 }
 
 /// All instructions of a proxy from its start, over `calls` calls, to its end.
@@ -84,6 +92,7 @@ fn load_words(target: std::net::SocketAddr, kind: Kind, connections: usize, call
     let kind = match kind {
         Kind::Plain => "plain",
         Kind::Stream => "stream",
+        Kind::Translated => "translated",
         Kind::Hold => "hold",
     };
     ["load", "--target", &target.to_string(), "--kind", kind, "--connections", &connections.to_string()]

@@ -158,6 +158,7 @@ impl Tally {
 /// One connection that asks the same thing over and over.
 struct Caller {
     socket: TcpStream,
+    kind: Kind,
     request: Vec<u8>,
     expected: Vec<u8>,
     read: BytesMut,
@@ -171,10 +172,12 @@ impl Caller {
         let expected = match kind {
             Kind::Plain => wire::plain_answer(),
             Kind::Stream => wire::events(false).concat(),
+            Kind::Translated => wire::said(wire::events(false).concat().as_bytes()),
             Kind::Hold => String::new(),
         };
         Ok(Self {
             socket,
+            kind,
             request: wire::request(kind),
             expected: expected.into_bytes(),
             read: BytesMut::with_capacity(32 * 1024),
@@ -216,6 +219,9 @@ impl Caller {
                     self.fill().await?;
                 }
                 wire::dechunk(&self.read, &mut self.data).context("broken chunks")?;
+                if self.kind == Kind::Translated {
+                    self.data = wire::said(&self.data).into_bytes();
+                }
                 ensure!(self.data == self.expected, "an answer differs from what the provider sent");
             }
         }

@@ -34,6 +34,7 @@ struct Answers {
     plain: Vec<u8>,
     stream: Vec<String>,
     stream_with_usage: Vec<String>,
+    messages: Vec<String>,
     first_chunk: Vec<u8>,
     next_chunk: Vec<u8>,
 }
@@ -45,9 +46,8 @@ impl Answers {
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        let stream = |usage| {
-            let mut writes: Vec<String> =
-                wire::events(usage).iter().map(|event| wire::chunk(event)).collect();
+        let stream = |events: Vec<String>| {
+            let mut writes: Vec<String> = events.iter().map(|event| wire::chunk(event)).collect();
             if let Some(first) = writes.first_mut() {
                 first.insert_str(0, STREAM_HEAD);
             }
@@ -58,8 +58,9 @@ impl Answers {
         let nth = |n: usize| events.get(n).map(|event| wire::chunk(event)).unwrap_or_default();
         Self {
             plain: plain.into_bytes(),
-            stream: stream(false),
-            stream_with_usage: stream(true),
+            stream: stream(wire::events(false)),
+            stream_with_usage: stream(wire::events(true)),
+            messages: stream(wire::messages()),
             first_chunk: format!("{STREAM_HEAD}{}", nth(0)).into_bytes(),
             next_chunk: nth(1).into_bytes(),
         }
@@ -97,8 +98,12 @@ async fn serve(mut socket: TcpStream, answers: &Answers) -> std::io::Result<()> 
         read.advance(end);
         match kind {
             Some(Kind::Plain) => socket.write_all(&answers.plain).await?,
-            Some(Kind::Stream) => {
-                let writes = if usage { &answers.stream_with_usage } else { &answers.stream };
+            Some(kind @ (Kind::Stream | Kind::Translated)) => {
+                let writes = match kind {
+                    Kind::Translated => &answers.messages,
+                    _ if usage => &answers.stream_with_usage,
+                    _ => &answers.stream,
+                };
                 // One write per chunk, and a chunk of every other stream in between: as tokens come.
                 for chunk in writes {
                     socket.write_all(chunk.as_bytes()).await?;

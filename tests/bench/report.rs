@@ -13,6 +13,8 @@ pub(crate) enum Figure {
     CpuPerCall,
     /// CPU of the proxy per chunk of streams, 64 connections, us.
     CpuPerChunk,
+    /// CPU of the proxy per chunk of streams that it translates, 64 connections, us.
+    CpuPerTranslated,
     /// Plain calls in a second, 64 connections.
     CallsPerSecond,
     /// Median time of a plain call, 64 connections, us.
@@ -54,6 +56,11 @@ impl Figures {
     /// Adds CPU and times of one measured span.
     pub(crate) fn add_chunks(&mut self, peer: Peer, cpu_us: f64, calls: u64) {
         self.add(peer, Figure::CpuPerChunk, cpu_us / (calls.max(1) * CHUNKS) as f64);
+    }
+
+    /// The same of streams that are translated.
+    pub(crate) fn add_translated(&mut self, peer: Peer, cpu_us: f64, calls: u64) {
+        self.add(peer, Figure::CpuPerTranslated, cpu_us / (calls.max(1) * CHUNKS) as f64);
     }
 
     /// Whether a peer has failed.
@@ -111,7 +118,21 @@ impl Figures {
                 self.of(peer, Figure::SpansLost, 1),
             )
         };
-        format!("\n{}{}", row(Peer::Egret), row(Peer::EgretTraced))
+        format!("\n{}{}{}", row(Peer::Egret), row(Peer::EgretTraced), self.translated())
+    }
+
+    /// What it costs to speak another dialect: against streams in the same one, of the same rounds.
+    fn translated(&self) -> String {
+        let peer = Peer::EgretUntraced;
+        let (same, other) =
+            (self.rounds(peer, Figure::CpuPerChunk), self.rounds(peer, Figure::CpuPerTranslated));
+        let ratios = other.iter().zip(same).map(|(other, same)| other / same).collect();
+        format!(
+            "{}: CPU per chunk of a stream translated from Anthropic's dialect {} µs, {} of one in the same dialect\n",
+            peer.name(),
+            self.of(peer, Figure::CpuPerTranslated, 2),
+            spread(ratios, 2)
+        )
     }
 
     fn of(&self, peer: Peer, figure: Figure, digits: usize) -> String {

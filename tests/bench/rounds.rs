@@ -108,6 +108,10 @@ fn one(args: &RoundsArgs, setup: &Setup, peer: Peer, figures: &mut Figures) -> a
         figures.add(peer, Figure::CpuPerCall, plain.cpu_us / plain.calls.max(1) as f64);
         figures.add_chunks(peer, stream.cpu_us, stream.calls);
     }
+    if peer == Peer::EgretUntraced {
+        let translated = load(args, setup, &started, "translated", args.connections)?;
+        figures.add_translated(peer, translated.cpu_us, translated.calls);
+    }
     let lone = load(args, setup, &started, "plain", 1)?;
     logged(&started, plain.calls + stream.calls)?;
     if let Some(lost) = spans_lost(&started)? {

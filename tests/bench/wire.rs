@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Plain,
     /// 50 chunks, as fast as they are taken.
     Stream,
+    /// The same 50 chunks from a provider that speaks Anthropic's dialect: the proxy translates.
+    Translated,
     /// A chunk at once and then one a second, until the client leaves.
     Hold,
 }
@@ -31,13 +33,14 @@ impl Kind {
         match self {
             Self::Plain => "bench:plain",
             Self::Stream => "bench:stream",
+            Self::Translated => "bench:translated",
             Self::Hold => "bench:hold",
         }
     }
 
     /// What the request body `body` asks for.
     pub(crate) fn asked_by(body: &[u8]) -> Option<Self> {
-        [Self::Plain, Self::Stream, Self::Hold]
+        [Self::Plain, Self::Stream, Self::Translated, Self::Hold]
             .into_iter()
             .find(|kind| memmem::find(body, kind.marker().as_bytes()).is_some())
     }
@@ -51,9 +54,10 @@ pub(crate) fn caller_key_digest() -> String {
 /// A whole request, head and a body of 1,024 bytes.
 pub(crate) fn request(kind: Kind) -> Vec<u8> {
     let stream = kind != Kind::Plain;
+    let model = if kind == Kind::Translated { "translated" } else { "chat" };
     let frame = |padding: &str| {
         format!(
-            r#"{{"model":"chat","stream":{stream},"messages":[{{"role":"user","content":"{} {padding}"}}]}}"#,
+            r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"{} {padding}"}}]}}"#,
             kind.marker()
         )
     };
@@ -97,6 +101,43 @@ pub(crate) fn events(usage: bool) -> Vec<String> {
     }
     events.push("data: [DONE]\n\n".to_owned());
     events
+}
+
+/// The events of the same streamed answer in Anthropic's dialect.
+pub(crate) fn messages() -> Vec<String> {
+    let event = |name: &str, data: &str| format!("event: {name}\ndata: {{\"type\":\"{name}\",{data}}}\n\n");
+    let mut events = vec![
+        event(
+            "message_start",
+            r#""message":{"id":"msg_benchmark","type":"message","role":"assistant","model":"bench-2026-01-01","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":250,"output_tokens":1}}"#,
+        ),
+        event("content_block_start", r#""index":0,"content_block":{"type":"text","text":""}"#),
+    ];
+    events.extend((2..CHUNKS).map(|n| {
+        let delta = format!(r#""index":0,"delta":{{"type":"text_delta","text":" word {n}"}}"#);
+        event("content_block_delta", &delta)
+    }));
+    events.push(event("content_block_stop", r#""index":0"#));
+    let delta = r#""delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":49}"#;
+    events.push(event("message_delta", delta));
+    events.push("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".to_owned());
+    events
+}
+
+/// What the chunks of a chat's stream say, one after the other, and how many there are. What the proxy has written
+/// itself differs in its time; what it says does not.
+pub(crate) fn said(stream: &[u8]) -> String {
+    let mut said = format!("{} ", memmem::find_iter(stream, b"data: {").count());
+    let content = br#""content":""#;
+    for at in memmem::find_iter(stream, content) {
+        let text = stream.get(at + content.len()..).unwrap_or_default();
+        let end = memchr::memchr(b'"', text).unwrap_or_default();
+        said.push_str(&String::from_utf8_lossy(text.get(..end).unwrap_or_default()));
+    }
+    if stream.ends_with(b"data: [DONE]\n\n") {
+        said.push_str(" [DONE]");
+    }
+    said
 }
 
 /// One HTTP/1.1 chunk.
@@ -159,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_request_has_a_kilobyte_of_json_and_says_what_it_asks_for() {
-        for kind in [Kind::Plain, Kind::Stream, Kind::Hold] {
+        for kind in [Kind::Plain, Kind::Stream, Kind::Translated, Kind::Hold] {
             let request = request(kind);
             let head = Head::read(&request).unwrap();
             let body = &request[head.end..];
@@ -180,6 +221,10 @@ mod tests {
     fn a_stream_has_fifty_chunks_and_its_end() {
         assert_eq!(events(false).len(), 51);
         assert_eq!(events(true).len(), 52);
+        // 48 words in both dialects.
+        assert_eq!(messages().iter().filter(|event| event.contains(" word ")).count(), 48);
+        let said = said(events(false).concat().as_bytes());
+        assert!(said.starts_with("50  word 2 word 3") && said.ends_with("word 49 [DONE]"), "{said}");
     }
 
     #[test]

@@ -129,7 +129,9 @@ def test_the_notes_name_the_next_steps(charts):
     with helm_python.Chart.load(charts.root / "charts/egret") as chart:
         rendered = chart.render(values_of(charts, "charts/egret", "minimal"), name="llm", namespace="apps")
     [notes] = [text for name, text in rendered.items() if name.endswith("NOTES.txt")]
-    assert "http://llm-egret.apps.svc:4100/v1" in notes
+    assert "OPENAI_BASE_URL=http://llm-egret.apps.svc:4100/v1 " in notes
+    assert "ANTHROPIC_BASE_URL=http://llm-egret.apps.svc:4100 " in notes
+    assert "GOOGLE_GEMINI_BASE_URL=http://llm-egret.apps.svc:4100 " in notes
     assert "helm test llm -n apps" in notes
     assert "2 pods allow 2 times as much" in notes
 
@@ -254,8 +256,16 @@ def test_the_forms_of_a_sidecar_differ_in_how_kubelet_waits_for_it_alone(charts)
 def test_the_app_is_told_of_egret_and_of_no_key(charts):
     [pod] = pods(charts.render("deploy/examples/app", "default"))
     environment = {entry["name"]: entry["value"] for entry in pod["containers"][0]["env"]}
-    assert environment["OPENAI_BASE_URL"] == "http://127.0.0.1:4100/v1"
-    assert environment["OPENAI_API_KEY"] == "egret-local"
+    del environment["MODEL"]
+    assert environment == {
+        "OPENAI_BASE_URL": "http://127.0.0.1:4100/v1",
+        "OPENAI_API_KEY": "egret-local",
+        # These add the version themselves.
+        "ANTHROPIC_BASE_URL": "http://127.0.0.1:4100",
+        "ANTHROPIC_API_KEY": "egret-local",
+        "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:4100",
+        "GEMINI_API_KEY": "egret-local",
+    }
 
 
 def environment_of(things):

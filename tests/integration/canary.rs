@@ -242,8 +242,13 @@ async fn peer_bug_26_no_refusal_tells_what_was_asked_or_held() {
         ),
         (
             "a query",
-            proxy.post(&format!("/v1/chat/completions?key={PROMPT}"), body("denied", false)).key(CALLER_KEY),
+            proxy.post(&format!("/v1/chat/completions?q={PROMPT}"), body("denied", false)).key(CALLER_KEY),
             403,
+        ),
+        (
+            "another key in the query",
+            proxy.post(&format!("/v1/chat/completions?key={PROMPT}"), body("denied", false)).key(CALLER_KEY),
+            401,
         ),
         ("too large", chat().body(PROMPT.repeat(1000)).key(CALLER_KEY), 413),
         ("the last that a rate admits", chat(), 200),

@@ -13,6 +13,7 @@
 //! | 08 windows that begin at the wrong time or zone | `src/limits/tests/peers.rs` |
 //! | 07 what holds while a store fails | `tests/integration/ledger.rs` |
 //! | 09 usage of streams, 10 its parts, 20 limits of size, 29 rewritten bodies | `tests/integration/bodies.rs` |
+//! | 25 bypasses by another face, 28 what translation loses, 29 rewritten bodies of every dialect | `tests/integration/dialects.rs` |
 //! | 10 the cost of each part | `tests/integration/cost.rs` |
 //! | 11 callers that leave | `tests/integration/leaving.rs`, `tests/integration/budgets.rs` |
 //! | 12 failures without fallback, 13 after a good head, 14 DNS and connect, 15 a fallback that spins | `tests/integration/failover.rs` |
@@ -32,7 +33,7 @@
 //! | 30 wrong parents, spans missing or there twice | `tests/integration/traces.rs` |
 //! | 30 streams cut at a rollout | `tests/integration/process/drain.rs` |
 //!
-//! Waiting for what they are about: 06 (replicas), 27 (releases), 28 (translation). What a call costs (16) and holds (17)
+//! Waiting for what they are about: 06 (replicas), 27 (releases). What a call costs (16) and holds (17)
 //! under load is measured by `tests/bench` and `tests/chaos`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -45,6 +46,7 @@ mod canary;
 mod commit;
 mod conditions;
 mod cost;
+mod dialects;
 mod exceed;
 mod exhausted;
 mod failover;
@@ -56,6 +58,7 @@ mod layering;
 mod leaving;
 mod ledger;
 mod limits;
+mod manual;
 mod metrics;
 mod peers;
 mod process;

@@ -22,13 +22,23 @@ its list; the sidecar is in one of them and the other is empty text.
 {{- end }}
 
 {{- /*
-The variables of the app's containers. SDKs do not start without a key: the placeholder means the pod's own tenant, and
-is worth nothing outside of it. No provider's key is ever here.
+The variables of the app's containers, for the SDKs of OpenAI, Anthropic and Google. OpenAI's alone wants the `/v1` in its
+address; the others add the version by themselves. SDKs do not start without a key: the placeholder means the pod's own
+tenant, and is worth nothing outside of it. No provider's key is ever here.
 */ -}}
 {{- define "egret-sidecar.env" -}}
+{{- $egret := printf "http://127.0.0.1:%v" .egret.ports.calls -}}
 - name: OPENAI_BASE_URL
-  value: http://127.0.0.1:{{ .egret.ports.calls }}/v1
+  value: {{ $egret }}/v1
 - name: OPENAI_API_KEY
+  value: egret-local
+- name: ANTHROPIC_BASE_URL
+  value: {{ $egret }}
+- name: ANTHROPIC_API_KEY
+  value: egret-local
+- name: GOOGLE_GEMINI_BASE_URL
+  value: {{ $egret }}
+- name: GEMINI_API_KEY
   value: egret-local
 {{- end }}
 

@@ -2,6 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Of headers alone.
+fn in_headers(headers: &HeaderMap) -> Result<Credential<'_>, CredentialFault> {
+    credential(headers, None)
+}
+
 fn headers<const N: usize>(pairs: [(&'static str, &str); N]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in pairs {
@@ -11,12 +16,12 @@ fn headers<const N: usize>(pairs: [(&'static str, &str); N]) -> HeaderMap {
 }
 
 fn fault<const N: usize>(pairs: [(&'static str, &str); N]) -> CredentialFault {
-    credential(&headers(pairs)).unwrap_err()
+    in_headers(&headers(pairs)).unwrap_err()
 }
 
 #[test]
 fn a_request_without_credential_headers_has_none() {
-    assert_eq!(credential(&headers([("accept", "*/*")])), Ok(Credential::None));
+    assert_eq!(in_headers(&headers([("accept", "*/*")])), Ok(Credential::None));
 }
 
 #[test]
@@ -29,23 +34,23 @@ fn every_header_that_an_sdk_uses_carries_a_key() {
         ("x-goog-api-key", " k1 "),
         ("api-key", "k1"),
     ] {
-        assert_eq!(credential(&headers([(name, value)])), Ok(Credential::Key("k1")), "{name}: {value}");
+        assert_eq!(in_headers(&headers([(name, value)])), Ok(Credential::Key("k1")), "{name}: {value}");
     }
 }
 
 #[test]
 fn the_placeholder_is_no_key_wherever_it_comes() {
     for (name, value) in [("authorization", "Bearer egret-local"), ("x-api-key", "egret-local")] {
-        assert_eq!(credential(&headers([(name, value)])), Ok(Credential::Placeholder));
+        assert_eq!(in_headers(&headers([(name, value)])), Ok(Credential::Placeholder));
     }
     // Only the placeholder itself: a key that looks like it is judged.
-    assert_eq!(credential(&headers([("api-key", "Egret-local")])), Ok(Credential::Key("Egret-local")));
+    assert_eq!(in_headers(&headers([("api-key", "Egret-local")])), Ok(Credential::Key("Egret-local")));
 }
 
 #[test]
 fn the_same_key_in_two_headers_is_one_and_two_different_are_a_fault() {
     let twice = headers([("authorization", "Bearer k1"), ("x-api-key", "k1"), ("api-key", "k1")]);
-    assert_eq!(credential(&twice), Ok(Credential::Key("k1")));
+    assert_eq!(in_headers(&twice), Ok(Credential::Key("k1")));
     assert_eq!(fault([("authorization", "Bearer k1"), ("x-api-key", "k2")]), CredentialFault::Different);
     assert_eq!(fault([("x-api-key", "k1"), ("x-goog-api-key", "k2")]), CredentialFault::Different);
     // The placeholder beside a key: which of them is meant is not ours to guess.
@@ -91,7 +96,7 @@ fn a_key_is_visible_ascii_without_spaces() {
 #[test]
 fn neither_a_credential_nor_a_fault_prints_the_key() {
     let map = headers([("x-api-key", "sk-hush")]);
-    assert_eq!(format!("{:?}", credential(&map).unwrap()), "Key([REDACTED])");
+    assert_eq!(format!("{:?}", in_headers(&map).unwrap()), "Key([REDACTED])");
     let different = fault([("authorization", "Bearer sk-hush"), ("x-api-key", "sk-other")]);
     assert!(!format!("{different} {different:?}").contains("sk-"));
 }
@@ -110,7 +115,7 @@ proptest! {
         if let Some(value) = &bare {
             map.insert("x-api-key", HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        match credential(&map) {
+        match in_headers(&map) {
             Ok(Credential::Key(key)) => {
                 prop_assert!(!key.is_empty() && key.bytes().all(|b| b.is_ascii_graphic()));
             }
@@ -118,4 +123,17 @@ proptest! {
             Ok(Credential::Placeholder) | Err(_) => {}
         }
     }
+}
+
+#[test]
+fn a_key_in_the_query_is_one_like_any_other() {
+    let none = HeaderMap::new();
+    assert_eq!(credential(&none, Some("alt=sse&key=k1")), Ok(Credential::Key("k1")));
+    assert_eq!(credential(&none, Some("key=egret-local")), Ok(Credential::Placeholder));
+    assert_eq!(credential(&none, Some("alt=sse&monkey=1")), Ok(Credential::None));
+    assert_eq!(credential(&none, Some("key=a&key=a")), Err(CredentialFault::Repeated("?key=")));
+    assert_eq!(credential(&none, Some("key=")), Err(CredentialFault::Empty("?key=")));
+    let both = headers([("x-goog-api-key", "k1")]);
+    assert_eq!(credential(&both, Some("key=k1")), Ok(Credential::Key("k1")));
+    assert_eq!(credential(&both, Some("key=k2")), Err(CredentialFault::Different));
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::{BodyFault, Patch};
+use super::{BodyFault, Patch, Spot};
 use crate::dialect::Api;
 use crate::dialect::json::{Kind, Value};
 use crate::dialect::provider::MaxTokensField;
@@ -80,8 +80,8 @@ impl Bounds {
     }
 
     /// What writes the bound: nothing where the caller names one, unless it lowers that. What is unclear is replaced in
-    /// the caller's own field, else it goes where the provider reads it; as a new member at `first_member`.
-    pub(super) fn patches<'a>(&self, api: Api, cap: &Cap, first_member: usize) -> SmallVec<[Patch<'a>; 2]> {
+    /// the caller's own field, else it goes where the provider reads it, as a new member.
+    pub(super) fn patches<'a>(&self, api: Api, cap: &Cap, new: NewMember<'_>) -> SmallVec<[Patch<'a>; 2]> {
         let instead = |stated: &Stated| (stated.at.clone(), Cow::Owned(cap.tokens.to_string()));
         if cap.lowers && self.0.iter().any(|stated| stated.what != What::Nothing) {
             return self.0.iter().filter(|stated| stated.what.is_beyond(cap.tokens)).map(instead).collect();
@@ -96,10 +96,37 @@ impl Bounds {
         }
         let field = field_of(api, cap.chat_field);
         let Some(field) = field else { return SmallVec::new() };
-        let null = self.0.iter().find(|stated| stated.field == field).map(instead);
-        // A comma may follow: the body has a model at least.
-        let new = || (first_member..first_member, Cow::Owned(format!("\"{field}\":{},", cap.tokens)));
-        SmallVec::from_iter([null.unwrap_or_else(new)])
+        // Null, or the older spelling of the only field.
+        let only = new.settings.is_some();
+        let null = self.0.iter().find(|stated| only || stated.field == field).map(instead);
+        SmallVec::from_iter([null.unwrap_or_else(|| new.patch(field, cap.tokens))])
+    }
+}
+
+/// Where a bound is written that is not there.
+#[derive(Clone, Copy)]
+pub(super) struct NewMember<'f> {
+    /// Where the body's first member begins.
+    pub(super) first: usize,
+    /// The object in which Gemini reads it.
+    pub(super) settings: Option<&'f Spot>,
+}
+
+impl NewMember<'_> {
+    fn patch<'a>(self, field: &str, tokens: Tokens) -> Patch<'a> {
+        let bound = format!("\"{field}\":{tokens}");
+        let (range, text) = match self.settings {
+            // A comma may follow: the body has a model at least.
+            None => (self.first..self.first, format!("{bound},")),
+            Some(Spot::New { at, alone }) => {
+                let comma = if *alone { "" } else { "," };
+                (*at..*at, format!("\"generationConfig\":{{{bound}}}{comma}"))
+            }
+            Some(Spot::Null(range)) => (range.clone(), format!("{{{bound}}}")),
+            Some(Spot::Within { at, alone: true }) => (*at..*at, bound),
+            Some(Spot::Within { at, alone: false }) => (*at..*at, format!("{bound},")),
+        };
+        (range, Cow::Owned(text))
     }
 }
 
@@ -108,8 +135,14 @@ fn field_of(api: Api, chat: MaxTokensField) -> Option<&'static str> {
     match api {
         Api::Chat => Some(chat.name()),
         Api::Completions => Some(MaxTokensField::MaxTokens.name()),
+        Api::Messages => Some("max_tokens"),
         Api::Responses => Some("max_output_tokens"),
-        _ => None,
+        Api::Generate => Some("maxOutputTokens"),
+        Api::Embeddings
+        | Api::CountTokens
+        | Api::EmbedContent
+        | Api::BatchEmbedContents
+        | Api::CountContentTokens => None,
     }
 }
 

@@ -196,9 +196,9 @@ proptest! {
     fn bytes_outside_of_the_edited_ranges_are_kept(body in any_body(), name in "[a-z]{0,8}") {
         let facts = read(Api::Chat, body.as_bytes()).unwrap();
         let edited = edit(Api::Chat, &Bytes::from(body.clone()), Some(&name), false);
-        let tail = body.len() - facts.model.end;
-        prop_assert_eq!(&edited[..facts.model.start], &body.as_bytes()[..facts.model.start]);
-        prop_assert_eq!(&edited[edited.len() - tail..], &body.as_bytes()[facts.model.end..]);
+        let tail = body.len() - facts.models[0].end;
+        prop_assert_eq!(&edited[..facts.models[0].start], &body.as_bytes()[..facts.models[0].start]);
+        prop_assert_eq!(&edited[edited.len() - tail..], &body.as_bytes()[facts.models[0].end..]);
         let asked = edit(Api::Chat, &Bytes::from(body.clone()), None, true);
         if asked != body {
             let (range, text) = facts.usage.patch().unwrap();

@@ -1,7 +1,8 @@
 //! Cuts the oldest turns of a conversation that is too long for its model.
 //!
-//! A turn goes from one message of the user to the next. Whole turns go, the oldest first; what the conversation needs
-//! to be understood stays: every instruction, the last turn, and the call of every tool result.
+//! A turn goes from one message of the user to the next; one that brings the results of tools does not count. Whole
+//! turns go, the oldest first; what the conversation needs to be understood stays: every instruction, the last turn, and
+//! the call of every tool result.
 
 mod message;
 
@@ -111,7 +112,7 @@ struct Reading<'a> {
     turns: Vec<Turn>,
     /// The turn of each tool call, of the last one of that id.
     calls: HashMap<Cow<'a, str>, usize>,
-    /// The turn of the last tool call: what older clients answer without an id.
+    /// The turn of the last tool call: what is answered without an id.
     last_call: Option<usize>,
     /// From this message on there is reasoning that nothing has followed yet.
     waiting: usize,
@@ -139,9 +140,9 @@ impl<'a> Reading<'a> {
                 self.last_call = Some(turn);
                 self.calls.extend(ids.into_iter().map(|id| (id, turn)));
             }
-            Part::Result(id) => {
+            Part::Result(ids) => {
                 self.follows(turn);
-                self.answers(id.as_deref(), turn);
+                ids.iter().for_each(|id| self.answers(id.as_deref(), turn));
             }
         }
         (self.messages.len() <= MOST && self.calls.len() <= MOST).then_some(())

@@ -70,6 +70,17 @@ impl<'a> Literal<'a> {
         self.0.to_mut().extend_from_slice(&more.0);
     }
 
+    /// What stands before and behind the first of these words of ours, where it is written without escapes.
+    /// The word must not begin with a letter or digit, which could end an escape.
+    pub(crate) fn split_once(&self, word: &str) -> Option<(Self, Self)> {
+        let at = memchr::memmem::find(&self.0, word.as_bytes())?;
+        let part = |from: usize, to: usize| match &self.0 {
+            Cow::Borrowed(text) => text.get(from..to).map(|part| Self(Cow::Borrowed(part))),
+            Cow::Owned(text) => text.get(from..to).map(|part| Self(Cow::Owned(part.to_vec()))),
+        };
+        Some((part(0, at)?, part(at + word.len(), self.0.len())?))
+    }
+
     /// The same, borrowing nothing.
     pub(crate) fn into_owned(self) -> Literal<'static> {
         Literal(Cow::Owned(self.0.into_owned()))

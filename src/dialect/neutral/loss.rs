@@ -7,6 +7,9 @@ use smallvec::SmallVec;
 /// A name longer than this is the caller's own and is not repeated.
 const LONGEST_NAME: usize = 64;
 
+/// So many losses are told apart; of those that nobody knows, the rest goes under one name.
+const MOST_NAMES: usize = 64;
+
 /// One thing that is not carried over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
@@ -43,6 +46,7 @@ impl Losses {
     /// A field that we do not know: nobody can tell what it means.
     pub fn unknown(&mut self, name: &str) {
         let plain = name.len() <= LONGEST_NAME
+            && self.0.len() < MOST_NAMES
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
         self.hint(if plain { Cow::Owned(name.to_owned()) } else { Cow::Borrowed("(unknown)") });
     }
@@ -52,6 +56,16 @@ impl Losses {
         for loss in &others.0 {
             self.push(loss.field.clone(), loss.weight);
         }
+    }
+
+    /// The same, each field by another word where there is one.
+    #[must_use]
+    pub fn in_words(&self, word: impl Fn(&str) -> Option<&'static str>) -> Self {
+        let mut renamed = Self::default();
+        for Loss { field, weight } in &self.0 {
+            renamed.push(word(field).map_or_else(|| field.clone(), Cow::Borrowed), *weight);
+        }
+        renamed
     }
 
     /// They themselves.

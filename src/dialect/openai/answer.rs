@@ -16,7 +16,7 @@ pub(crate) fn fixed(api: Api, stream: bool, says: &Fixed<'_>) -> Option<Bytes> {
         (_, _) if !api.has_output() => return None,
         (Api::Chat, false) => body(&chat(says)),
         (Api::Completions, false) => body(&completion(says)),
-        (Api::Responses, false) => body(&responses::response(says)),
+        (Api::Responses, false) => responses::response(says),
         (Api::Chat, true) => events(says, "chat.completion.chunk", &chat_choices(says)),
         (Api::Completions, true) => events(says, "text_completion", &completion_choices(says)),
         (Api::Responses, true) => responses::events(says),
@@ -73,13 +73,13 @@ fn events(says: &Fixed<'_>, object: &str, choices: &[Value]) -> Vec<u8> {
         if says.include_usage {
             chunk["usage"] = Value::Null;
         }
-        push(&mut events, None, &chunk);
+        push(&mut events, &chunk);
     }
     if says.include_usage {
         let mut last = envelope(says, object, &Value::Null);
         last["choices"] = json!([]);
         last["usage"] = usage();
-        push(&mut events, None, &last);
+        push(&mut events, &last);
     }
     events.extend_from_slice(DONE);
     events
@@ -96,9 +96,8 @@ fn usage() -> Value {
 }
 
 /// JSON is written in one line, so it is one `data:` line whatever the text holds.
-fn push(events: &mut Vec<u8>, name: Option<&str>, data: &Value) {
-    let name = name.map(|name| format!("event: {name}\n")).unwrap_or_default();
-    events.extend_from_slice(format!("{name}data: {data}\n\n").as_bytes());
+fn push(events: &mut Vec<u8>, data: &Value) {
+    events.extend_from_slice(format!("data: {data}\n\n").as_bytes());
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod event;
 mod reported;
+mod revoiced;
 mod said;
 mod vocabulary;
 mod wait;
@@ -11,6 +12,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 pub(crate) use self::event::event_of;
+pub(crate) use self::revoiced::{message, revoiced};
 pub(crate) use self::said::said;
 pub(crate) use self::wait::retry_after;
 use crate::dialect::Api;
@@ -19,9 +21,11 @@ use crate::dialect::error::{Cause, Problem};
 /// The status that goes with a cause.
 pub(crate) fn status(cause: Cause) -> StatusCode {
     match cause {
-        Cause::InvalidJson | Cause::InvalidRequest | Cause::FieldNotAllowed | Cause::ContextTooLong => {
-            StatusCode::BAD_REQUEST
-        }
+        Cause::InvalidJson
+        | Cause::InvalidRequest
+        | Cause::FieldNotAllowed
+        | Cause::UnsupportedParameter
+        | Cause::ContextTooLong => StatusCode::BAD_REQUEST,
         Cause::Unauthenticated => StatusCode::UNAUTHORIZED,
         Cause::ModelNotAllowed => StatusCode::FORBIDDEN,
         Cause::ModelNotFound | Cause::UnknownPath => StatusCode::NOT_FOUND,
@@ -52,6 +56,7 @@ fn type_of(cause: Cause) -> &'static str {
         | Cause::InvalidJson
         | Cause::InvalidRequest
         | Cause::FieldNotAllowed
+        | Cause::UnsupportedParameter
         | Cause::ContextTooLong
         | Cause::UnsupportedMediaType
         | Cause::RequestTooLarge
@@ -74,10 +79,6 @@ fn type_of(cause: Cause) -> &'static str {
 
 /// The error object as a JSON body.
 pub(crate) fn body(problem: &Problem<'_>) -> Bytes {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        error: ErrorObject<'a>,
-    }
     Bytes::from(json(&Body { error: object(problem) }))
 }
 
@@ -97,6 +98,11 @@ pub(crate) fn stream_event(api: Api, problem: &Problem<'_>) -> Bytes {
     [b"data: ", body(problem).as_ref(), b"\n\n"].concat().into()
 }
 
+#[derive(Serialize)]
+struct Body<'a> {
+    error: ErrorObject<'a>,
+}
+
 /// In the order in which OpenAI writes it.
 #[derive(Serialize)]
 struct ErrorObject<'a> {
@@ -104,7 +110,7 @@ struct ErrorObject<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     param: Option<&'a str>,
-    code: &'static str,
+    code: Option<&'static str>,
 }
 
 fn object<'a>(problem: &Problem<'a>) -> ErrorObject<'a> {
@@ -112,27 +118,13 @@ fn object<'a>(problem: &Problem<'a>) -> ErrorObject<'a> {
         message: problem.message,
         kind: type_of(problem.cause),
         param: problem.param,
-        code: problem.cause.code(),
+        code: Some(problem.cause.code()),
     }
 }
 
 fn json(body: &impl Serialize) -> Vec<u8> {
     // Structs of strings always serialize.
     serde_json::to_vec(body).unwrap_or_default()
-}
-
-/// A provider's own sentence.
-pub(crate) fn message(_body: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
-    None
-}
-
-/// Another dialect's error in this one.
-pub(crate) fn revoiced(
-    status: Option<StatusCode>,
-    _said: crate::dialect::error::Said,
-    _message: &str,
-) -> (StatusCode, Bytes) {
-    (status.unwrap_or(StatusCode::BAD_GATEWAY), Bytes::new())
 }
 
 #[cfg(test)]

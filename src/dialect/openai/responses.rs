@@ -1,23 +1,24 @@
-//! OpenAI's responses, from and to the neutral form: requests are read, answers are written.
+//! OpenAI's responses, from and to the neutral form: requests are read, answers are written. Nothing is sent to a
+//! provider in this form.
+//!
+//! What a provider wants back unchanged travels in `encrypted_content` of a reasoning item ([`sealed`]). A stream ends
+//! with the whole response, so what is written of it is kept until then: at most 8 MiB, beyond which the stream ends
+//! with an error.
 
-use crate::dialect::neutral::{Answer, Event, Losses, Request};
-use crate::dialect::translate::{Stamp, Untranslatable};
+mod answer;
+mod arguments;
+mod input;
+mod item;
+mod part;
+mod read;
+mod request;
+mod sealed;
+mod stream;
+mod tools;
 
-pub(crate) fn decode_request(_body: &[u8]) -> Result<(Request<'_>, Losses), Untranslatable> {
-    Err(Untranslatable { message: "not built yet".to_owned(), field: None })
-}
+pub(crate) use self::answer::encode_answer;
+pub(crate) use self::request::decode_request;
+pub(crate) use self::stream::Encoder;
 
-pub(crate) fn encode_answer(_answer: &Answer<'_>, _stamp: &Stamp<'_>) -> Vec<u8> {
-    Vec::new()
-}
-
-/// Writes a stream.
-pub(crate) struct Encoder {}
-
-impl Encoder {
-    pub(crate) fn new(_stamp: &Stamp<'_>) -> Self {
-        Self {}
-    }
-
-    pub(crate) fn write(&mut self, _event: &Event<'_>, _out: &mut Vec<u8>) {}
-}
+#[cfg(test)]
+mod tests;

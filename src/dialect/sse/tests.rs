@@ -65,11 +65,19 @@ fn fields_are_read_as_the_format_says() {
 }
 
 #[test]
-fn a_keep_alive_is_one_event_without_fields() {
-    assert_eq!(events(KEEP_ALIVE).collect::<Vec<_>>(), [KEEP_ALIVE]);
-    assert_eq!((name(KEEP_ALIVE), data(KEEP_ALIVE)), (None, None));
-    let (whole, rest) = framed(&[KEEP_ALIVE]);
-    assert_eq!((&whole[0][..], rest.len()), (KEEP_ALIVE, 0));
+fn a_sign_of_life_is_one_event_that_its_face_passes_over() {
+    let comment = keep_alive(Api::Chat).unwrap();
+    assert_eq!(keep_alive(Api::Responses), Some(comment));
+    assert_eq!((name(comment), data(comment)), (None, None));
+    let ping = keep_alive(Api::Messages).unwrap();
+    assert_eq!(name(ping), Some(&b"ping"[..]));
+    assert_eq!(data(ping).as_deref(), Some(&br#"{"type":"ping"}"#[..]));
+    for sign in [comment, ping] {
+        assert_eq!(events(sign).collect::<Vec<_>>(), [sign]);
+        let (whole, rest) = framed(&[sign]);
+        assert_eq!((&whole[0][..], rest.len()), (sign, 0));
+    }
+    assert_eq!(keep_alive(Api::Generate), None);
 }
 
 #[test]

@@ -1,16 +1,26 @@
 //! A stream on its way from one dialect to another: event by event, nothing held but what a form needs whole.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::{Form, Stamp};
 use crate::dialect::neutral::Event;
-use crate::dialect::{Api, anthropic, gemini, openai};
+use crate::dialect::{Api, anthropic, error, gemini, openai};
 
 /// Reads a provider's events and writes the caller's.
 pub struct Translator {
     decoder: Decoder,
     encoder: Encoder,
+    to: Api,
     out: Vec<u8>,
+}
+
+impl fmt::Debug for Translator {
+    /// Says nothing of what is said.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Translator").field("to", &self.to).finish_non_exhaustive()
+    }
 }
 
 enum Decoder {
@@ -41,13 +51,17 @@ impl Translator {
             Form::Messages => Encoder::Messages(anthropic::messages::Encoder::new(stamp)),
             Form::Generate => Encoder::Generate(gemini::generate::Encoder::new(stamp)),
         };
-        Some(Self { decoder, encoder, out: Vec::new() })
+        Some(Self { decoder, encoder, to, out: Vec::new() })
     }
 
     /// Reads one event: its name, where it has one, and its data. `[DONE]` and errors of the provider are none of these;
     /// data that cannot be read says nothing.
     pub fn read(&mut self, name: Option<&[u8]>, data: &[u8]) {
-        let Self { decoder, encoder, out } = self;
+        // What a decoder passes on as it stands has to be text.
+        if !data.is_ascii() && std::str::from_utf8(data).is_err() {
+            return;
+        }
+        let Self { decoder, encoder, out, .. } = self;
         let mut write = |event: Event<'_>| encoder.write(&event, out);
         match decoder {
             Decoder::Chat(decoder) => decoder.read(data, &mut write),
@@ -56,9 +70,14 @@ impl Translator {
         }
     }
 
+    /// The provider has failed in the midst of its answer, and says so by this event's data.
+    pub fn fail(&mut self, from: Api, data: &[u8]) {
+        self.out.extend_from_slice(&error::revoiced_event(from.dialect(), data, self.to));
+    }
+
     /// The provider has ended its answer, as a whole one.
     pub fn end(&mut self) {
-        let Self { decoder, encoder, out } = self;
+        let Self { decoder, encoder, out, .. } = self;
         let mut write = |event: Event<'_>| encoder.write(&event, out);
         match decoder {
             Decoder::Chat(decoder) => decoder.end(&mut write),

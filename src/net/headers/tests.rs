@@ -41,7 +41,7 @@ fn only_the_allow_list_goes_to_a_provider() {
         ("x-goog-api-key", "k"),
         ("x-stainless-lang", "python"),
     ]);
-    let sent = to_provider(&caller, &agent());
+    let sent = to_provider(&caller, &agent(), &["openai-beta", "x-client-request-id"]);
     assert_eq!(
         sent,
         map([
@@ -58,7 +58,7 @@ fn only_the_allow_list_goes_to_a_provider() {
 
 #[test]
 fn the_callers_own_user_agent_is_kept() {
-    let sent = to_provider(&map([("user-agent", "OpenAI/Python 2.0")]), &agent());
+    let sent = to_provider(&map([("user-agent", "OpenAI/Python 2.0")]), &agent(), &[]);
     assert_eq!(sent["user-agent"], "OpenAI/Python 2.0");
 }
 

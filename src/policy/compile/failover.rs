@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::waits::Wait;
 use super::{MINUTE, shown, span_between};
 use crate::policy::diagnostic::{Findings, Span};
-use crate::policy::snapshot::{Hedge, HedgeAfter, KeepAlive, OnAllOpen, OnContextOverflow, Retry};
+use crate::policy::snapshot::{Hedge, HedgeAfter, KeepAlive, OnAllOpen, OnContextOverflow, OnLoss, Retry};
 use crate::policy::spec::{self, At};
 use crate::resilience::backoff::Backoff;
 
@@ -18,20 +18,24 @@ pub(super) struct Written<'w> {
     pub(super) on_context_overflow: &'w Option<At<spec::OnContextOverflow>>,
     pub(super) on_exhausted: &'w Option<At<spec::OnExhausted>>,
     pub(super) on_all_open: &'w Option<At<spec::OnAllOpen>>,
+    pub(super) on_loss: &'w Option<At<spec::OnLoss>>,
 }
 
 impl<'w> From<&'w spec::Route> for Written<'w> {
     fn from(route: &'w spec::Route) -> Self {
-        let spec::Route { retry, keep_alive, on_context_overflow, on_exhausted, on_all_open, .. } = route;
-        Self { retry, keep_alive, on_context_overflow, on_exhausted, on_all_open }
+        let spec::Route {
+            retry, keep_alive, on_context_overflow, on_exhausted, on_all_open, on_loss, ..
+        } = route;
+        Self { retry, keep_alive, on_context_overflow, on_exhausted, on_all_open, on_loss }
     }
 }
 
 impl<'w> From<&'w spec::Defaults> for Written<'w> {
     fn from(defaults: &'w spec::Defaults) -> Self {
-        let spec::Defaults { retry, keep_alive, on_context_overflow, on_exhausted, on_all_open, .. } =
-            defaults;
-        Self { retry, keep_alive, on_context_overflow, on_exhausted, on_all_open }
+        let spec::Defaults {
+            retry, keep_alive, on_context_overflow, on_exhausted, on_all_open, on_loss, ..
+        } = defaults;
+        Self { retry, keep_alive, on_context_overflow, on_exhausted, on_all_open, on_loss }
     }
 }
 
@@ -43,6 +47,7 @@ pub(super) struct Said {
     pub(super) on_context_overflow: Option<OnContextOverflow>,
     pub(super) on_exhausted: Option<Arc<str>>,
     pub(super) on_all_open: Option<OnAllOpen>,
+    pub(super) on_loss: Option<OnLoss>,
 }
 
 /// Of `retry`.
@@ -65,6 +70,7 @@ impl Written<'_> {
     pub(super) fn over(&self, otherwise: &Said, found: &mut Findings<'_>) -> Said {
         let alive = self.keep_alive.as_ref().map(|alive| keep_alive(alive, found));
         let on_all_open = self.on_all_open.as_ref().and_then(|written| written.value);
+        let on_loss = self.on_loss.as_ref().and_then(|written| written.value);
         let overflow = self.on_context_overflow.as_ref().and_then(|written| written.value);
         Said {
             tries: tries(self.retry.as_ref(), otherwise.tries, found),
@@ -86,6 +92,12 @@ impl Written<'_> {
                     spec::OnAllOpen::Probe => OnAllOpen::Probe,
                 })
                 .or(otherwise.on_all_open),
+            on_loss: on_loss
+                .map(|event| match event {
+                    spec::OnLoss::Warn => OnLoss::Warn,
+                    spec::OnLoss::Reject => OnLoss::Reject,
+                })
+                .or(otherwise.on_loss),
         }
     }
 }

@@ -10,10 +10,11 @@ use super::waits::{self, Tries};
 use super::{accounting, not_zero};
 use crate::clock::Date;
 use crate::dialect::provider::MaxTokensField;
+use crate::dialect::translate::{Accepts, ReasoningForm};
 use crate::ids::{ModelId, ProviderId};
 use crate::net::endpoint::Endpoint;
 use crate::policy::diagnostic::{Findings, Span};
-use crate::policy::snapshot::{ListedPrice, Model, Provider, Reserve, WrittenPrice};
+use crate::policy::snapshot::{ListedPrice, Model, Provider, Reserve, Targets, WrittenPrice};
 use crate::policy::spec::{self, At};
 use crate::pricing::{Price, Schedule};
 use crate::telemetry::record::Destination;
@@ -92,6 +93,7 @@ fn model(
         server: server(&provider.endpoint),
     };
     let max_tokens_field = max_tokens_field(spec).unwrap_or(provider.max_tokens_field);
+    let targets = Targets::at(&provider.endpoint, provider.dialect, &name_there, provider.dated.as_deref());
     Some(Model {
         id,
         header: super::header(name),
@@ -102,6 +104,8 @@ fn model(
         max_output_tokens,
         skills: skills.collect(),
         max_tokens_field,
+        accepts: accepts(spec),
+        targets,
         prices: prices.map(|prices| by_day(prices, found)).unwrap_or_default(),
         reserve: reserve.or(defaults),
     })
@@ -122,6 +126,27 @@ fn max_tokens_field(spec: &spec::Model) -> Option<MaxTokensField> {
         spec::MaxTokensField::MaxCompletionTokens => MaxTokensField::MaxCompletionTokens,
         spec::MaxTokensField::MaxTokens => MaxTokensField::MaxTokens,
     })
+}
+
+fn accepts(spec: &spec::Model) -> Accepts {
+    let usual = Accepts::default();
+    let Some(said) = spec.accepts.as_ref().and_then(|accepts| accepts.value.as_ref()) else {
+        return usual;
+    };
+    let flag = |field: &Option<At<bool>>, usual| field.as_ref().and_then(|at| at.value).unwrap_or(usual);
+    let reasoning = said.reasoning.as_ref().and_then(|at| at.value).map(|form| match form {
+        spec::ReasoningForm::Effort => ReasoningForm::Effort,
+        spec::ReasoningForm::Budget => ReasoningForm::Budget,
+        spec::ReasoningForm::Nothing => ReasoningForm::Nothing,
+    });
+    Accepts {
+        sampling: flag(&said.sampling, usual.sampling),
+        forced_tool_choice: flag(&said.forced_tool_choice, usual.forced_tool_choice),
+        prefill: flag(&said.prefill, usual.prefill),
+        json_schema: flag(&said.json_schema, usual.json_schema),
+        call_ids: flag(&said.call_ids, usual.call_ids),
+        reasoning: reasoning.unwrap_or(usual.reasoning),
+    }
 }
 
 /// What spans name as the server: of a scripted provider nothing.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::budget::{Budgets, Priced, candidates};
 use super::documents::Section;
 use super::limit::{self, Limit, Limits, Whose};
@@ -10,15 +12,17 @@ use super::names::Known;
 use super::waits::{self, Tries};
 use super::{breaker, keys, mock};
 use crate::dialect::edit::guarded_fields;
-use crate::dialect::provider::{self as presets, AuthHeader, PRESETS, Preset, StreamUsage};
+use crate::dialect::provider::{
+    self as presets, ANTHROPIC_VERSION, AuthHeader, PRESETS, Preset, StreamUsage,
+};
 use crate::dialect::{Api, ApiSet, Dialect};
 use crate::ids::{ModelId, ProviderId, RouteId, TenantId};
 use crate::limits::Owner;
 use crate::mock::Script;
 use crate::net::endpoint::Endpoint;
 use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
-use crate::policy::snapshot::{Model, Provider, Route, Targets, Tenant};
-use crate::policy::spec::{self, At, planned};
+use crate::policy::snapshot::{Model, Provider, Route, Tenant};
+use crate::policy::spec::{self, At};
 
 /// Providers, with their limits where they stand and how long a try there waits.
 pub(super) struct Providers {
@@ -91,12 +95,13 @@ impl One<'_> {
             keys::check_limits(self.name, keys, limits, found);
         }
         let breaker = breaker::breaker(self.spec.breaker.as_ref(), found);
-        let apis = self.apis(found);
         let forward = self.forward(found);
         // All faults of the fields are told before the first `?` leaves.
         let preset = preset?;
         let endpoint = self.endpoint(preset, found);
         let dialect = self.dialect(preset, found);
+        let apis = dialect.and_then(|dialect| self.apis(dialect, found));
+        let version = dialect.and_then(|dialect| self.version(preset, dialect, found));
         let is_keyless = self.spec.key.is_none() && self.spec.keys.is_none() && self.spec.mock.is_none();
         if let Some(preset) = preset.filter(|_| is_keyless) {
             found
@@ -110,7 +115,7 @@ impl One<'_> {
                 )
                 .hint("write `key: { fromEnv: NAME }` or `key: { fromFile: /PATH }`");
         }
-        let endpoint = endpoint?;
+        let (endpoint, dialect, version) = (endpoint?, dialect?, version?);
         let id = ProviderId::from(self.name);
         Some(Provider {
             limits: limit::rules(&Owner::Provider(id.clone()), limits),
@@ -119,17 +124,18 @@ impl One<'_> {
             bounds_money: limits.values().any(Limit::bounds_money),
             id,
             header: super::header(self.name),
-            dialect: dialect?,
+            dialect,
             convention: preset.map_or(self.name, |preset| preset.convention).into(),
-            targets: Targets::at(&endpoint),
             endpoint,
             mock: mock?.map(Arc::new),
-            auth: preset.map_or(AuthHeader::Bearer, |preset| preset.auth),
+            auth: preset.map_or(AuthHeader::usual(dialect), |preset| preset.auth),
+            version: version.header,
+            dated: version.dated,
             keys: keys?,
             breaker,
             retry_budget: breaker::retry_budget(self.spec.retry_budget.as_ref()),
-            apis: apis?.or_else(|| preset.map(|preset| preset.apis)).unwrap_or(ApiSet::of(&Api::ALL)),
-            stream_usage: self.stream_usage(preset)?,
+            apis: apis?.or_else(|| preset.map(|preset| preset.apis)).unwrap_or(presets::apis(dialect)),
+            stream_usage: self.stream_usage(preset, dialect)?,
             max_tokens_field: preset.map(|preset| preset.max_tokens_field).unwrap_or_default(),
             propagate_trace: self.spec.propagate_trace.as_ref().and_then(|at| at.value).unwrap_or(false),
             forward: forward?,
@@ -142,12 +148,6 @@ impl One<'_> {
             Some(written) => (written.value.as_deref()?, written.span),
             None => (self.name, self.at),
         };
-        if planned::choice("Preset", name) {
-            found
-                .error(at, planned::not_built(name))
-                .hint(format!("the provider {name} needs its own dialect, which comes with a later release"));
-            return None;
-        }
         let preset = presets::preset(name);
         if preset.is_none() && self.spec.preset.is_some() {
             let names = PRESETS.iter().map(|preset| preset.name);
@@ -163,6 +163,8 @@ impl One<'_> {
         match (&self.spec.dialect, preset) {
             (Some(written), _) => written.value.map(|dialect| match dialect {
                 spec::Dialect::Openai => Dialect::OpenAi,
+                spec::Dialect::Anthropic => Dialect::Anthropic,
+                spec::Dialect::Gemini => Dialect::Gemini,
             }),
             (None, Some(preset)) => Some(preset.dialect),
             (None, None) if self.spec.mock.is_some() => Some(Dialect::OpenAi),
@@ -173,7 +175,10 @@ impl One<'_> {
                         self.at,
                         format!("provider {} has no `dialect`, and its name is no preset", quoted(self.name)),
                     )
-                    .hint(format!("write `dialect: openai`, or `preset:` with one of {}", names.join(", ")));
+                    .hint(format!(
+                        "write `dialect: openai`, anthropic or gemini, or `preset:` with one of {}",
+                        names.join(", ")
+                    ));
                 None
             }
         }
@@ -202,7 +207,7 @@ impl One<'_> {
         Endpoint::parse(url).ok()
     }
 
-    fn apis(&self, found: &mut Findings<'_>) -> Option<Option<ApiSet>> {
+    fn apis(&self, dialect: Dialect, found: &mut Findings<'_>) -> Option<Option<ApiSet>> {
         let Some(written) = &self.spec.apis else {
             return Some(None);
         };
@@ -213,13 +218,70 @@ impl One<'_> {
                 .hint("write `apis: [chat]`, or leave it out for all");
             return None;
         }
-        let apis: Option<ApiSet> = apis.iter().map(|api| api.value.map(api_of)).collect();
-        apis.map(Some)
+        let mut offered = ApiSet::NONE;
+        for written in apis {
+            let named = written.value?;
+            match api_of(named, dialect) {
+                Some(api) => offered = offered.with(api),
+                None => {
+                    let theirs: Vec<_> =
+                        Api::ALL.into_iter().filter(|api| api.dialect() == dialect).map(Api::name).collect();
+                    found
+                        .error(
+                            written.span,
+                            format!("a provider of the dialect {dialect} has no such operation"),
+                        )
+                        .hint(format!(
+                            "one of {}; calls in other dialects are translated by themselves",
+                            theirs.join(", ")
+                        ));
+                }
+            }
+        }
+        Some(Some(offered))
     }
 
-    fn stream_usage(&self, preset: Option<&Preset>) -> Option<StreamUsage> {
+    /// The version of its API, for those that have several.
+    fn version(
+        &self,
+        preset: Option<&Preset>,
+        dialect: Dialect,
+        found: &mut Findings<'_>,
+    ) -> Option<Version> {
+        let usual = HeaderValue::from_static(ANTHROPIC_VERSION);
+        let usual = (dialect == Dialect::Anthropic).then_some(usual);
+        let Some(written) = &self.spec.api_version else {
+            return Some(Version { header: usual, dated: None });
+        };
+        let text = written.value.as_deref()?;
+        let is_date = text.len() >= 10 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if !is_date {
+            found
+                .error(written.span, "this is no version of an API")
+                .hint("a date: `apiVersion: \"2023-06-01\"`");
+            return None;
+        }
+        match dialect {
+            Dialect::Anthropic => Some(Version { header: HeaderValue::from_str(text).ok(), dated: None }),
+            Dialect::OpenAi if preset.is_some_and(|preset| preset.name == "azure") => {
+                Some(Version { header: None, dated: Some(text.into()) })
+            }
+            Dialect::OpenAi | Dialect::Gemini => {
+                found
+                    .error(written.span, "this provider has no `apiVersion`")
+                    .hint("those of the dialect anthropic have one, and those with `preset: azure`; else it is in `baseUrl`");
+                None
+            }
+        }
+    }
+
+    fn stream_usage(&self, preset: Option<&Preset>, dialect: Dialect) -> Option<StreamUsage> {
+        let usual = match dialect {
+            Dialect::OpenAi => StreamUsage::Ask,
+            Dialect::Anthropic | Dialect::Gemini => StreamUsage::Always,
+        };
         match &self.spec.stream_usage {
-            None => Some(preset.map_or(StreamUsage::Ask, |preset| preset.stream_usage)),
+            None => Some(preset.map_or(usual, |preset| preset.stream_usage)),
             Some(written) => written.value.map(|usage| match usage {
                 spec::StreamUsage::Ask => StreamUsage::Ask,
                 spec::StreamUsage::Always => StreamUsage::Always,
@@ -278,11 +340,27 @@ impl One<'_> {
     }
 }
 
-fn api_of(api: spec::OfferedApi) -> Api {
-    match api {
+/// What `apiVersion` means.
+struct Version {
+    /// At Anthropic.
+    header: Option<HeaderValue>,
+    /// At Azure.
+    dated: Option<Box<str>>,
+}
+
+/// The operation of that name in a dialect.
+fn api_of(api: spec::OfferedApi, dialect: Dialect) -> Option<Api> {
+    let api = match api {
         spec::OfferedApi::Chat => Api::Chat,
         spec::OfferedApi::Completions => Api::Completions,
         spec::OfferedApi::Embeddings => Api::Embeddings,
         spec::OfferedApi::Responses => Api::Responses,
-    }
+        spec::OfferedApi::Messages => Api::Messages,
+        spec::OfferedApi::CountTokens if dialect == Dialect::Gemini => Api::CountContentTokens,
+        spec::OfferedApi::CountTokens => Api::CountTokens,
+        spec::OfferedApi::GenerateContent => Api::Generate,
+        spec::OfferedApi::EmbedContent => Api::EmbedContent,
+        spec::OfferedApi::BatchEmbedContents => Api::BatchEmbedContents,
+    };
+    (api.dialect() == dialect).then_some(api)
 }

@@ -90,6 +90,7 @@ impl Names<'_> {
             on_context_overflow: said.on_context_overflow,
             on_exhausted: said.on_exhausted.clone(),
             on_all_open: said.on_all_open.unwrap_or_default(),
+            on_loss: said.on_loss.unwrap_or_default(),
             reserve: Reserve::default(),
         }
     }
@@ -124,6 +125,7 @@ impl Names<'_> {
             on_context_overflow: said.on_context_overflow,
             on_exhausted: said.on_exhausted.clone(),
             on_all_open: said.on_all_open.unwrap_or_default(),
+            on_loss: said.on_loss.unwrap_or_default(),
             reserve,
         })
     }

@@ -33,6 +33,8 @@ pub struct Route {
     pub on_exhausted: Option<Arc<str>>,
     /// What happens while the breakers of all targets are open.
     pub on_all_open: OnAllOpen,
+    /// What happens to calls that a target's dialect cannot carry whole.
+    pub on_loss: OnLoss,
     /// What it says of what is held for a call.
     pub reserve: Reserve,
 }
@@ -150,6 +152,16 @@ pub enum OnContextOverflow {
     NextTarget,
     /// Its oldest messages are cut out.
     TruncateOldest,
+}
+
+/// What happens to a call that a target's dialect cannot carry whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// What does not change the answer's meaning is left out, and told.
+    #[default]
+    Warn,
+    /// The target is passed over for whatever would be lost.
+    Reject,
 }
 
 /// What happens while the breakers of all targets are open.

@@ -46,7 +46,8 @@ pub struct KeepAlive {
     /// After so long without an answer its head is sent, `1s` to `10m`: `after: 15s`, which is also the default. From then
     /// on an error comes as an event in the stream and no more as a status.
     pub after: Option<At<TimeSpan>>,
-    /// And so often a comment in the stream, `1s` to `10m`: `every: 15s`, which is also the default.
+    /// And so often a sign of life in the stream, `1s` to `10m`: `every: 15s`, which is also the default. It is a comment to
+    /// OpenAI's clients and a `ping` to Anthropic's; those of Gemini bear neither, and their streams are not kept alive.
     pub every: Option<At<TimeSpan>>,
 }
 
@@ -68,6 +69,16 @@ pub enum OnContextOverflow {
 pub enum OnExhausted {
     /// This text, 1 to 4000 characters, as if a model had said it: `{ respond: "Please try again shortly." }`.
     Respond(At<String>),
+}
+
+/// What happens to a call that a target's dialect cannot carry whole.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnLoss {
+    /// What does not change the answer's meaning is left out, and named in the header `x-egret-lost`.
+    Warn,
+    /// The target is passed over for whatever would be lost.
+    Reject,
 }
 
 /// What happens while the breakers of all targets are open.

@@ -20,10 +20,10 @@ use serde::Deserialize;
 
 pub use super::node::decode::{At, Entries, Entry};
 pub use accounting::{Estimate, OnAbandoned, OnMissingUsage, OnUnpriced, ReserveOutput};
-pub use failover::{Backoff, Hedge, KeepAlive, OnAllOpen, OnContextOverflow, OnExhausted, Retry};
+pub use failover::{Backoff, Hedge, KeepAlive, OnAllOpen, OnContextOverflow, OnExhausted, OnLoss, Retry};
 pub use limit::{Each, Limit, Mode, OnExceed, OnLedgerDown};
 pub use mock::{ErrorCode, Fault, Mock};
-pub use model::{Accepts, MaxTokensField, Model, Price};
+pub use model::{Accepts, MaxTokensField, Model, Price, ReasoningForm};
 pub use provider::{
     Breaker, Dialect, KeyOfPool, KeyPool, KeySource, OfferedApi, Provider, RetryBudget, StreamUsage,
 };
@@ -80,6 +80,10 @@ pub struct Defaults {
     /// What happens to calls too long for a target's `contextTokens`: `onContextOverflow: reject`, `nextTarget` or
     /// `truncateOldest`. Default: they go as they are, and the provider says.
     pub on_context_overflow: Option<At<OnContextOverflow>>,
+    /// What happens to calls that a target's dialect cannot carry whole: `onLoss: warn` leaves out what does not change the
+    /// answer's meaning, and tells it in the header `x-egret-lost`; `reject` passes the target over. What changes the
+    /// meaning passes a target over in any case. Default: warn.
+    pub on_loss: Option<At<OnLoss>>,
     /// What is answered where no target answers: `onExhausted: { respond: "Please try again shortly." }`. Default: an
     /// error.
     pub on_exhausted: Option<At<OnExhausted>>,

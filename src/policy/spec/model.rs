@@ -35,14 +35,44 @@ pub struct Model {
     pub estimate: Option<At<Estimate>>,
 }
 
-/// What a model takes, as far as models differ.
+/// What a model takes, as far as models differ. But for `maxTokensField` it is asked of calls that are translated: one in
+/// the provider's own dialect goes through as it came, and the provider judges it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Accepts {
+    /// Whether it takes `temperature`, `top_p` and `top_k` other than 1: `sampling: false`. A call that says such a thing
+    /// passes the model over. Default: true.
+    pub sampling: Option<At<bool>>,
+    /// Whether it can be made to call some tool, or a certain one: `forcedToolChoice: false`. Else a call that forces one
+    /// passes it over. Default: true.
+    pub forced_tool_choice: Option<At<bool>>,
+    /// Whether a conversation may end with the model's own words, which it continues: `prefill: false`. Else such a call
+    /// passes it over. Default: true.
+    pub prefill: Option<At<bool>>,
+    /// Whether it answers by a JSON Schema: `jsonSchema: false`. Else a call with one passes it over. Default: true.
+    pub json_schema: Option<At<bool>>,
+    /// Whether function calls have ids, and signatures at the first of each step: `callIds: true`, which Gemini 3 and
+    /// later want. Earlier Gemini models refuse them. Default: false.
+    pub call_ids: Option<At<bool>>,
+    /// How it is told how much to think: `reasoning: effort` by a word, `budget` by a number of tokens (Claude before 4.6,
+    /// Gemini 2.5), `nothing` not at all. Default: effort.
+    pub reasoning: Option<At<ReasoningForm>>,
     /// The field of a chat call by which it bounds an answer: `maxTokensField: max_completion_tokens`, or `max_tokens`.
     /// There `reserveOutput: { cap: 4096 }` is written. Default: as the provider's preset says, else `max_tokens`, the
     /// only one that many compatible servers know.
     pub max_tokens_field: Option<At<MaxTokensField>>,
+}
+
+/// How a model is told how much to think.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ReasoningForm {
+    /// By a word: `reasoning_effort`, `output_config.effort`, `thinkingLevel`.
+    Effort,
+    /// By a number of tokens: `thinking.budget_tokens`, `thinkingBudget`.
+    Budget,
+    /// Not at all: what a caller says of it is lost, and said to be.
+    Nothing,
 }
 
 /// The field of a chat call that bounds an answer.

@@ -1,8 +1,6 @@
 //! What the policy language has, but egret does not do yet. `check` refuses exactly this, each with "not built yet":
 //! nothing is accepted and not enforced. `policies/reference.yaml` shows all of it; every release shortens the list.
 
-use crate::dialect::provider;
-
 /// A field that is not built yet.
 pub(in crate::policy) struct Field {
     name: &'static str,
@@ -21,20 +19,12 @@ const fn decides(name: &'static str) -> Field {
 /// Fields, by the spec type that will have them.
 const FIELDS: &[(&str, &[Field])] = &[
     ("Policy", &[adds("auth")]),
-    ("Defaults", &[adds("onLoss")]),
-    ("Accepts", &[adds("sampling"), adds("forcedToolChoice"), adds("prefill")]),
-    ("Route", &[adds("onLoss")]),
     ("Attributes", &[adds("user"), adds("app")]),
     ("Match", &[decides("kubernetes"), decides("jwt")]),
 ];
 
 /// Choices, by the spec type that will have them.
-const CHOICES: &[(&str, &[&str])] = &[
-    ("Dialect", &["anthropic", "gemini"]),
-    ("AccessMode", &["shadow"]),
-    ("OnLedgerDown", &["localShare"]),
-    ("Preset", &provider::PLANNED),
-];
+const CHOICES: &[(&str, &[&str])] = &[("AccessMode", &["shadow"]), ("OnLedgerDown", &["localShare"])];
 
 /// Fields that stand elsewhere, by the spec type in which they are looked for, and where that is.
 const ELSEWHERE: &[(&str, &str, &str)] = &[

@@ -12,12 +12,17 @@ use super::{At, Entries, Limit, Mock, Percent, Ratio, TimeSpan, TryTimeouts};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Provider {
     /// The known provider that this one is like: `preset: openai`. Gives address, dialect, key header and operations.
-    /// One of openai, azure, deepseek, groq, mistral, openrouter. Default: the provider's own name, if it is one.
+    /// One of openai, azure, anthropic, gemini, deepseek, groq, mistral, openrouter, holysheep, vllm, ollama. Default:
+    /// the provider's own name, if it is one.
     pub preset: Option<At<String>>,
     /// The wire format it speaks: `dialect: openai`. Default: the preset's.
     pub dialect: Option<At<Dialect>>,
     /// Its address up to and including the version: `baseUrl: https://api.example.com/v1`. Default: the preset's.
     pub base_url: Option<At<String>>,
+    /// The version of its API: `apiVersion: "2023-06-01"`. At Anthropic the one in which translated calls are written;
+    /// calls of Anthropic's own SDKs bring theirs. At Azure the dated API, whose paths name the deployment. Default:
+    /// `2023-06-01` at Anthropic, the API without versions at Azure.
+    pub api_version: Option<At<String>>,
     /// Where its key is: `key: { fromEnv: OPENAI_API_KEY }` or `key: { fromFile: /var/run/secrets/openai }`. A key
     /// itself never stands in a policy. Default: calls go out without a key.
     pub key: Option<At<KeySource>>,
@@ -25,7 +30,8 @@ pub struct Provider {
     /// `keys: [{ name: a, fromEnv: OPENAI_KEY_A }, { name: b, fromEnv: OPENAI_KEY_B }]`. One that is refused or asked to
     /// slow down is left alone for a while, and the next is tried. Default: the one `key`.
     pub keys: Option<At<KeyPool>>,
-    /// The operations it offers: `apis: [chat, embeddings]`. Default: the preset's, else all.
+    /// The operations it offers, of its own dialect: `apis: [chat, embeddings]`. A call in another dialect is translated
+    /// for it. Default: the preset's, else all of its dialect.
     pub apis: Option<At<Vec<At<OfferedApi>>>>,
     /// How it is brought to report the tokens of a stream: `streamUsage: always`. Default: the preset's, else `ask`.
     pub stream_usage: Option<At<StreamUsage>>,
@@ -119,6 +125,10 @@ pub struct RetryBudget {
 pub enum Dialect {
     /// OpenAI's API, and those shaped like it.
     Openai,
+    /// Anthropic's Messages API.
+    Anthropic,
+    /// Google's Gemini API.
+    Gemini,
 }
 
 /// An operation that a provider may offer.
@@ -133,6 +143,16 @@ pub enum OfferedApi {
     Embeddings,
     /// `POST /v1/responses`
     Responses,
+    /// Anthropic's `POST /v1/messages`
+    Messages,
+    /// Anthropic's `POST /v1/messages/count_tokens`, or Gemini's `:countTokens`
+    CountTokens,
+    /// Gemini's `:generateContent` and `:streamGenerateContent`
+    GenerateContent,
+    /// Gemini's `:embedContent`
+    EmbedContent,
+    /// Gemini's `:batchEmbedContents`
+    BatchEmbedContents,
 }
 
 /// How a provider is brought to report the tokens of a stream.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    At, Estimate, Hedge, KeepAlive, OnAllOpen, OnContextOverflow, OnExhausted, ReserveOutput, Retry,
+    At, Estimate, Hedge, KeepAlive, OnAllOpen, OnContextOverflow, OnExhausted, OnLoss, ReserveOutput, Retry,
     Timeouts, When,
 };
 
@@ -38,6 +38,8 @@ pub struct Route {
     pub on_exhausted: Option<At<OnExhausted>>,
     /// What happens while the breakers of all targets are open: `onAllOpen: probe`. Default: as `defaults` say.
     pub on_all_open: Option<At<OnAllOpen>>,
+    /// What happens to calls that a target's dialect cannot carry whole: `onLoss: reject`. Default: as `defaults` say.
+    pub on_loss: Option<At<OnLoss>>,
     /// How much output limits of tokens and money hold for a call: `reserveOutput: { expect: 1000 }`. Of what tenant, route, model
     /// and `defaults` say the first in this order holds.
     pub reserve_output: Option<At<ReserveOutput>>,

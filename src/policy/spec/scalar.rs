@@ -44,7 +44,7 @@ impl FromStr for TimeSpan {
 
 const SPAN_HINT: &str = "write a whole number and a unit: 500ms, 30s, 1m, 2h, 1d";
 
-/// The window of a limit.
+/// The window of a limit: a time span that rolls, `1m`, or a piece of the calendar, `day`, `week`, `month`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Per {
     /// A time span that rolls: `1m`.

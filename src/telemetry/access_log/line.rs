@@ -1,5 +1,6 @@
 //! A record as one line of JSON, written by hand: one pass into a buffer that is used again.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ fn append(mut line: Object<'_>, record: &CallRecord) {
     attempts(&mut line, &record.attempts);
     passed_over(&mut line, &record.passed_over);
     would_refuse(&mut line, &record.would_refuse);
+    lost(&mut line, &record.lost);
     if let Some(usage) = &record.usage {
         line.key(key!("usage"));
         parts(line.text, usage);
@@ -166,6 +168,21 @@ fn would_refuse(line: &mut Object<'_>, limits: &[(Owner, LimitKey)]) {
             line.text.push(',');
         }
         quoted(line.text, &limit_name(owner, key));
+    }
+    line.text.push(']');
+}
+
+fn lost(line: &mut Object<'_>, fields: &[Cow<'static, str>]) {
+    if fields.is_empty() {
+        return;
+    }
+    line.key(key!("lost"));
+    line.text.push('[');
+    for (at, field) in fields.iter().enumerate() {
+        if at > 0 {
+            line.text.push(',');
+        }
+        quoted(line.text, field);
     }
     line.text.push(']');
 }

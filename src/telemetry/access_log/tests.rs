@@ -28,6 +28,7 @@ fn refused() -> CallRecord {
         attempts: smallvec![],
         passed_over: Vec::new(),
         would_refuse: Vec::new(),
+        lost: Vec::new(),
         usage: None,
         cost: None,
         duration: Duration::from_micros(7),
@@ -82,6 +83,7 @@ fn answered() -> CallRecord {
         ],
         passed_over: Vec::new(),
         would_refuse: Vec::new(),
+        lost: Vec::new(),
         usage: Some(Usage {
             input: Tokens(10),
             cache_read: Tokens(5),

@@ -46,6 +46,7 @@ pub(super) struct Instruments {
     pub(super) fallbacks: Counter<u64>,
     pub(super) passed_over: Counter<u64>,
     pub(super) would_refuse: Counter<u64>,
+    pub(super) lost: Counter<u64>,
     pub(super) cost: Counter<f64>,
     pub(super) duration: Editions<Histogram<f64>>,
     pub(super) first_chunk: Editions<Histogram<f64>>,
@@ -110,6 +111,10 @@ impl Instruments {
             would_refuse: counter(
                 metric::WOULD_REFUSE,
                 "Calls for which a limit in shadow mode had no room.",
+            ),
+            lost: counter(
+                metric::LOST,
+                "Fields of requests that were not carried over into a provider's dialect.",
             ),
             cost: meter
                 .f64_counter(metric::COST)

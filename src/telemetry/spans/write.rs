@@ -84,6 +84,9 @@ impl Written<'_> {
         if record.cut_bytes > 0 {
             set.int(egret::CUT_BYTES, record.cut_bytes);
         }
+        if !record.lost.is_empty() {
+            set.texts(egret::LOST, &record.lost);
+        }
         self.candidates(&mut set);
         if !record.would_refuse.is_empty() {
             let names: Vec<_> =

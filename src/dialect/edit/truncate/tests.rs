@@ -4,20 +4,41 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::dialect::edit::{Cap, Edits, apply, read};
+use crate::dialect::json::{Kind, document};
 use crate::dialect::provider::MaxTokensField;
 use crate::dialect::samples;
+use crate::dialect::translate::Form;
 use crate::units::Tokens;
 
+mod conversations;
 mod properties;
 
+/// Where the conversation stands.
+fn list_of(api: Api) -> &'static str {
+    match Form::of(api) {
+        Some(Form::Responses) => "input",
+        Some(Form::Generate) => "contents",
+        Some(Form::Chat | Form::Messages) | None => "messages",
+    }
+}
+
 fn body(api: Api, messages: &Json) -> String {
-    let list = if api == Api::Responses { "input" } else { "messages" };
+    let list = list_of(api);
     format!(r#"{{"model":"m", "{list}" : {messages} ,"temperature":1.0}}"#)
+}
+
+fn read_facts(api: Api, body: &str) -> RequestFacts {
+    let mut facts = read(api, body.as_bytes()).unwrap();
+    if facts.turns.is_none() && matches!(api, Api::Messages | Api::Generate) {
+        let list = document(body.as_bytes()).unwrap().member(list_of(api));
+        facts.turns = list.filter(|list| list.kind == Kind::Array).map(|list| list.range);
+    }
+    facts
 }
 
 /// The body without what is cut of it; none where so much cannot be cut.
 fn without(api: Api, body: &str, bytes: usize) -> Option<(Truncation, String)> {
-    let facts = read(api, body.as_bytes()).unwrap();
+    let facts = read_facts(api, body);
     let cut = oldest(api, body.as_bytes(), &facts, bytes)?;
     let body = Bytes::from(body.to_owned());
     let edited = apply(api, &body, &facts, &Edits { cut: Some(&cut), ..Edits::default() });
@@ -39,7 +60,7 @@ fn kept(api: Api, messages: &[Json], bytes: usize) -> Option<Vec<usize>> {
         .collect();
     let (cut, left) = without(api, &body(api, &json!(numbered)), bytes)?;
     let left: Json = serde_json::from_str(&left).unwrap();
-    let left = left["input"].as_array().or_else(|| left["messages"].as_array()).unwrap();
+    let left = left[list_of(api)].as_array().unwrap();
     assert_eq!(left.len() + cut.messages as usize, messages.len());
     Some(left.iter().map(|message| message["n"].as_u64().unwrap() as usize).collect())
 }
@@ -190,6 +211,59 @@ fn reasoning_goes_with_what_follows_it() {
 }
 
 #[test]
+fn of_anthropic_the_user_brings_the_results_of_tools() {
+    let calls = |ids: &[&str]| {
+        let text = [json!({ "type": "text", "text": "x" })].into_iter();
+        let calls = ids.iter().map(|id| json!({ "type": "tool_use", "id": id, "name": "f", "input": {} }));
+        json!({ "role": "assistant", "content": text.chain(calls).collect::<Vec<_>>() })
+    };
+    let results = |ids: &[&str]| {
+        let results =
+            ids.iter().map(|id| json!({ "type": "tool_result", "tool_use_id": id, "content": "x" }));
+        let text = [json!({ "type": "text", "text": "x" })].into_iter();
+        json!({ "role": "user", "content": results.chain(text).collect::<Vec<_>>() })
+    };
+    let within = [says("user"), calls(&["a", "b"]), results(&["b", "a"]), says("assistant"), says("user")];
+    assert_eq!(kept(Api::Messages, &within, 1).unwrap(), [4]);
+    let open = [says("user"), says("user"), calls(&["a"]), results(&["a"])];
+    assert_eq!(kept(Api::Messages, &open, 1).unwrap(), [1, 2, 3]);
+    assert_eq!(kept(Api::Messages, &open, 100), None, "the last turn needs the call");
+    // One message answers calls of two turns.
+    let across =
+        [says("user"), calls(&["a"]), says("user"), calls(&["b"]), results(&["b", "a"]), says("user")];
+    assert_eq!(kept(Api::Messages, &across, 1).unwrap(), [5]);
+    let text = json!({ "role": "user", "content": [{ "type": "text", "text": "tool_result" }] });
+    let system = [text.clone(), says("system"), says("assistant"), text];
+    assert_eq!(kept(Api::Messages, &system, 1).unwrap(), [1, 3]);
+}
+
+#[test]
+fn of_gemini_calls_are_answered_with_and_without_ids() {
+    let content = |role: &str, parts: Json| json!({ "role": role, "parts": parts });
+    let user = || content("user", json!([{ "text": "x" }]));
+    let pairs = [
+        (json!({ "functionCall": { "name": "f" } }), json!({ "functionResponse": { "name": "f" } })),
+        (json!({ "function_call": { "name": "f" } }), json!({ "function_response": { "name": "f" } })),
+        (json!({ "functionCall": { "id": "a" } }), json!({ "functionResponse": { "id": "a" } })),
+    ];
+    for (call, response) in pairs {
+        for role in ["user", "function"] {
+            let call = content("model", json!([{ "text": "x" }, call, call]));
+            let response = content(role, json!([response, response]));
+            let within = [user(), call.clone(), response.clone(), content("model", json!([])), user()];
+            assert_eq!(kept(Api::Generate, &within, 1).unwrap(), [4]);
+            let across = [user(), call.clone(), user(), response.clone(), user()];
+            assert_eq!(kept(Api::Generate, &across, 1).unwrap(), [4]);
+            let last = [user(), user(), call, response];
+            assert_eq!(kept(Api::Generate, &last, 1).unwrap(), [1, 2, 3]);
+        }
+    }
+    let nameless = json!({ "parts": [{ "text": "x" }] });
+    let plain = [nameless.clone(), content("model", json!([{ "text": "x" }])), nameless];
+    assert_eq!(kept(Api::Generate, &plain, 1).unwrap(), [2]);
+}
+
+#[test]
 fn what_has_no_turns_is_not_cut() {
     for (api, body) in [
         (Api::Chat, r#"{"model":"m"}"#),
@@ -201,6 +275,10 @@ fn what_has_no_turns_is_not_cut() {
         (Api::Chat, r#"{"model":"m","input":[{"role":"user"},{"role":"user"}]}"#),
         (Api::Responses, r#"{"model":"m","input":"a text"}"#),
         (Api::Responses, r#"{"model":"m","messages":[{"role":"user"},{"role":"user"}]}"#),
+        (Api::Messages, r#"{"model":"m","messages":[{"role":"user"},{"role":"assistant"}]}"#),
+        (Api::Messages, r#"{"model":"m","messages":[7,{"role":7,"content":7}]}"#),
+        (Api::Generate, r#"{"model":"m","contents":[{"parts":[]}]}"#),
+        (Api::Generate, r#"{"model":"m","contents":"a text"}"#),
         (Api::Completions, r#"{"model":"m","messages":[{"role":"user"},{"role":"user"}]}"#),
         (Api::Embeddings, r#"{"model":"m","input":["a","b"]}"#),
     ] {
@@ -232,6 +310,13 @@ fn more_messages_or_calls_than_can_be_told_apart_are_not_cut() {
         let ids: Vec<_> = (0..count).map(|id| json!({ "id": id.to_string() })).collect();
         body(Api::Chat, &json!([says("user"), { "role": "assistant", "tool_calls": ids }, says("user")]))
     };
+    let blocks = |count: usize| {
+        let call = |id: usize| json!({ "type": "tool_use", "id": id.to_string() });
+        let blocks: Vec<_> = (0..count).map(call).collect();
+        body(Api::Messages, &json!([says("user"), { "role": "assistant", "content": blocks }, says("user")]))
+    };
+    assert!(without(Api::Messages, &blocks(MOST), 1).is_some());
+    assert!(without(Api::Messages, &blocks(MOST + 1), 1).is_none());
     assert!(without(Api::Chat, &calls(MOST), 1).is_some());
     assert!(without(Api::Chat, &calls(MOST + 1), 1).is_none());
 }

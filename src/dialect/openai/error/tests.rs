@@ -11,9 +11,11 @@ fn every_cause_has_its_status_and_type() {
         Cause::ModelNotAllowed => (403, "permission_error"),
         Cause::ModelNotFound | Cause::UnknownPath => (404, "invalid_request_error"),
         Cause::MethodNotAllowed => (405, "invalid_request_error"),
-        Cause::InvalidJson | Cause::InvalidRequest | Cause::FieldNotAllowed | Cause::ContextTooLong => {
-            (400, "invalid_request_error")
-        }
+        Cause::InvalidJson
+        | Cause::InvalidRequest
+        | Cause::FieldNotAllowed
+        | Cause::UnsupportedParameter
+        | Cause::ContextTooLong => (400, "invalid_request_error"),
         Cause::UnsupportedMediaType => (415, "invalid_request_error"),
         Cause::RequestTooLarge => (413, "invalid_request_error"),
         Cause::HeadTooLarge => (431, "invalid_request_error"),

@@ -161,6 +161,7 @@ fn reference(api: Api, body: &Json) -> AnswerFacts {
         finish_reasons,
         service_tier: name("service_tier"),
         system_fingerprint: name("system_fingerprint"),
+        called: 0,
     }
 }
 

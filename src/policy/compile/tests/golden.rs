@@ -30,12 +30,12 @@ warning: tenant `app` may not use anything
 
 #[test]
 fn a_field_that_is_not_built_yet() {
-    let expected = r#"error: `onLoss` is not built yet
-  --> policy.yaml:10:11
+    let expected = r#"error: `user` is not built yet
+  --> policy.yaml:14:37
    |
-10 |   chat: { onLoss: warn, targets: [{ model: large }, { model: small }] }
-   |           ^^^^^^"#;
-    assert_eq!(shown("chat: {", "chat: { onLoss: warn,"), expected);
+14 |   app: { local: true, attributes: { user: { header: x-user } }, plan: pro, access: { allow: ["*"] } }
+   |                                     ^^^^"#;
+    assert_eq!(shown("local: true,", "local: true, attributes: { user: { header: x-user } },"), expected);
 }
 
 #[test]

@@ -1,112 +1,7 @@
 //! Conversations of any shape, cut by as much as may be asked, against a second reading of what may be cut.
 
+use super::conversations::{Kind, Said, any_steps, conversation};
 use super::*;
-
-/// What happens in a conversation.
-#[derive(Clone, Debug)]
-enum Step {
-    Instruction,
-    User,
-    Says,
-    Reasons,
-    /// Calls so many tools, the results of which come so many steps later each.
-    Calls(Vec<usize>),
-}
-
-/// A message of the conversation, and what a cut has to know of it.
-#[derive(Clone, Debug)]
-struct Said {
-    text: String,
-    kind: Kind,
-    /// The calls that it makes, or answers.
-    calls: Vec<usize>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Instruction,
-    User,
-    Reasoning,
-    Call,
-    Result,
-    Other,
-}
-
-fn any_steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        1 => Just(Step::Instruction),
-        3 => Just(Step::User),
-        2 => Just(Step::Says),
-        1 => Just(Step::Reasons),
-        2 => prop::collection::vec(prop_oneof![4 => Just(0_usize), 1 => 1..4_usize], 1..3).prop_map(Step::Calls),
-    ];
-    prop::collection::vec(step, 0..16)
-}
-
-/// The messages of these steps, each result where it is due; what is due after the last step comes at the end.
-fn conversation(api: Api, steps: &[Step], texts: &[String]) -> Vec<Said> {
-    let mut said = Vec::new();
-    let mut due: Vec<(usize, usize)> = Vec::new();
-    let mut made = 0;
-    for (at, step) in steps.iter().enumerate() {
-        let text = &texts[at % texts.len()];
-        match step {
-            Step::Instruction => said.push(message("system", text, Kind::Instruction)),
-            Step::User => said.push(message("user", text, Kind::User)),
-            Step::Says => said.push(message("assistant", text, Kind::Other)),
-            Step::Reasons if api == Api::Responses => {
-                let item = json!({ "type": "reasoning", "summary": [text] });
-                said.push(Said { text: item.to_string(), kind: Kind::Reasoning, calls: vec![] });
-            }
-            Step::Reasons => {}
-            Step::Calls(delays) => {
-                let calls: Vec<_> = (made..made + delays.len()).collect();
-                said.extend(call_messages(api, &calls, text));
-                due.extend(calls.iter().zip(delays).map(|(call, delay)| (at + delay, *call)));
-                made += delays.len();
-            }
-        }
-        for (_, call) in due.extract_if(.., |(when, _)| *when <= at) {
-            said.push(result_message(api, call, text));
-        }
-    }
-    said.extend(due.into_iter().map(|(_, call)| result_message(api, call, "late")));
-    said
-}
-
-fn message(role: &str, text: &str, kind: Kind) -> Said {
-    Said { text: json!({ "role": role, "content": text }).to_string(), kind, calls: vec![] }
-}
-
-fn call_messages(api: Api, calls: &[usize], text: &str) -> Vec<Said> {
-    let said = |json: Json, calls: &[usize]| Said {
-        text: json.to_string(),
-        kind: Kind::Call,
-        calls: calls.to_vec(),
-    };
-    if api == Api::Responses {
-        let item = |call: usize| {
-            let (id, call_id) = (format!("fc_{call}"), format!("c{call}"));
-            json!({ "type": "function_call", "id": id, "call_id": call_id, "arguments": text })
-        };
-        return calls.iter().map(|call| said(item(*call), &[*call])).collect();
-    }
-    let list: Vec<_> = calls
-        .iter()
-        .map(|call| json!({ "id": format!("c{call}"), "function": { "arguments": text } }))
-        .collect();
-    vec![said(json!({ "role": "assistant", "content": null, "tool_calls": list }), calls)]
-}
-
-fn result_message(api: Api, call: usize, text: &str) -> Said {
-    let id = format!("c{call}");
-    let json = if api == Api::Responses {
-        json!({ "type": "function_call_output", "call_id": id, "output": text })
-    } else {
-        json!({ "role": "tool", "tool_call_id": id, "content": text })
-    };
-    Said { text: json.to_string(), kind: Kind::Result, calls: vec![call] }
-}
 
 /// Which messages stay if all before one are cut that may be: the instructions, and reasoning that what stays needs.
 fn kept_from(said: &[Said], at: usize) -> Vec<bool> {
@@ -144,7 +39,7 @@ fn reference(said: &[Said], gaps: &[usize], bytes: usize) -> Option<Vec<bool>> {
 }
 
 fn any_api() -> impl Strategy<Value = Api> {
-    prop::sample::select(vec![Api::Chat, Api::Responses])
+    prop::sample::select(vec![Api::Chat, Api::Responses, Api::Messages, Api::Generate])
 }
 
 proptest! {
@@ -168,10 +63,10 @@ proptest! {
         }
         list += "]";
         let gaps: Vec<_> = starts.windows(2).map(|pair| pair[1] - pair[0]).chain([0]).collect();
-        let name = if api == Api::Responses { "input" } else { "messages" };
+        let name = list_of(api);
         let body = format!(r#"{{"x":[1.0],"{name}": {list} ,"stream":{streams},"model":"m"}}"#);
 
-        let facts = read(api, body.as_bytes()).unwrap();
+        let facts = read_facts(api, &body);
         let cut = oldest(api, body.as_bytes(), &facts, bytes);
         let expected = reference(&said, &gaps, bytes);
         prop_assert_eq!(cut.is_some(), expected.is_some(), "{}", body);
@@ -236,8 +131,11 @@ proptest! {
     ) {
         let with_roles: Vec<_> = messages
             .into_iter()
-            .zip(["user", "assistant", "tool", "system"].iter().cycle())
-            .map(|(any, role)| json!({ "role": role, "content": any, "tool_calls": any, "call_id": any, "id": any }))
+            .zip(["user", "assistant", "tool", "system", "model"].iter().cycle())
+            .map(|(any, role)| {
+                let list = json!([any, { "type": "tool_use", "id": any, "functionCall": any }, { "functionResponse": any }]);
+                json!({ "role": role, "content": list, "parts": list, "tool_calls": any, "call_id": any, "id": any })
+            })
             .collect();
         let body = body(api, &json!(with_roles));
         if let Some((_, left)) = without(api, &body, bytes) {

@@ -1,0 +1,101 @@
+//! A call on its way into another dialect: what is sent there in place of its body, and what cannot be carried over.
+
+use bytes::Bytes;
+
+use super::candidate::Unfit;
+use super::receive::Asked;
+use super::refusal::Refusal;
+use crate::dialect::Api;
+use crate::dialect::edit::truncate::Truncation;
+use crate::dialect::edit::{self, Cap, Edits};
+use crate::dialect::error::Cause;
+use crate::dialect::neutral::{Loss, Losses, Weight};
+use crate::dialect::provider::StreamUsage;
+use crate::dialect::translate::{self, Prepared, Recipient, Untranslatable, embeddings};
+use crate::policy::snapshot::{Model, OnLoss};
+use crate::units::Tokens;
+
+/// What is sent in another dialect.
+pub(super) struct Crossing {
+    /// The provider's operation.
+    pub(super) api: Api,
+    carried: Carried,
+    /// What is not carried over, in the caller's words.
+    pub(super) lost: Losses,
+}
+
+enum Carried {
+    /// All but the bound on its output.
+    Conversation(Prepared),
+    /// All of it.
+    Whole(Bytes),
+}
+
+impl Crossing {
+    /// The body, with the bound that policy writes.
+    pub(super) fn body(&self, cap: Option<Cap>) -> Bytes {
+        match &self.carried {
+            Carried::Conversation(prepared) => prepared.body(cap.map(|cap| (cap.tokens, cap.lowers))),
+            Carried::Whole(body) => body.clone(),
+        }
+    }
+}
+
+/// What a call is by an operation of another dialect; why not, where its meaning would not survive that, or the policy
+/// wants nothing to be lost.
+pub(super) fn cross(
+    asked: &Asked,
+    api: Api,
+    to: &Model,
+    on_loss: OnLoss,
+    cut: Option<&Truncation>,
+) -> Result<Crossing, Unfit> {
+    let body = match cut {
+        None => asked.body().clone(),
+        Some(_) => edit::apply(asked.api, asked.body(), &asked.facts, &Edits { cut, ..Edits::default() }),
+    };
+    let (carried, lost) = carry(asked, &body, api, to).map_err(|fault| malformed(&fault))?;
+    let bearable = match on_loss {
+        OnLoss::Warn => Weight::Meaning,
+        OnLoss::Reject => Weight::Hint,
+    };
+    match lost.first(bearable) {
+        None => Ok(Crossing { api, carried, lost }),
+        Some(loss) => Err(unbearable(loss, to)),
+    }
+}
+
+fn carry(asked: &Asked, body: &Bytes, api: Api, to: &Model) -> Result<(Carried, Losses), Untranslatable> {
+    if !api.has_output() {
+        let (body, lost) = embeddings::request(asked.api, api, body, &to.name)?;
+        return Ok((Carried::Whole(body), lost));
+    }
+    let recipient = Recipient {
+        model: &to.name,
+        accepts: to.accepts,
+        max_tokens_field: to.max_tokens_field,
+        max_output: to.max_output_tokens.map(Tokens),
+        ask_usage: to.provider.stream_usage == StreamUsage::Ask,
+    };
+    let (prepared, lost) = translate::request(asked.api, api, body, asked.facts.stream, &recipient)?;
+    Ok((Carried::Conversation(prepared), lost))
+}
+
+/// The caller's own mistake, as far as one is understood here; one who speaks its dialect may see no fault.
+fn malformed(fault: &Untranslatable) -> Unfit {
+    let refusal = Refusal::new(Cause::InvalidRequest, fault.message.clone());
+    let refusal = match &fault.field {
+        Some(field) => refusal.param(field.clone()),
+        None => refusal,
+    };
+    Unfit { reason: "untranslatable", refusal, is_final: false }
+}
+
+fn unbearable(loss: &Loss, to: &Model) -> Unfit {
+    let message = format!(
+        "`{}` cannot be carried over to the provider `{}` of the model `{}`.",
+        loss.field, to.provider.id, to.id
+    );
+    let refusal = Refusal::new(Cause::UnsupportedParameter, message).param(loss.field.clone());
+    Unfit { reason: "loss", refusal, is_final: false }
+}

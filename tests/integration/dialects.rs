@@ -1,0 +1,503 @@
+//! Calls of every dialect at providers of every dialect: what is kept, what is translated, what is lost and said to be.
+
+mod faces;
+
+use serde_json::{Value, json};
+
+use self::faces::{FACES, Face, PROVIDERS};
+use crate::support::*;
+
+/// A provider of each dialect, with a model of the same name and limits of its own: `openai`, `anthropic`, `gemini`.
+fn everywhere(more: &str) -> String {
+    let (mut providers, mut models) = (String::new(), String::new());
+    for dialect in PROVIDERS {
+        providers += &format!(
+            "  {dialect}: {{ preset: {dialect}, mock: {{ says: \"hello from {dialect}\" }}, key: {{ fromEnv: A }} }}\n"
+        );
+        models += &format!(
+            "  {dialect}: {{ provider: {dialect}, name: {dialect}-large, maxOutputTokens: 1000, contextTokens: 100000 }}\n"
+        );
+    }
+    format!("providers:\n{providers}models:\n{models}{more}\n{ANYONE}")
+}
+
+fn started(more: &str) -> Proxy {
+    Start::keyed().proxy(&everywhere(more))
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_face_reaches_every_provider_plain_and_streamed() {
+    let proxy = started("");
+    for face in FACES {
+        for provider in PROVIDERS {
+            for stream in [false, true] {
+                let answer = face.ask(&proxy, provider, stream).await;
+                let case = format!("{face:?} at {provider}, stream {stream}: {}", answer.raw());
+                assert_eq!(answer.status, 200, "{case}");
+                assert_eq!(face.text(&answer), format!("hello from {provider}"), "{case}");
+                assert!(!stream || face.is_done(&answer), "{case}");
+                assert_eq!(answer.header("x-egret-provider"), Some(provider), "{case}");
+                assert_eq!(answer.header("x-egret-lost"), None, "{case}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn usage_is_the_same_in_every_dialect_and_is_charged() {
+    let proxy = started("");
+    for face in FACES {
+        for provider in PROVIDERS {
+            let plain = face.usage(&face.ask(&proxy, provider, false).await);
+            let streamed = face.usage(&face.ask(&proxy, provider, true).await);
+            assert_eq!(plain, streamed, "{face:?} at {provider}");
+            assert!(plain.0 > 0 && plain.1 == 3, "{face:?} at {provider}: {plain:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_and_versions_go_where_each_provider_reads_them() {
+    let proxy = started("");
+    for face in FACES {
+        for provider in PROVIDERS {
+            face.ask(&proxy, provider, false).await;
+            let seen = proxy.seen(provider).pop().unwrap();
+            let expected = match provider {
+                "openai" => ("authorization", "Bearer secret-aaaa"),
+                "anthropic" => ("x-api-key", "secret-aaaa"),
+                _ => ("x-goog-api-key", "secret-aaaa"),
+            };
+            assert_eq!(seen.header(expected.0), Some(expected.1), "{face:?} at {provider}");
+            let keys = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
+            assert_eq!(keys.iter().filter(|name| seen.header(name).is_some()).count(), 1, "{face:?}");
+            let version = (provider == "anthropic").then_some("2023-06-01");
+            assert_eq!(seen.header("anthropic-version"), version, "{face:?} at {provider}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_anthropic_caller_s_own_version_and_betas_are_passed_on() {
+    let proxy = started("");
+    let ask = |version: &str| {
+        Face::Messages.ask_with(
+            &proxy,
+            "anthropic",
+            false,
+            &[("anthropic-version", version), ("anthropic-beta", "a-1,b-2")],
+        )
+    };
+    ask("2026-10-21").await;
+    let seen = proxy.seen("anthropic").pop().unwrap();
+    assert_eq!(seen.header("anthropic-version"), Some("2026-10-21"));
+    assert_eq!(seen.header("anthropic-beta"), Some("a-1,b-2"));
+    // Its SDKs put the key elsewhere together with the version.
+    assert_eq!((seen.header("authorization"), seen.header("x-api-key")), (Some("Bearer secret-aaaa"), None));
+    // To a provider of another dialect they mean nothing.
+    Face::Messages
+        .ask_with(&proxy, "openai", false, &[("anthropic-version", "2026-10-21"), ("anthropic-beta", "a-1")])
+        .await;
+    let seen = proxy.seen("openai").pop().unwrap();
+    assert_eq!((seen.header("anthropic-version"), seen.header("anthropic-beta")), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_bug_29_bodies_of_every_dialect_reach_its_own_provider_byte_for_byte() {
+    let proxy = started("");
+    let messages = r#"{ "model":"anthropic-large","max_tokens" : 5 ,"messages":[{"role":"user","content":"hé\u00e9"}] }"#;
+    let body = messages.replace("anthropic-large", "anthropic");
+    let ask = proxy.post("/v1/messages", body).header("anthropic-version", "2023-06-01");
+    assert_eq!(ask.await.status, 200);
+    assert_eq!(proxy.seen("anthropic")[0].body, messages, "only the model's name is edited");
+    let contents =
+        r#"{ "contents" : [{"role":"user","parts":[{"text":"h\u00e9"}]}], "generation_config":{"top_k":3} }"#;
+    for path in ["/v1beta/models/gemini:generateContent", "/v1/models/gemini:generateContent?alt=json"] {
+        assert_eq!(proxy.post(path, contents).await.status, 200, "{path}");
+    }
+    for seen in proxy.seen("gemini") {
+        assert_eq!(
+            (seen.path.as_str(), &seen.body[..]),
+            ("/models/gemini-large:generateContent", contents.as_bytes())
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_bug_25_no_field_of_another_dialect_names_a_model_past_the_policy() {
+    let proxy = started("");
+    let named = r#"{"requests":[{"model":"models/secret-1","content":{"parts":[{"text":"a"}]}},{"model":"models/secret-2","content":{"parts":[{"text":"b"}]}}]}"#;
+    assert_eq!(proxy.post("/v1beta/models/gemini:batchEmbedContents", named).await.status, 200);
+    let counted = r#"{"generateContentRequest":{"model":"models/secret","contents":[{"role":"user","parts":[{"text":"a"}]}]}}"#;
+    assert_eq!(proxy.post("/v1beta/models/gemini:countTokens", counted).await.status, 200);
+    for seen in proxy.seen("gemini") {
+        let body = String::from_utf8(seen.body.to_vec()).unwrap();
+        assert!(!body.contains("secret") && body.contains(r#""model":"models/gemini-large""#), "{body}");
+        assert!(seen.path.starts_with("/models/gemini-large:"), "{}", seen.path);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_bug_25_what_is_not_allowed_is_reached_by_no_face() {
+    let policy = everywhere("routes: { alias: { targets: [{ model: gemini }] } }")
+        .replace("allow: [\"*\"]", "allow: [openai, alias], deny: [gemini]");
+    let proxy = Start::keyed().proxy(&policy);
+    for face in FACES {
+        for name in ["anthropic", "gemini", "alias"] {
+            let refused = face.ask(&proxy, name, false).await;
+            assert_eq!(refused.status, 403, "{face:?} {name}: {}", refused.raw());
+        }
+        assert_eq!(face.ask(&proxy, "no-such-model", false).await.status, 404, "{face:?}");
+        assert_eq!(face.ask(&proxy, "openai", false).await.status, 200, "{face:?}");
+    }
+    // Nor by a path or a query that looks like it.
+    for path in [
+        "/v1beta/models/openai/../gemini:generateContent",
+        "/v1beta/models/gemini%3AgenerateContent:generateContent",
+        "/v1beta/models/openai:generateContent/../../gemini:generateContent",
+        "/v1beta//models/gemini:generateContent",
+        "/v1beta/models/gemini:generateContent:generateContent",
+    ] {
+        let answer = proxy.post(path, Face::Generate.body("x", false)).await;
+        assert!(matches!(answer.status, 403 | 404), "{path}: {}", answer.raw());
+    }
+    let query =
+        proxy.post("/v1beta/models/openai:generateContent?model=gemini", Face::Generate.body("x", false));
+    assert_eq!(query.await.header("x-egret-model"), Some("openai"));
+    assert_eq!(proxy.seen("gemini").len() + proxy.seen("anthropic").len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_fall_over_between_any_two_dialects_before_the_first_token() {
+    let pairs = PROVIDERS.iter().flat_map(|from| PROVIDERS.iter().map(move |to| (*from, *to)));
+    for (from, to) in pairs.filter(|(from, to)| from != to) {
+        for fault in ["{ status: { code: 503 } }", "{ errorEvent: { afterChunks: 0 } }", "empty", "html"] {
+            let route =
+                format!("routes: {{ both: {{ targets: [{{ model: {from} }}, {{ model: {to} }}] }} }}");
+            let failing = format!("says: \"hello from {from}\"");
+            let policy = everywhere(&route).replace(&failing, &format!("{failing}, faults: [{fault}]"));
+            for face in FACES {
+                // A proxy each: health is not what this is about.
+                let proxy = Start::keyed().proxy(&policy);
+                for stream in [false, true] {
+                    let answer = face.ask(&proxy, "both", stream).await;
+                    let case =
+                        format!("{face:?}, {from} to {to} for {fault}, stream {stream}: {}", answer.raw());
+                    assert_eq!(answer.status, 200, "{case}");
+                    assert_eq!(face.text(&answer), format!("hello from {to}"), "{case}");
+                    assert_eq!(answer.header("x-egret-attempts"), Some("2"), "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_in_the_midst_of_a_stream_is_the_callers_own_error_event() {
+    for provider in PROVIDERS {
+        let said = format!("says: \"hello from {provider}\"");
+        let fault =
+            "says: \"one two three four five six seven eight\", faults: [{ errorEvent: { afterChunks: 6 } }]";
+        let proxy = Start::keyed().proxy(&everywhere("").replace(&said, fault));
+        for face in FACES {
+            let answer = face.ask(&proxy, provider, true).await;
+            let case = format!("{face:?} at {provider}: {}", answer.raw());
+            assert_eq!(answer.status, 200, "{case}");
+            assert!(face.text(&answer).starts_with("one two"), "{case}");
+            assert!(face.breaks(&answer), "{case}");
+            assert!(!face.is_done(&answer), "{case}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_s_refusal_of_a_call_is_the_callers_own_error_with_its_words() {
+    for provider in PROVIDERS {
+        let said = format!("says: \"hello from {provider}\"");
+        let fault = format!("{said}, faults: [{{ error: context_length_exceeded }}]");
+        let proxy = Start::keyed().proxy(&everywhere("").replace(&said, &fault));
+        for face in FACES {
+            for stream in [false, true] {
+                let answer = face.ask(&proxy, provider, stream).await;
+                let case = format!("{face:?} at {provider}: {}", answer.raw());
+                assert_eq!(answer.status, 400, "{case}");
+                let (kind, message) = face.error(&answer);
+                assert_eq!(kind, face.invalid(), "{case}");
+                assert!(message.len() > 10, "{case}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_bug_28_tools_survive_every_crossing() {
+    let proxy = started("");
+    for face in FACES {
+        for provider in PROVIDERS {
+            for stream in [false, true] {
+                let answer = face.tools(&proxy, provider, stream).await;
+                let case = format!("{face:?} at {provider}, stream {stream}: {}", answer.raw());
+                assert_eq!(answer.status, 200, "{case}");
+                let calls = face.calls(&answer);
+                assert_eq!(calls.len(), 1, "{case}");
+                let (name, arguments) = &calls[0];
+                assert_eq!(name, "tide_level", "{case}");
+                assert!(arguments.is_object(), "{case}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_bug_28_what_is_lost_is_named_in_the_answer() {
+    let proxy = started("");
+    let body = json!({
+        "model": "anthropic", "messages": [{ "role": "user", "content": "hi", "name": "kim" }], "seed": 7,
+        "user": "u-1", "x_new_field": true,
+    });
+    let answer = proxy.post("/v1/chat/completions", body.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.raw());
+    let lost: Vec<_> = answer.header("x-egret-lost").unwrap().split(", ").collect();
+    assert!(lost.contains(&"seed") && lost.contains(&"x_new_field"), "{lost:?}");
+    assert!(!lost.contains(&"user"), "it is `metadata.user_id`: {lost:?}");
+    let log = proxy.log_text();
+    assert!(log.contains(r#""lost":["#) && log.contains(r#""seed""#), "{log}");
+    // In its own dialect nothing is.
+    let own = body.to_string().replace("\"anthropic\"", "\"openai\"");
+    assert_eq!(proxy.post("/v1/chat/completions", own).await.header("x-egret-lost"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_bug_28_what_would_change_the_meaning_passes_a_target_over_or_is_refused() {
+    let proxy = started("routes: { both: { targets: [{ model: anthropic }, { model: openai }] } }");
+    let body = |model: &str| {
+        json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }], "logprobs": true, "top_logprobs": 2 })
+            .to_string()
+    };
+    let answer = proxy.post("/v1/chat/completions", body("both")).await;
+    assert_eq!((answer.status, answer.header("x-egret-provider")), (200, Some("openai")));
+    assert!(proxy.seen("anthropic").is_empty());
+    assert!(proxy.log_text().contains(r#""reason":"loss""#));
+    let refused = proxy.post("/v1/chat/completions", body("anthropic")).await;
+    assert_eq!(refused.refused(), (400, "unsupported_parameter".into()));
+    assert_eq!(refused.json()["error"]["param"], "logprobs");
+    assert!(
+        refused.message().contains("`logprobs`") && refused.message().contains("anthropic"),
+        "{}",
+        refused.raw()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_on_loss_reject_nothing_at_all_is_lost() {
+    let proxy =
+        started("routes: { strict: { onLoss: reject, targets: [{ model: anthropic }, { model: gemini }] } }");
+    // Gemini has seeds, Anthropic has none.
+    let body = json!({ "model": "strict", "messages": [{ "role": "user", "content": "hi" }], "seed": 7 });
+    let answer = proxy.post("/v1/chat/completions", body.to_string()).await;
+    assert_eq!((answer.status, answer.header("x-egret-provider")), (200, Some("gemini")), "{}", answer.raw());
+}
+
+#[tokio::test(start_paused = true)]
+async fn accepts_says_what_a_model_takes_of_what_is_translated() {
+    let policy = everywhere("").replace(
+        "name: anthropic-large",
+        "name: anthropic-large, accepts: { sampling: false, forcedToolChoice: false, prefill: false }",
+    );
+    let proxy = Start::keyed().proxy(&policy);
+    let ask = |more: Value| {
+        let mut body = json!({ "model": "anthropic", "messages": [{ "role": "user", "content": "hi" }] });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        proxy.post("/v1/chat/completions", body.to_string())
+    };
+    let tools = json!([{ "type": "function", "function": { "name": "now" } }]);
+    for (more, param) in [
+        (json!({ "temperature": 0.2 }), "temperature"),
+        (json!({ "top_p": 0.9 }), "top_p"),
+        (json!({ "tools": tools, "tool_choice": "required" }), "tool_choice"),
+        (
+            json!({ "messages": [{ "role": "user", "content": "a" }, { "role": "assistant", "content": "b" }] }),
+            "messages",
+        ),
+    ] {
+        let refused = ask(more).await;
+        assert_eq!(refused.refused(), (400, "unsupported_parameter".into()), "{param}: {}", refused.raw());
+        assert_eq!(refused.json()["error"]["param"], param);
+    }
+    // What says nothing but the default is no loss.
+    let fine = ask(json!({ "temperature": 1, "top_p": 1.0, "tools": tools, "tool_choice": "auto" })).await;
+    assert_eq!((fine.status, fine.header("x-egret-lost")), (200, None), "{}", fine.raw());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_that_policy_writes_reaches_every_dialect() {
+    let policy = everywhere("").replace(
+        "access: { allow: [\"*\"] }",
+        "access: { allow: [\"*\"] }, limits: { tpm: { tokens: 100000, per: 1m } }, reserveOutput: { cap: 300 }",
+    );
+    let proxy = Start::keyed().proxy(&policy);
+    for face in [Face::Chat, Face::Responses, Face::Generate] {
+        for provider in PROVIDERS {
+            let answer = face.ask(&proxy, provider, false).await;
+            assert_eq!(answer.status, 200, "{face:?} at {provider}: {}", answer.raw());
+            let seen = proxy.seen(provider).pop().unwrap().json().unwrap();
+            let bound = match provider {
+                "gemini" => &seen["generationConfig"]["maxOutputTokens"],
+                _ => ["max_tokens", "max_completion_tokens", "max_output_tokens"]
+                    .into_iter()
+                    .map(|field| &seen[field])
+                    .find(|value| !value.is_null())
+                    .unwrap(),
+            };
+            assert_eq!(*bound, 300, "{face:?} at {provider}: {seen}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_are_native_in_every_face() {
+    let policy = everywhere("").replace(
+        "access: { allow: [\"*\"] }",
+        "access: { allow: [openai] }, limits: { rpm: { requests: 1, per: 1h } }",
+    );
+    let proxy = Start::keyed().proxy(&policy);
+    for face in FACES {
+        let wrong_key =
+            face.ask_with(&proxy, "openai", false, &[("authorization", "Bearer egret_wrong")]).await;
+        assert_eq!((wrong_key.status, face.error(&wrong_key).0), (401, face.unauthenticated()), "{face:?}");
+        let denied = face.ask(&proxy, "gemini", false).await;
+        assert_eq!((denied.status, face.error(&denied).0), (403, face.forbidden()), "{face:?}");
+    }
+    assert_eq!(Face::Chat.ask(&proxy, "openai", false).await.status, 200);
+    for face in FACES {
+        let beyond = face.ask(&proxy, "openai", true).await;
+        assert_eq!((beyond.status, face.error(&beyond).0), (429, face.rate_limited()), "{face:?}");
+        assert_eq!(beyond.header("x-should-retry"), Some("false"), "{face:?}: an hour is too long to wait");
+        let id = beyond.header("x-request-id");
+        assert!(id.is_some(), "{face:?}");
+        let native = (face == Face::Messages).then_some(id).flatten();
+        assert_eq!(beyond.header("request-id"), native, "{face:?}");
+        let (openai, anthropic) = ("x-ratelimit-limit-requests", "anthropic-ratelimit-requests-limit");
+        assert_eq!(beyond.header(openai).is_some(), matches!(face, Face::Chat | Face::Responses), "{face:?}");
+        assert_eq!(beyond.header(anthropic).is_some(), face == Face::Messages, "{face:?}");
+        assert!(beyond.header("ratelimit").is_some(), "{face:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_sdk_finds_its_own_list_of_models() {
+    let proxy = started("");
+    let openai = proxy.get("/v1/models").await.json();
+    assert_eq!(openai["data"][0]["object"], "model");
+    let anthropic = proxy.get("/v1/models").header("anthropic-version", "2023-06-01").await.json();
+    assert_eq!((&anthropic["data"][0]["type"], &anthropic["has_more"]), (&json!("model"), &json!(false)));
+    assert_eq!(anthropic["first_id"], "anthropic");
+    for gemini in
+        [proxy.get("/v1beta/models"), proxy.get("/v1/models").header("x-goog-api-key", "egret-local")]
+    {
+        let gemini = gemini.await.json();
+        assert_eq!(gemini["models"][0]["name"], "models/anthropic");
+    }
+    let one = proxy.get("/v1beta/models/gemini").await.json();
+    assert_eq!((&one["name"], &one["inputTokenLimit"]), (&json!("models/gemini"), &json!(100_000)));
+    let missing = proxy.get("/v1/models/none").header("anthropic-version", "2023-06-01").await;
+    assert_eq!((missing.status, &missing.json()["error"]["type"]), (404, &json!("not_found_error")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_counted_by_the_provider_or_estimated_and_said_to_be() {
+    let proxy = started("");
+    let body =
+        |model: &str| json!({ "model": model, "messages": [{ "role": "user", "content": "how many?" }] });
+    let ask = |model: &str| {
+        proxy
+            .post("/v1/messages/count_tokens", body(model).to_string())
+            .header("anthropic-version", "2023-06-01")
+    };
+    let counted = ask("anthropic").await;
+    assert_eq!((counted.status, counted.header("x-egret-estimated")), (200, None));
+    assert!(counted.json()["input_tokens"].as_u64().unwrap() > 0);
+    let estimated = ask("openai").await;
+    assert_eq!((estimated.status, estimated.header("x-egret-estimated")), (200, Some("true")));
+    assert!(estimated.json()["input_tokens"].as_u64().unwrap() > 0);
+    assert!(proxy.seen("openai").is_empty());
+    let contents = json!({ "contents": [{ "role": "user", "parts": [{ "text": "how many?" }] }] });
+    let estimated = proxy.post("/v1beta/models/anthropic:countTokens", contents.to_string()).await;
+    assert!(estimated.json()["totalTokens"].as_u64().unwrap() > 0);
+    assert_eq!(ask("none").await.status, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn texts_are_embedded_by_providers_of_another_dialect() {
+    let proxy = started("");
+    let body = json!({ "model": "gemini", "input": ["a", "b"] }).to_string();
+    let answer = proxy.post("/v1/embeddings", body).await;
+    assert_eq!(
+        (answer.status, answer.json()["data"].as_array().unwrap().len()),
+        (200, 2),
+        "{}",
+        answer.raw()
+    );
+    let body = json!({ "requests": [
+        { "model": "models/openai", "content": { "parts": [{ "text": "a" }] } },
+        { "model": "models/openai", "content": { "parts": [{ "text": "b" }] } },
+    ] });
+    let answer = proxy.post("/v1beta/models/openai:batchEmbedContents", body.to_string()).await;
+    assert_eq!(
+        (answer.status, answer.json()["embeddings"].as_array().unwrap().len()),
+        (200, 2),
+        "{}",
+        answer.raw()
+    );
+    let refused =
+        proxy.post("/v1/embeddings", json!({ "model": "anthropic", "input": "a" }).to_string()).await;
+    assert_eq!(refused.refused(), (400, "invalid_request".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_geminis_is_one_of_events_or_refused() {
+    let proxy = started("");
+    let array =
+        proxy.post("/v1beta/models/gemini:streamGenerateContent", Face::Generate.body("x", true)).await;
+    assert_eq!(array.status, 400);
+    assert!(array.message().contains("alt=sse"), "{}", array.raw());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policys_own_answer_is_told_in_every_face() {
+    let route =
+        "routes: { sorry: { onExhausted: { respond: \"Back soon.\" }, targets: [{ model: openai }] } }";
+    let policy = everywhere(route).replace(
+        "says: \"hello from openai\"",
+        "says: \"hello from openai\", faults: [{ status: { code: 503 } }]",
+    );
+    let proxy = Start::keyed().proxy(&policy);
+    for face in FACES {
+        for stream in [false, true] {
+            let answer = face.ask(&proxy, "sorry", stream).await;
+            let case = format!("{face:?}, stream {stream}: {}", answer.raw());
+            assert_eq!((answer.status, face.text(&answer).as_str()), (200, "Back soon."), "{case}");
+            assert!(answer.header("x-egret-exhausted").is_some(), "{case}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_kept_alive_as_its_face_bears_it() {
+    let policy = everywhere("defaults: { keepAlive: { after: 1s, every: 1s } }")
+        .replace("says: \"hello from openai\"", "says: \"hello from openai\", latency: 5s");
+    let proxy = Start::keyed().proxy(&policy);
+    for face in FACES {
+        let answer = face.ask(&proxy, "openai", true).await;
+        let (comments, pings) =
+            (answer.raw().matches(": keep-alive\n\n").count(), answer.raw().matches("event: ping\n").count());
+        match face {
+            Face::Chat | Face::Responses => {
+                assert!(comments >= 3 && pings == 0, "{face:?}: {}", answer.raw())
+            }
+            Face::Messages => assert!(pings >= 3 && comments == 0, "{}", answer.raw()),
+            Face::Generate => assert_eq!((comments, pings), (0, 0), "{}", answer.raw()),
+        }
+        assert_eq!(face.text(&answer), "hello from openai", "{face:?}");
+    }
+}
