@@ -3,6 +3,8 @@
 
 mod said;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::StatusCode;
 
@@ -75,6 +77,8 @@ pub struct Problem<'a> {
     pub message: &'a str,
     /// The request field at fault.
     pub param: Option<&'a str>,
+    /// After how long another try may help. Only Gemini's callers read it in the body.
+    pub wait: Option<Duration>,
 }
 
 impl Cause {
@@ -212,6 +216,6 @@ pub fn revoiced_event(from: Dialect, data: &[u8], to: Api) -> Bytes {
     let (_, body) = revoiced(from, None, data, to.dialect());
     error_event_of(to, &body).unwrap_or_else(|| {
         let message = "The provider broke off with an error.";
-        stream_event(to, &Problem { cause: Cause::StreamInterrupted, message, param: None })
+        stream_event(to, &Problem { cause: Cause::StreamInterrupted, message, param: None, wait: None })
     })
 }

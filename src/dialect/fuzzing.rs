@@ -20,6 +20,7 @@ pub fn translated(from: Api, body: &[u8]) -> Option<Vec<Bytes>> {
             max_tokens_field: MaxTokensField::MaxTokens,
             max_output: None,
             ask_usage: true,
+            wants_reasoning: false,
         };
         for to in [Form::Chat, Form::Messages, Form::Generate] {
             let mut lost: Losses = lost.clone();

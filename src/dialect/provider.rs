@@ -79,6 +79,8 @@ pub struct Preset {
     pub stream_usage: StreamUsage,
     /// Which field bounds the answer of a chat call.
     pub max_tokens_field: MaxTokensField,
+    /// Whether it wants what it has thought back in `reasoning_content` of its earlier turns. Others refuse the field.
+    pub wants_reasoning: bool,
     /// What else it does otherwise than OpenAI, as the policy manual tells it; empty where it does nothing.
     pub quirks: &'static str,
 }
@@ -106,6 +108,7 @@ const OPENAI: Preset = Preset {
     apis: OPENAI_APIS,
     stream_usage: StreamUsage::Ask,
     max_tokens_field: MaxTokensField::MaxCompletionTokens,
+    wants_reasoning: false,
     quirks: "",
 };
 
@@ -131,6 +134,7 @@ pub const PRESETS: [Preset; 11] = [
         apis: ApiSet::of(&[Api::Messages, Api::CountTokens]),
         stream_usage: StreamUsage::Always,
         max_tokens_field: MaxTokensField::MaxTokens,
+        wants_reasoning: false,
         quirks: "The key goes into `x-api-key` under API version 2023-06-01, the one of translated calls, and into \
                  `Authorization` under later ones. `max_tokens` is always written: the caller's, else the model's \
                  `maxOutputTokens`, else 4096.",
@@ -149,6 +153,7 @@ pub const PRESETS: [Preset; 11] = [
         ]),
         stream_usage: StreamUsage::Always,
         max_tokens_field: MaxTokensField::MaxTokens,
+        wants_reasoning: false,
         quirks: "The key goes into `x-goog-api-key`, the model into the path. Gemini 3 wants ids and signatures at \
                  function calls (`accepts: { callIds: true }`), earlier models refuse the ids.",
     },
@@ -158,6 +163,7 @@ pub const PRESETS: [Preset; 11] = [
         base_url: Some("https://api.deepseek.com/v1"),
         apis: ApiSet::of(&[Api::Chat]),
         max_tokens_field: MaxTokensField::MaxTokens,
+        wants_reasoning: true,
         quirks: "402 is an empty balance. Cached input comes as `prompt_cache_hit_tokens`. `reasoning_content` is read \
                  and sent back. `insufficient_system_resource` is an end like any other.",
         ..OPENAI

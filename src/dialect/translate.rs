@@ -84,6 +84,8 @@ pub struct Recipient<'a> {
     pub max_output: Option<Tokens>,
     /// Whether a chat stream has to be asked for its usage.
     pub ask_usage: bool,
+    /// Whether a chat server wants back what its model has thought.
+    pub wants_reasoning: bool,
 }
 
 /// A request in another dialect, complete but for the bound on its output.

@@ -124,19 +124,11 @@ impl Array<'_> {
         literal(self.next(), text);
     }
 
-    pub(crate) fn word(&mut self, word: &str) {
-        string(self.next(), word);
-    }
-
     pub(crate) fn raw(&mut self, value: &Raw<'_>) {
         self.next().extend_from_slice(value.raw());
     }
 
     pub(crate) fn object(&mut self, members: impl FnOnce(&mut Object<'_>)) {
         object(self.next(), members);
-    }
-
-    pub(crate) fn array(&mut self, elements: impl FnOnce(&mut Array<'_>)) {
-        array(self.next(), elements);
     }
 }

@@ -128,6 +128,8 @@ pub struct Provider {
     pub dated: Option<Box<str>>,
     /// Which field bounds the answer of a chat call there, unless its model says otherwise.
     pub max_tokens_field: MaxTokensField,
+    /// Whether it wants back what its model has thought.
+    pub wants_reasoning: bool,
     /// Whether it is told of the trace that a call belongs to.
     pub propagate_trace: bool,
     /// Body fields let through to it that are refused otherwise, sorted.

@@ -274,7 +274,7 @@ pub(super) fn in_stream(
             let event = relayed.error().map(|error| {
                 error_event_of(api, error).unwrap_or_else(|| {
                     let message = "The provider refused the call.";
-                    let problem = Problem { cause: Cause::UpstreamFailed, message, param: None };
+                    let problem = Problem { cause: Cause::UpstreamFailed, message, param: None, wait: None };
                     stream_event(api, &problem)
                 })
             });

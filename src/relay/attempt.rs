@@ -344,7 +344,8 @@ impl Attempt<'_> {
                 "The provider answered with status {} and without an error of its own.",
                 status.as_u16()
             );
-            let problem = Problem { cause: Cause::UpstreamFailed, message: &message, param: None };
+            let problem =
+                Problem { cause: Cause::UpstreamFailed, message: &message, param: None, wait: None };
             (status, json(), error::body(face, &problem))
         };
         Answer { status, headers, body: AnswerBody::Whole { bytes, usage: None, error: true } }

@@ -76,6 +76,7 @@ fn carry(asked: &Asked, body: &Bytes, api: Api, to: &Model) -> Result<(Carried, 
         max_tokens_field: to.max_tokens_field,
         max_output: to.max_output_tokens.map(Tokens),
         ask_usage: to.provider.stream_usage == StreamUsage::Ask,
+        wants_reasoning: to.provider.wants_reasoning,
     };
     let (prepared, lost) = translate::request(asked.api, api, body, asked.facts.stream, &recipient)?;
     Ok((Carried::Conversation(prepared), lost))

@@ -160,9 +160,18 @@ impl Refusal {
         }
     }
 
+    /// After how long another try may help, as far as that is known.
+    fn wait(&self) -> Option<Duration> {
+        match self.retry {
+            Retry::AsUsual => None,
+            Retry::After(wait) => Some(wait),
+            Retry::Never(wait) => wait,
+        }
+    }
+
     /// What a dialect makes an error of.
     pub(super) fn problem(&self) -> Problem<'_> {
-        Problem { cause: self.cause, message: &self.message, param: self.param.as_deref() }
+        Problem { cause: self.cause, message: &self.message, param: self.param.as_deref(), wait: self.wait() }
     }
 }
 

@@ -280,7 +280,7 @@ impl Kind {
         match self {
             Self::Bytes => None,
             Self::Events { api, .. } => {
-                let problem = Problem { cause: Cause::StreamInterrupted, message, param: None };
+                let problem = Problem { cause: Cause::StreamInterrupted, message, param: None, wait: None };
                 Some(stream_event(*api, &problem))
             }
         }

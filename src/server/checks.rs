@@ -60,7 +60,7 @@ pub(super) fn strip_upgrade(headers: &mut HeaderMap) {
 impl Malformed {
     /// The answer in what the caller speaks, by path and headers.
     pub fn response(self, face: Dialect) -> Response<Full<Bytes>> {
-        let problem = Problem { cause: self.cause(), message: self.message(), param: None };
+        let problem = Problem { cause: self.cause(), message: self.message(), param: None, wait: None };
         let mut response = Response::new(Full::new(error::body(face, &problem)));
         *response.status_mut() = self.status(face);
         let headers = response.headers_mut();

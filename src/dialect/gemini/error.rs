@@ -4,6 +4,7 @@ mod said;
 mod wait;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -46,7 +47,7 @@ pub(crate) fn status(cause: Cause) -> StatusCode {
 
 /// The error as a JSON body.
 pub(crate) fn body(problem: &Problem<'_>) -> Bytes {
-    written(status(problem.cause), problem.message, problem.cause.code(), problem.param)
+    written(status(problem.cause), problem.message, problem.cause.code(), problem.param, problem.wait)
 }
 
 /// The error as one event.
@@ -93,7 +94,7 @@ pub(crate) fn revoiced(status: Option<StatusCode>, said: Said, message: &str) ->
         Said::Nothing => told(|status| status.is_client_error() || status.is_server_error())
             .unwrap_or(StatusCode::BAD_GATEWAY),
     };
-    (status, written(status, message, said.name(), None))
+    (status, written(status, message, said.name(), None, None))
 }
 
 /// The value that is the error, which may stand in a list; none where nothing says something.
@@ -124,7 +125,14 @@ fn word(status: StatusCode) -> &'static str {
 }
 
 /// An error of ours. Google's place for a code of one's own, and for the field at fault, is a detail.
-fn written(status: StatusCode, message: &str, reason: &str, param: Option<&str>) -> Bytes {
+/// Nor do its SDKs read a header: how long to wait is a detail too.
+fn written(
+    status: StatusCode,
+    message: &str,
+    reason: &str,
+    param: Option<&str>,
+    wait: Option<Duration>,
+) -> Bytes {
     #[derive(Serialize)]
     struct Body<'a> {
         error: ErrorObject<'a>,
@@ -134,7 +142,20 @@ fn written(status: StatusCode, message: &str, reason: &str, param: Option<&str>)
         code: u16,
         message: &'a str,
         status: &'static str,
-        details: [Info<'a>; 1],
+        details: Vec<Detail<'a>>,
+    }
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Detail<'a> {
+        Info(Info<'a>),
+        Retry(Retry),
+    }
+    #[derive(Serialize)]
+    struct Retry {
+        #[serde(rename = "@type")]
+        kind: &'static str,
+        #[serde(rename = "retryDelay")]
+        delay: String,
     }
     #[derive(Serialize)]
     struct Info<'a> {
@@ -155,7 +176,12 @@ fn written(status: StatusCode, message: &str, reason: &str, param: Option<&str>)
         domain: "egret",
         metadata: param.map(|param| Metadata { param }),
     };
-    let error = ErrorObject { code: status.as_u16(), message, status: word(status), details: [info] };
+    let retry = wait.map(|wait| Retry {
+        kind: "type.googleapis.com/google.rpc.RetryInfo",
+        delay: format!("{}s", wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+    });
+    let details = [Detail::Info(info)].into_iter().chain(retry.map(Detail::Retry)).collect();
+    let error = ErrorObject { code: status.as_u16(), message, status: word(status), details };
     // Structs of strings and numbers always serialize.
     serde_json::to_vec(&Body { error }).unwrap_or_default().into()
 }

@@ -137,6 +137,7 @@ impl One<'_> {
             apis: apis?.or_else(|| preset.map(|preset| preset.apis)).unwrap_or(presets::apis(dialect)),
             stream_usage: self.stream_usage(preset, dialect)?,
             max_tokens_field: preset.map(|preset| preset.max_tokens_field).unwrap_or_default(),
+            wants_reasoning: preset.is_some_and(|preset| preset.wants_reasoning),
             propagate_trace: self.spec.propagate_trace.as_ref().and_then(|at| at.value).unwrap_or(false),
             forward: forward?,
         })

@@ -10,7 +10,7 @@ fn parsed(body: &[u8]) -> Value {
 }
 
 fn problem(cause: Cause) -> Problem<'static> {
-    Problem { cause, message: "A \"sentence\" on `model`.\n", param: Some("model") }
+    Problem { cause, message: "A \"sentence\" on `model`.\n", param: Some("model"), wait: None }
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_spent_budget_is_told_from_a_rate_by_its_code() {
 #[test]
 fn the_sentence_names_the_field_and_a_prompt_that_is_too_long() {
     let message = |cause, message, param| {
-        let body = parsed(&body(&Problem { cause, message, param }));
+        let body = parsed(&body(&Problem { cause, message, param, wait: None }));
         body["error"]["message"].as_str().unwrap().to_owned()
     };
     assert_eq!(message(Cause::InvalidRequest, "Required.", Some("max_tokens")), "max_tokens: Required.");
@@ -85,7 +85,7 @@ fn the_samples_that_we_could_have_made_are_ours() {
             text.lines().map(|line| parsed(line.as_bytes())).find(|it| it["status"] == code).unwrap();
         sample["body"].as_object_mut().unwrap().remove("request_id");
         let message = sample["body"]["error"]["message"].as_str().unwrap();
-        assert_eq!(parsed(&body(&Problem { cause, message, param: None })), sample["body"]);
+        assert_eq!(parsed(&body(&Problem { cause, message, param: None, wait: None })), sample["body"]);
         assert_eq!(status(cause).as_u16(), code);
     }
 }

@@ -14,7 +14,7 @@ use self::cache::Marks;
 use self::conversation::Conversation;
 use self::thinking::Thinking;
 use self::tools::Tools;
-use crate::dialect::neutral::{Format, Losses, Raw, Request};
+use crate::dialect::neutral::{Format, Losses, Request};
 use crate::dialect::translate::{Prepared, Recipient};
 use crate::dialect::write::{self, Object};
 

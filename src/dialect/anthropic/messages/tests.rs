@@ -23,6 +23,7 @@ const SONNET: Recipient<'static> = Recipient {
     max_tokens_field: MaxTokensField::MaxTokens,
     max_output: None,
     ask_usage: false,
+    wants_reasoning: false,
 };
 
 /// The body, and what was lost.

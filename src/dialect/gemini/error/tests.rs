@@ -8,7 +8,7 @@ use crate::dialect::stream::{StreamEnd, StreamReader};
 use crate::dialect::{Api, samples, sse};
 
 fn problem(cause: Cause) -> Problem<'static> {
-    Problem { cause, message: "A \"sentence\".\n", param: Some("contents[0]") }
+    Problem { cause, message: "A \"sentence\".\n", param: Some("contents[0]"), wait: None }
 }
 
 #[test]
@@ -216,4 +216,13 @@ proptest! {
             let _ = (said(text.as_bytes()), retry_after(text.as_bytes()), message(text.as_bytes()));
         }
     }
+}
+
+#[test]
+fn how_long_to_wait_is_a_detail_that_is_read_back() {
+    let problem =
+        Problem { wait: Some(std::time::Duration::from_millis(6_200)), ..problem(Cause::RateLimited) };
+    let body = body(&problem);
+    assert_eq!(retry_after(&body), Some(std::time::Duration::from_secs(7)));
+    assert_eq!(said(&body), Said::RateLimited);
 }

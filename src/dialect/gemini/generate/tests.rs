@@ -30,6 +30,7 @@ pub(super) fn recipient(accepts: Accepts) -> Recipient<'static> {
         max_tokens_field: MaxTokensField::MaxTokens,
         max_output: None,
         ask_usage: false,
+        wants_reasoning: false,
     }
 }
 

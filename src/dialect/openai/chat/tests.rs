@@ -34,6 +34,7 @@ const RECIPIENT: Recipient<'_> = Recipient {
     max_tokens_field: MaxTokensField::MaxCompletionTokens,
     max_output: None,
     ask_usage: true,
+    wants_reasoning: false,
 };
 
 fn sample(name: &str) -> Vec<u8> {

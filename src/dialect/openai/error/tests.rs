@@ -62,6 +62,7 @@ fn the_samples_that_we_could_have_made_are_ours_byte_for_byte() {
             cause,
             message: error["message"].as_str().unwrap(),
             param: error["param"].as_str(),
+            wait: None,
         });
         assert!(line.ends_with(&format!("\"body\":{}}}", std::str::from_utf8(&ours).unwrap())), "{line}");
         assert_eq!(sample["status"], status(cause).as_u16());
@@ -74,6 +75,7 @@ fn an_error_event_is_the_samples_and_ends_every_stream_as_an_error() {
         cause: Cause::StreamInterrupted,
         message: "The upstream closed the stream before it was complete.",
         param: None,
+        wait: None,
     };
     let chat = stream_event(Api::Chat, &interrupted);
     assert!(samples::openai("chat.stream.error.sse").ends_with(&chat));
@@ -87,5 +89,5 @@ fn an_error_event_is_the_samples_and_ends_every_stream_as_an_error() {
 }
 
 fn problem(cause: Cause) -> Problem<'static> {
-    Problem { cause, message: "A \"sentence\".\n", param: Some("model") }
+    Problem { cause, message: "A \"sentence\".\n", param: Some("model"), wait: None }
 }

@@ -247,7 +247,7 @@ impl Encoder {
         self.ended = true;
         (self.items, self.open, self.waiting) = (Vec::new(), None, Vec::new());
         let message = "The answer is too long for a stream that ends with the whole of it.";
-        let problem = Problem { cause: Cause::StreamInterrupted, message, param: None };
+        let problem = Problem { cause: Cause::StreamInterrupted, message, param: None, wait: None };
         out.extend_from_slice(&stream_event(Api::Responses, &problem));
     }
 

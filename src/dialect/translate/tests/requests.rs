@@ -27,6 +27,7 @@ fn recipient(model: &'static str, accepts: Accepts) -> Recipient<'static> {
         max_tokens_field: MaxTokensField::MaxCompletionTokens,
         max_output: Some(Tokens(8192)),
         ask_usage: true,
+        wants_reasoning: false,
     }
 }
 

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::super::samples::{any_request, call, literal, result, signature, text, turn};
 use super::*;
+use crate::dialect::neutral::Raw;
 use crate::dialect::neutral::{
     Cache, Content, Literal, Part, Source, Speaker, Tool, ToolChoice, Turn, Weight,
 };
@@ -16,7 +17,14 @@ mod settings;
 fn recipient(accepts: Accepts, max_output: Option<u64>) -> Recipient<'static> {
     let max_output = max_output.map(Tokens);
     let max_tokens_field = MaxTokensField::MaxTokens;
-    Recipient { model: "claude-sonnet-4-5", accepts, max_tokens_field, max_output, ask_usage: false }
+    Recipient {
+        model: "claude-sonnet-4-5",
+        accepts,
+        max_tokens_field,
+        max_output,
+        ask_usage: false,
+        wants_reasoning: false,
+    }
 }
 
 /// The body, and what was lost.

@@ -26,7 +26,7 @@ pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, to: &Recipient
             request.turns.chunk_by(|one, next| one.speaker == Speaker::User && next.speaker == Speaker::User)
         {
             results(array, turns, lost);
-            turns.iter().for_each(|turn| said(array, turn, lost));
+            turns.iter().for_each(|turn| said(array, turn, to.wants_reasoning, lost));
         }
     });
 }
@@ -88,12 +88,12 @@ fn text_of<'p>(part: &'p Part<'_>) -> Option<&'p Literal<'p>> {
 }
 
 /// A turn without its results of tools; none where nothing else is said.
-fn said(array: &mut Array<'_>, turn: &Turn<'_>, lost: &mut Losses) {
+fn said(array: &mut Array<'_>, turn: &Turn<'_>, wants_reasoning: bool, lost: &mut Losses) {
     let role = match turn.speaker {
         // Most servers do not know OpenAI's newer name, and OpenAI takes this one.
         Speaker::System | Speaker::Developer => "system",
         Speaker::User => "user",
-        Speaker::Model => return model(array, turn, lost),
+        Speaker::Model => return model(array, turn, wants_reasoning, lost),
     };
     let mut parts: Vec<_> = turn.parts.iter().filter(|part| is_content(part)).collect();
     if role == "system" {
@@ -214,8 +214,9 @@ fn data_url(media_type: &Literal<'_>, data: &Literal<'_>) -> Literal<'static> {
     url
 }
 
-/// What the model has said: text, refusal, calls. Its reasoning is lost: most servers refuse the field for it.
-fn model(array: &mut Array<'_>, turn: &Turn<'_>, lost: &mut Losses) {
+/// What the model has said: text, refusal, calls. Its reasoning is lost but at a server that wants it: others refuse the
+/// field for it.
+fn model(array: &mut Array<'_>, turn: &Turn<'_>, wants_reasoning: bool, lost: &mut Losses) {
     let mut said = Said::default();
     for part in &turn.parts {
         match &part.content {
@@ -223,6 +224,7 @@ fn model(array: &mut Array<'_>, turn: &Turn<'_>, lost: &mut Losses) {
             Content::Text(_) => said.texts.push(part),
             Content::Refusal(text) => said.refusal.push(text),
             Content::ToolCall(call) => said.calls.push(call),
+            Content::Reasoning { text, .. } if wants_reasoning => said.reasoning.push(text),
             // Results stand in the user's turns.
             Content::Reasoning { .. }
             | Content::Redacted(_)
@@ -249,6 +251,7 @@ fn model(array: &mut Array<'_>, turn: &Turn<'_>, lost: &mut Losses) {
 struct Said<'t> {
     texts: Vec<&'t Part<'t>>,
     refusal: Literal<'static>,
+    reasoning: Literal<'static>,
     calls: Vec<&'t ToolCall<'t>>,
 }
 
@@ -258,6 +261,9 @@ impl Said<'_> {
             message.null("content");
         } else {
             content(message, &self.texts, lost);
+        }
+        if !self.reasoning.is_empty() {
+            message.literal("reasoning_content", &self.reasoning);
         }
         if !self.refusal.is_empty() {
             message.literal("refusal", &self.refusal);

@@ -317,3 +317,20 @@ fn a_schema_has_a_name() {
         json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": { "a": 1 } } });
     assert_eq!(body["response_format"], expected);
 }
+
+#[test]
+fn what_a_model_has_thought_goes_back_only_where_it_is_wanted() {
+    let thought = Content::Reasoning { text: Literal::word("hm"), signature: None };
+    let said = Turn {
+        speaker: Speaker::Model,
+        name: None,
+        parts: vec![Part::of(thought), Part::of(Content::Text(Literal::word("yes")))],
+    };
+    let request = Request { turns: vec![said], ..Request::default() };
+    let (plain, lost) = written(&request, &RECIPIENT);
+    assert_eq!(plain["messages"][0]["reasoning_content"], Value::Null);
+    assert!(lost.iter().any(|loss| loss.field == "messages.reasoning"));
+    let (wanted, lost) = written(&request, &Recipient { wants_reasoning: true, ..RECIPIENT });
+    assert_eq!(wanted["messages"][0]["reasoning_content"], "hm");
+    assert!(lost.is_empty());
+}
