@@ -204,7 +204,7 @@ impl Attempt<'_> {
 
     async fn plain(&self, response: Response<UpstreamBody>) -> Result<Answer, Lost> {
         let (status, headers, body) = match self.judged(response).await? {
-            Judged::Returned(answer) => return Ok(answer),
+            Judged::Returned(answer) => return Ok(*answer),
             Judged::Answer(status, headers, body) => (status, headers, body),
         };
         expect_type(&headers, b"application/json")?;
@@ -284,7 +284,7 @@ impl Attempt<'_> {
         let until = self.begun + self.target.timeouts.first_token;
         let judged = self.within(until, Timer::FirstToken, pin!(self.judged(response))).await??;
         let (status, headers, rest) = match judged {
-            Judged::Returned(answer) => return Ok(answer),
+            Judged::Returned(answer) => return Ok(*answer),
             Judged::Answer(status, headers, body) => (status, headers, body),
         };
         expect_type(&headers, b"text/event-stream")?;
@@ -318,7 +318,11 @@ impl Attempt<'_> {
         match judge(head.status, said) {
             Verdict::Answer | Verdict::Return => {
                 // The status alone says whose fault it is.
-                Ok(Judged::Returned(self.error_of(head.status, head.headers, words.unwrap_or_default())))
+                Ok(Judged::Returned(Box::new(self.error_of(
+                    head.status,
+                    head.headers,
+                    words.unwrap_or_default(),
+                ))))
             }
             Verdict::Failed(failure) => {
                 let in_body = || error::retry_after(self.dialect(), words.as_deref()?);
@@ -409,7 +413,7 @@ impl<F: Future> Future for Within<'_, F> {
 
 enum Judged {
     Answer(StatusCode, HeaderMap, UpstreamBody),
-    Returned(Answer),
+    Returned(Box<Answer>),
 }
 
 fn is_error(api: Api, headers: &HeaderMap, body: &[u8]) -> bool {

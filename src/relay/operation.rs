@@ -116,24 +116,23 @@ fn unknown(path: &str) -> Refusal {
 mod tests {
     use super::*;
 
-    fn at(method: Method, path: &'static str) -> Result<Operation<'static>, Cause> {
+    fn at(method: &Method, path: &'static str) -> Result<Operation<'static>, Cause> {
         // Leaked: the operation borrows from it, and a test ends soon.
         let uri = Box::leak(Box::new(Uri::from_static(path)));
-        find(&method, uri, paths::face(uri.path(), &http::HeaderMap::new()))
-            .map_err(|refusal| refusal.cause())
+        find(method, uri, paths::face(uri.path(), &http::HeaderMap::new())).map_err(|refusal| refusal.cause())
     }
 
     #[test]
     fn paths_are_operations() {
-        assert_eq!(at(Method::POST, "/v1/chat/completions"), Ok(Operation::Relay(Api::Chat, None)));
-        assert_eq!(at(Method::POST, "/v1/messages"), Ok(Operation::Relay(Api::Messages, None)));
-        assert_eq!(at(Method::GET, "/v1/models"), Ok(Operation::ListModels(Dialect::OpenAi)));
-        assert_eq!(at(Method::GET, "/v1beta/models"), Ok(Operation::ListModels(Dialect::Gemini)));
+        assert_eq!(at(&Method::POST, "/v1/chat/completions"), Ok(Operation::Relay(Api::Chat, None)));
+        assert_eq!(at(&Method::POST, "/v1/messages"), Ok(Operation::Relay(Api::Messages, None)));
+        assert_eq!(at(&Method::GET, "/v1/models"), Ok(Operation::ListModels(Dialect::OpenAi)));
+        assert_eq!(at(&Method::GET, "/v1beta/models"), Ok(Operation::ListModels(Dialect::Gemini)));
         let one = Operation::ShowModel(Dialect::OpenAi, "a/b".into());
-        assert_eq!(at(Method::GET, "/v1/models/a/b"), Ok(one));
+        assert_eq!(at(&Method::GET, "/v1/models/a/b"), Ok(one));
         let in_path = Some(InPath { model: "g".into(), stream: true });
         assert_eq!(
-            at(Method::POST, "/v1beta/models/g:streamGenerateContent?key=x&alt=sse"),
+            at(&Method::POST, "/v1beta/models/g:streamGenerateContent?key=x&alt=sse"),
             Ok(Operation::Relay(Api::Generate, in_path))
         );
     }
@@ -141,10 +140,10 @@ mod tests {
     #[test]
     fn another_path_or_method_is_refused() {
         for path in ["/", "/v1", "/chat/completions", "/v1/chat/completions/", "/v1/models/", "/v1//models"] {
-            assert_eq!(at(Method::POST, path), Err(Cause::UnknownPath), "{path}");
+            assert_eq!(at(&Method::POST, path), Err(Cause::UnknownPath), "{path}");
         }
-        assert_eq!(at(Method::GET, "/v1/embeddings"), Err(Cause::MethodNotAllowed));
-        assert_eq!(at(Method::DELETE, "/v1/models/a"), Err(Cause::MethodNotAllowed));
-        assert_eq!(at(Method::POST, "/v1/models/g:streamGenerateContent"), Err(Cause::InvalidRequest));
+        assert_eq!(at(&Method::GET, "/v1/embeddings"), Err(Cause::MethodNotAllowed));
+        assert_eq!(at(&Method::DELETE, "/v1/models/a"), Err(Cause::MethodNotAllowed));
+        assert_eq!(at(&Method::POST, "/v1/models/g:streamGenerateContent"), Err(Cause::InvalidRequest));
     }
 }

@@ -295,10 +295,9 @@ pub fn operation(api: &str) -> &'static str {
     match api {
         "completions" => "text_completion",
         "generateContent" => "generate_content",
-        "embedContent" | "batchEmbedContents" => "embeddings",
         // No operation that the conventions know.
         "countTokens" => "count_tokens",
-        "embeddings" => "embeddings",
+        "embeddings" | "embedContent" | "batchEmbedContents" => "embeddings",
         "models" => "models",
         _ => "chat",
     }

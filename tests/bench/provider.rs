@@ -99,10 +99,12 @@ async fn serve(mut socket: TcpStream, answers: &Answers) -> std::io::Result<()> 
         match kind {
             Some(Kind::Plain) => socket.write_all(&answers.plain).await?,
             Some(kind @ (Kind::Stream | Kind::Translated)) => {
-                let writes = match kind {
-                    Kind::Translated => &answers.messages,
-                    _ if usage => &answers.stream_with_usage,
-                    _ => &answers.stream,
+                let writes = if kind == Kind::Translated {
+                    &answers.messages
+                } else if usage {
+                    &answers.stream_with_usage
+                } else {
+                    &answers.stream
                 };
                 // One write per chunk, and a chunk of every other stream in between: as tokens come.
                 for chunk in writes {

@@ -52,7 +52,7 @@ impl Losses {
     }
 
     /// All that others lose too.
-    pub fn extend(&mut self, others: &Losses) {
+    pub fn extend(&mut self, others: &Self) {
         for loss in &others.0 {
             self.push(loss.field.clone(), loss.weight);
         }

@@ -11,10 +11,10 @@ pub(crate) fn in_answer(api: Api, body: &[u8]) -> AnswerFacts {
     let mut facts = AnswerFacts::default();
     let mut scanner = Scanner::at(body, 0);
     let read = scanner.members(|key, scanner| {
-        match api {
-            Api::Chat | Api::Completions if key.is("choices") => return facts.read_choices(scanner),
-            _ => facts.read(api, key, &scanner.value()?),
+        if api != Api::Responses && key.is("choices") {
+            return facts.read_choices(scanner);
         }
+        facts.read(api, key, &scanner.value()?);
         Ok(())
     });
     match read.and_then(|()| scanner.end()) {

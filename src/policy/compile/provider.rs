@@ -128,13 +128,15 @@ impl One<'_> {
             convention: preset.map_or(self.name, |preset| preset.convention).into(),
             endpoint,
             mock: mock?.map(Arc::new),
-            auth: preset.map_or(AuthHeader::usual(dialect), |preset| preset.auth),
+            auth: preset.map_or_else(|| AuthHeader::usual(dialect), |preset| preset.auth),
             version: version.header,
             dated: version.dated,
             keys: keys?,
             breaker,
             retry_budget: breaker::retry_budget(self.spec.retry_budget.as_ref()),
-            apis: apis?.or_else(|| preset.map(|preset| preset.apis)).unwrap_or(presets::apis(dialect)),
+            apis: apis?
+                .or_else(|| preset.map(|preset| preset.apis))
+                .unwrap_or_else(|| presets::apis(dialect)),
             stream_usage: self.stream_usage(preset, dialect)?,
             max_tokens_field: preset.map(|preset| preset.max_tokens_field).unwrap_or_default(),
             wants_reasoning: preset.is_some_and(|preset| preset.wants_reasoning),

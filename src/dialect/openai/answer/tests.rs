@@ -107,19 +107,23 @@ fn embeddings_have_no_words() {
 
 /// The text that an answer says, of a body or put together of events.
 fn text_of(api: Api, answer: &Value) -> String {
-    let text = match api {
-        Api::Chat => &answer["choices"][0]["message"]["content"],
-        Api::Completions => &answer["choices"][0]["text"],
-        _ => &answer["output"][0]["content"][0]["text"],
+    let text = if api == Api::Responses {
+        &answer["output"][0]["content"][0]["text"]
+    } else if api == Api::Chat {
+        &answer["choices"][0]["message"]["content"]
+    } else {
+        &answer["choices"][0]["text"]
     };
     text.as_str().unwrap().to_owned()
 }
 
 fn text_of_event(api: Api, event: &Value) -> String {
-    let text = match api {
-        Api::Chat => &event["choices"][0]["delta"]["content"],
-        Api::Completions => &event["choices"][0]["text"],
-        _ => &event["delta"],
+    let text = if api == Api::Responses {
+        &event["delta"]
+    } else if api == Api::Chat {
+        &event["choices"][0]["delta"]["content"]
+    } else {
+        &event["choices"][0]["text"]
     };
     text.as_str().unwrap_or_default().to_owned()
 }

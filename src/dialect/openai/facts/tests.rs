@@ -143,17 +143,15 @@ fn reference(api: Api, body: &Json) -> AnswerFacts {
         Json::Object(members) if members.is_empty() => "error",
         Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => "other",
     };
-    let finish_reasons = match api {
-        Api::Chat | Api::Completions => {
-            body["choices"].as_array().into_iter().flatten().take(8).map(reason).collect()
-        }
-        Api::Responses => match body["status"].as_str() {
+    let finish_reasons = if api == Api::Responses {
+        match body["status"].as_str() {
             Some("completed") => SmallVec::from(["stop"]),
             Some("failed") => SmallVec::from(["error"]),
             Some("in_progress" | "queued") | None => SmallVec::new(),
             Some(_) => SmallVec::from(["other"]),
-        },
-        _ => SmallVec::new(),
+        }
+    } else {
+        body["choices"].as_array().into_iter().flatten().take(8).map(reason).collect()
     };
     AnswerFacts {
         id: name("id"),

@@ -5,21 +5,20 @@ use serde_json::Value as Json;
 use super::*;
 
 fn content(api: Api) -> Json {
-    match api {
-        Api::Chat => json!({ "choices": [{ "delta": { "content": "a" } }] }),
-        Api::Completions => json!({ "choices": [{ "text": "a" }] }),
-        _ => json!({ "type": "response.output_text.delta", "delta": "a" }),
+    if api == Api::Responses {
+        return json!({ "type": "response.output_text.delta", "delta": "a" });
     }
+    let choice =
+        if api == Api::Chat { json!({ "delta": { "content": "a" } }) } else { json!({ "text": "a" }) };
+    json!({ "choices": [choice] })
 }
 
 fn opening(api: Api) -> Json {
-    match api {
-        Api::Chat => {
-            json!({ "choices": [{ "delta": { "role": "assistant", "content": "" } }] })
-        }
-        Api::Completions => json!({ "choices": [{ "text": "" }] }),
-        _ => json!({ "type": "response.created", "response": { "output": [], "error": null } }),
+    if api == Api::Responses {
+        return json!({ "type": "response.created", "response": { "output": [], "error": null } });
     }
+    let delta = json!({ "delta": { "role": "assistant", "content": "" } });
+    json!({ "choices": [if api == Api::Chat { delta } else { json!({ "text": "" }) }] })
 }
 
 fn read(api: Api, events: &[&Json]) -> StreamReader {
