@@ -244,7 +244,7 @@ impl Reading {
             Role::Settings => self.settings(value)?,
             Role::Calls => self.calls(value)?,
             Role::StreamOptions => self.usage = usage_spot(value)?,
-            Role::Bound => self.bounds.note(field.name, value),
+            Role::Bound => self.bounds.note(field.name, value, paths::names_model(self.api)),
             Role::Choices => self.choices = self.choices.max(bound::choices(field.name, value)?),
             Role::Metadata => self.metadata = (value.kind == Kind::Object).then(|| value.range.clone()),
             Role::Turns => self.turns = (value.kind == Kind::Array).then(|| value.range.clone()),

@@ -99,6 +99,8 @@ pub struct Prepared {
     pub(crate) bound: Option<u64>,
     /// What is written where neither the caller nor the policy names one, in a dialect that needs it.
     pub(crate) needed: Option<u64>,
+    /// So many tokens may be thought, in a dialect that wants them to be fewer than the bound.
+    pub(crate) thought: Option<u64>,
     /// All that follows, without a comma before it.
     pub(crate) rest: Vec<u8>,
 }
@@ -241,20 +243,24 @@ pub fn answer(from: Api, to: Api, body: &[u8], stamp: &Stamp<'_>) -> Result<Byte
 }
 
 impl Prepared {
-    /// The body, with the bound that holds: `cap` where the caller names none, or a larger one than a cap that lowers.
-    pub fn body(&self, cap: Option<(Tokens, bool)>) -> Bytes {
+    /// The body, with the bound that holds: `cap`, unless the caller names a lower one. A cap that does not lower is written
+    /// where no bound was found in the caller's body; one that is found here must not undo it.
+    pub fn body(&self, cap: Option<Tokens>) -> Bytes {
         let bound = match (self.bound, cap) {
-            (None, cap) => cap.map(|(tokens, _)| tokens.0).or(self.needed),
-            (Some(named), Some((tokens, true))) => Some(named.min(tokens.0)),
-            (Some(named), Some((_, false)) | None) => Some(named),
+            (None, cap) => cap.map(|tokens| tokens.0).or(self.needed),
+            (Some(named), Some(tokens)) => Some(named.min(tokens.0)),
+            (Some(named), None) => Some(named),
         };
-        let mut body = Vec::with_capacity(self.open.len() + self.field.len() + 26 + self.rest.len());
+        let mut body = Vec::with_capacity(self.open.len() + self.field.len() + 84 + self.rest.len());
         body.extend_from_slice(self.open.as_bytes());
         if let Some(bound) = bound {
             body.push(b'"');
             body.extend_from_slice(self.field.as_bytes());
             body.extend_from_slice(b"\":");
             body.extend_from_slice(itoa::Buffer::new().format(bound).as_bytes());
+            if let Some(thought) = self.thought {
+                anthropic::messages::write_thought(&mut body, thought, bound);
+            }
             if self.rest.first() != Some(&b'}') {
                 body.push(b',');
             }

@@ -72,7 +72,7 @@ pub(super) fn fits(
         None => sized,
     };
     let crossing = match crosses {
-        true => Some(crossing::cross(asked, there, model, route.on_loss, cut.as_ref())?),
+        true => Some(crossing::cross(asked, there, model, route.on_loss, sized.cap, cut.as_ref())?),
         false => None,
     };
     // Boxed: they are rare, and every call would carry their room.

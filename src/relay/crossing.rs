@@ -35,26 +35,27 @@ impl Crossing {
     /// The body, with the bound that policy writes.
     pub(super) fn body(&self, cap: Option<Cap>) -> Bytes {
         match &self.carried {
-            Carried::Conversation(prepared) => prepared.body(cap.map(|cap| (cap.tokens, cap.lowers))),
+            Carried::Conversation(prepared) => prepared.body(cap.map(|cap| cap.tokens)),
             Carried::Whole(body) => body.clone(),
         }
     }
 }
 
 /// What a call is by an operation of another dialect; why not, where its meaning would not survive that, or the policy
-/// wants nothing to be lost.
+/// wants nothing to be lost. `cap` is the bound on its output as far as it is known yet: a limit may lower it further.
 pub(super) fn cross(
     asked: &Asked,
     api: Api,
     to: &Model,
     on_loss: OnLoss,
+    cap: Option<Cap>,
     cut: Option<&Truncation>,
 ) -> Result<Crossing, Unfit> {
     let body = match cut {
         None => asked.body().clone(),
         Some(_) => edit::apply(asked.api, asked.body(), &asked.facts, &Edits { cut, ..Edits::default() }),
     };
-    let (carried, lost) = carry(asked, &body, api, to).map_err(|fault| malformed(&fault))?;
+    let (carried, lost) = carry(asked, &body, api, to, cap).map_err(|fault| malformed(&fault))?;
     let bearable = match on_loss {
         OnLoss::Warn => Weight::Meaning,
         OnLoss::Reject => Weight::Hint,
@@ -65,16 +66,23 @@ pub(super) fn cross(
     }
 }
 
-fn carry(asked: &Asked, body: &Bytes, api: Api, to: &Model) -> Result<(Carried, Losses), Untranslatable> {
+fn carry(
+    asked: &Asked,
+    body: &Bytes,
+    api: Api,
+    to: &Model,
+    cap: Option<Cap>,
+) -> Result<(Carried, Losses), Untranslatable> {
     if !api.has_output() {
         let (body, lost) = embeddings::request(asked.api, api, body, &to.name)?;
         return Ok((Carried::Whole(body), lost));
     }
+    let longest = to.max_output_tokens.map(Tokens);
     let recipient = Recipient {
         model: &to.name,
         accepts: to.accepts,
         max_tokens_field: to.max_tokens_field,
-        max_output: to.max_output_tokens.map(Tokens),
+        max_output: longest.into_iter().chain(cap.map(|cap| cap.tokens)).min(),
         ask_usage: to.provider.stream_usage == StreamUsage::Ask,
         wants_reasoning: to.provider.wants_reasoning,
     };

@@ -355,6 +355,60 @@ async fn a_bound_that_policy_writes_reaches_every_dialect() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gemini_caller_s_bound_is_read_alike_by_what_is_held_and_by_what_is_sent() {
+    let policy = everywhere("").replace(
+        "access: { allow: [\"*\"] }",
+        "access: { allow: [\"*\"] }, limits: { tpm: { tokens: 100000, per: 1m } }, reserveOutput: { cap: 300 }",
+    );
+    let proxy = Start::keyed().proxy(&policy);
+    for config in [
+        r#""generationConfig":{"maxOutputTokens":0}"#,
+        r#""generationConfig":{"max_output_tokens":0}"#,
+        r#""generationConfig":{"maxOutputTokens":900.0}"#,
+        r#""generationConfig":{"max_outputTokens":900}"#,
+        r#""generationConfig":{"max__output_tokens":900}"#,
+        r#""generation__config":{"maxOutputTokens":900}"#,
+    ] {
+        for provider in PROVIDERS {
+            let body = format!(r#"{{"contents":[{{"parts":[{{"text":"hi"}}]}}],{config}}}"#);
+            let answer = proxy.post(&format!("/v1beta/models/{provider}:generateContent"), body).await;
+            if (provider, answer.status) == ("gemini", 400) {
+                // To Google itself these are no fields.
+                continue;
+            }
+            assert_eq!(answer.status, 200, "{config} at {provider}: {}", answer.raw());
+            let sent = proxy.seen(provider).pop().unwrap().json().unwrap();
+            let bounds = ["/max_tokens", "/max_completion_tokens", "/generationConfig/maxOutputTokens"];
+            let mut bounds = bounds.into_iter().chain(["/generationConfig/max_output_tokens"]);
+            let bound = bounds.find_map(|at| sent.pointer(at).filter(|bound| !bound.is_null()));
+            assert_eq!(bound, Some(&json!(300)), "{config} at {provider}: {sent}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_of_thinking_stays_below_the_bound_that_policy_writes() {
+    for (limit, cap) in [
+        ("limits: { tpm: { tokens: 100000, per: 1m } }, reserveOutput: { cap: 4000 }", 4000),
+        ("limits: { tpm: { tokens: 3000, per: 1m, onExceed: { clamp: { atLeast: 64 } } } }", 3000),
+        ("limits: { tpm: { tokens: 1000, per: 1m, onExceed: { clamp: { atLeast: 64 } } } }", 1000),
+    ] {
+        let policy = everywhere("")
+            .replace("access: { allow: [\"*\"] }", &format!("access: {{ allow: [\"*\"] }}, {limit}"))
+            .replace("maxOutputTokens: 1000", "maxOutputTokens: 64000, accepts: { reasoning: budget }");
+        let proxy = Start::keyed().proxy(&policy);
+        let body = json!({ "model": "anthropic", "messages": [{ "role": "user", "content": "hi" }], "reasoning_effort": "medium" });
+        let answer = proxy.post("/v1/chat/completions", body.to_string()).await;
+        assert_eq!(answer.status, 200, "{limit}: {}", answer.raw());
+        let sent = proxy.seen("anthropic").pop().unwrap().json().unwrap();
+        let (bound, budget) =
+            (sent["max_tokens"].as_u64().unwrap(), sent["thinking"]["budget_tokens"].as_u64());
+        assert!(bound <= cap && budget.is_none_or(|budget| budget < bound), "{limit}: {sent}");
+        assert_eq!(budget.is_some(), bound > 1024, "{limit}: {sent}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn refusals_are_native_in_every_face() {
     let policy = everywhere("").replace(
         "access: { allow: [\"*\"] }",
@@ -493,7 +547,7 @@ async fn a_stream_is_kept_alive_as_its_face_bears_it() {
             (answer.raw().matches(": keep-alive\n\n").count(), answer.raw().matches("event: ping\n").count());
         match face {
             Face::Chat | Face::Responses => {
-                assert!(comments >= 3 && pings == 0, "{face:?}: {}", answer.raw())
+                assert!(comments >= 3 && pings == 0, "{face:?}: {}", answer.raw());
             }
             Face::Messages => assert!(pings >= 3 && comments == 0, "{}", answer.raw()),
             Face::Generate => assert_eq!((comments, pings), (0, 0), "{}", answer.raw()),

@@ -9,7 +9,7 @@ mod words;
 
 pub(crate) use self::answer::{decode_answer, encode_answer};
 pub(crate) use self::decode::decode_request;
-pub(crate) use self::encode::encode_request;
+pub(crate) use self::encode::{encode_request, write_thought};
 pub(crate) use self::stream::{Decoder, Encoder};
 
 #[cfg(test)]

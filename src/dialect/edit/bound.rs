@@ -57,10 +57,14 @@ impl What {
 }
 
 impl Bounds {
-    pub(super) fn note(&mut self, field: &'static str, value: &Value<'_>) {
+    /// Notes a field; of Gemini's fields zero is as good as absent (`zero_is_none`).
+    pub(super) fn note(&mut self, field: &'static str, value: &Value<'_>, zero_is_none: bool) {
         let what = match value.kind {
             Kind::Null => What::Nothing,
-            Kind::Number => value.number().map_or(What::Unclear, What::Tokens),
+            Kind::Number => match value.number() {
+                Some(0) if zero_is_none => What::Nothing,
+                tokens => tokens.map_or(What::Unclear, What::Tokens),
+            },
             Kind::True | Kind::False | Kind::String | Kind::Array | Kind::Object => What::Unclear,
         };
         self.0.push(Stated { field, at: value.range.clone(), what });

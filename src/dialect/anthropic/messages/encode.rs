@@ -13,6 +13,7 @@ mod tools;
 use self::cache::Marks;
 use self::conversation::Conversation;
 use self::thinking::Thinking;
+pub(crate) use self::thinking::write_thought;
 use self::tools::Tools;
 use crate::dialect::neutral::{Format, Losses, Request};
 use crate::dialect::translate::{Prepared, Recipient};
@@ -48,7 +49,14 @@ pub(crate) fn encode_request(request: &Request<'_>, to: &Recipient<'_>, lost: &m
         }
     });
     let named = request.max_output.map(|_| bound);
-    Prepared { open: "{", field: "max_tokens", bound: named, needed: Some(bound), rest }
+    Prepared {
+        open: "{",
+        field: "max_tokens",
+        bound: named,
+        needed: Some(bound),
+        thought: thinking.budget(),
+        rest,
+    }
 }
 
 /// `output_config`: effort and form of the answer stand side by side.

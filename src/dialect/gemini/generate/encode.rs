@@ -25,6 +25,7 @@ pub(crate) fn encode_request(request: &Request<'_>, to: &Recipient<'_>, lost: &m
         field: "maxOutputTokens",
         bound: request.max_output,
         needed: None,
+        thought: None,
         rest,
     }
 }

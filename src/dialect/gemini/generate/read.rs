@@ -16,9 +16,14 @@ pub(in crate::dialect) fn member<'a>(object: &Value<'a>, name: &str) -> Option<V
     present(object).filter(|member| camel(&member.name()) == name).last().map(|member| member.value)
 }
 
-/// A name in camel case: `system_instruction` and `systemInstruction` are one field.
+/// A name in camel case: `system_instruction` and `systemInstruction` are one field. Any other spelling is another field,
+/// as it is to Google, and to those who read the bound on output.
 pub(in crate::dialect) fn camel(name: &str) -> Cow<'_, str> {
-    if !name.contains('_') {
+    let snake = |name: &str| {
+        let mut words = name.split('_');
+        words.all(|word| !word.is_empty() && !word.bytes().any(|byte| byte.is_ascii_uppercase()))
+    };
+    if !name.contains('_') || !snake(name) {
         return Cow::Borrowed(name);
     }
     let mut camel = String::with_capacity(name.len());
@@ -107,4 +112,19 @@ pub(in crate::dialect) fn word(value: &Value<'_>, words: &[&'static str]) -> Opt
 
 fn of_kind(value: &Value<'_>, kind: Kind, field: &str, message: &str) -> Result<(), Untranslatable> {
     if value.kind == kind { Ok(()) } else { Err(Untranslatable::at(field, message)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_has_two_spellings_and_no_more() {
+        assert_eq!(camel("max_output_tokens"), "maxOutputTokens");
+        for name in
+            ["maxOutputTokens", "max_outputTokens", "max__output_tokens", "_max_output", "max_output_", "_"]
+        {
+            assert_eq!(camel(name), name);
+        }
+    }
 }

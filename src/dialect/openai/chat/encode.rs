@@ -30,6 +30,7 @@ pub(crate) fn encode_request(request: &Request<'_>, to: &Recipient<'_>, lost: &m
         // A server refuses more than its model can give.
         bound: request.max_output.map(|bound| bound.min(most)),
         needed: None,
+        thought: None,
         rest,
     }
 }

@@ -37,13 +37,18 @@ impl Thinking {
 
     pub(super) fn write(self, body: &mut Object<'_>) {
         match self {
-            Self::Unsaid | Self::Effort(_) => {}
+            // A budget stands beside the bound.
+            Self::Unsaid | Self::Effort(_) | Self::Budget(_) => {}
             Self::Disabled => body.object("thinking", |thinking| thinking.word("type", "disabled")),
             Self::Adaptive => body.object("thinking", |thinking| thinking.word("type", "adaptive")),
-            Self::Budget(tokens) => body.object("thinking", |thinking| {
-                thinking.word("type", "enabled");
-                thinking.number("budget_tokens", tokens);
-            }),
+        }
+    }
+
+    /// So many tokens, where it is told by them.
+    pub(super) fn budget(self) -> Option<u64> {
+        match self {
+            Self::Budget(tokens) => Some(tokens),
+            Self::Unsaid | Self::Disabled | Self::Adaptive | Self::Effort(_) => None,
         }
     }
 
@@ -61,6 +66,17 @@ impl Thinking {
             Self::Adaptive | Self::Budget(_) => true,
             Self::Unsaid | Self::Disabled | Self::Effort(_) => false,
         }
+    }
+}
+
+/// Writes the budget, as another member behind the bound that holds, which policy may have lowered since: fewer tokens
+/// than that, and not at all where it leaves no room for the least.
+pub(crate) fn write_thought(body: &mut Vec<u8>, tokens: u64, bound: u64) {
+    if bound > LEAST {
+        let tokens = tokens.min(bound - 1);
+        body.extend_from_slice(
+            format!(r#","thinking":{{"type":"enabled","budget_tokens":{tokens}}}"#).as_bytes(),
+        );
     }
 }
 

@@ -100,9 +100,9 @@ fn the_bound_stands_first_and_may_be_lowered() {
     let bound = |request: &Request<'_>, cap| {
         json(&prepared(request).body(cap))["generationConfig"]["maxOutputTokens"].clone()
     };
-    assert_eq!(bound(&golden(), Some((Tokens(100), true))), 100);
-    assert_eq!(bound(&golden(), Some((Tokens(100), false))), 256);
-    assert_eq!(bound(&Request::default(), Some((Tokens(100), false))), 100);
+    assert_eq!(bound(&golden(), Some(Tokens(100))), 100);
+    assert_eq!(bound(&golden(), Some(Tokens(1000))), 256);
+    assert_eq!(bound(&Request::default(), Some(Tokens(100))), 100);
     assert_eq!(bound(&Request::default(), None), Value::Null);
 }
 

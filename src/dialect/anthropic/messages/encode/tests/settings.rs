@@ -1,6 +1,8 @@
 use serde_json::{Value, json};
 
-use super::{asking, encoded, hello, hint, meaning, plainly, recipient, tool};
+use super::{
+    Losses, Tokens, asking, encode_request, encoded, hello, hint, meaning, plainly, recipient, tool,
+};
 use crate::dialect::Dialect;
 use crate::dialect::anthropic::messages::samples::{call, literal, result, signature, text, turn};
 use crate::dialect::neutral::{Content, Effort, Format, Part, Raw, Reasoning, Request, Speaker, ToolChoice};
@@ -52,6 +54,21 @@ fn thinking_is_told_in_the_form_that_the_model_takes() {
     assert_eq!(told(Reasoning::Budget(9000), Budget, 1024), lost());
     assert_eq!(told(effort(Effort::Low), Nothing, 9000), lost());
     assert_eq!(told(Reasoning::Off, Nothing, 9000), (Value::Null, Value::Null, vec![]));
+}
+
+#[test]
+fn a_bound_that_is_lowered_lowers_the_budget_of_thinking_too() {
+    let request = Request { reasoning: Some(Reasoning::Budget(9000)), ..hello() };
+    let prepared = encode_request(&request, &taking(ReasoningForm::Budget), &mut Losses::default());
+    let sent = |cap: Option<u64>| {
+        let body = prepared.body(cap.map(Tokens));
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        (body["max_tokens"].as_u64(), body["thinking"]["budget_tokens"].as_u64())
+    };
+    assert_eq!(sent(None), (Some(4096), Some(4095)));
+    assert_eq!(sent(Some(2000)), (Some(2000), Some(1999)));
+    assert_eq!(sent(Some(1025)), (Some(1025), Some(1024)));
+    assert_eq!(sent(Some(1024)), (Some(1024), None));
 }
 
 #[test]
