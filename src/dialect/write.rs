@@ -113,6 +113,11 @@ impl Object<'_> {
 }
 
 impl Array<'_> {
+    /// Whether nothing was written yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.any
+    }
+
     fn next(&mut self) -> &mut Vec<u8> {
         if std::mem::replace(&mut self.any, true) {
             self.out.push(b',');

@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Form, Stamp};
+use crate::dialect::Api;
 
 /// The operations by their directories.
 const FORMS: [(&str, Form); 4] = [
@@ -91,6 +92,15 @@ fn cases(kind: &str) -> Vec<Case> {
     }
     assert!(!cases.is_empty(), "no {kind}");
     cases
+}
+
+fn api(form: Form) -> Api {
+    match form {
+        Form::Chat => Api::Chat,
+        Form::Responses => Api::Responses,
+        Form::Messages => Api::Messages,
+        Form::Generate => Api::Generate,
+    }
 }
 
 fn files(directory: &Path) -> BTreeSet<PathBuf> {

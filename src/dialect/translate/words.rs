@@ -4,7 +4,7 @@ use super::Form;
 
 /// A field of OpenAI's chat, and the same in the forms of responses, messages and Gemini's contents. Where a form has no
 /// such field it cannot be lost.
-const WORDS: [[&str; 4]; 26] = [
+const WORDS: [[&str; 4]; 28] = [
     ["temperature", "temperature", "temperature", "generationConfig.temperature"],
     ["top_p", "top_p", "top_p", "generationConfig.topP"],
     ["top_k", "top_k", "top_k", "generationConfig.topK"],
@@ -13,6 +13,12 @@ const WORDS: [[&str; 4]; 26] = [
     ["seed", "seed", "seed", "generationConfig.seed"],
     ["stop", "stop", "stop_sequences", "generationConfig.stopSequences"],
     ["response_format", "text.format", "output_config.format", "generationConfig.responseSchema"],
+    [
+        "response_format.description",
+        "text.format.description",
+        "output_config.format",
+        "generationConfig.responseSchema",
+    ],
     ["reasoning_effort", "reasoning.effort", "thinking", "generationConfig.thinkingConfig"],
     ["logprobs", "top_logprobs", "logprobs", "generationConfig.responseLogprobs"],
     ["n", "n", "n", "generationConfig.candidateCount"],
@@ -30,9 +36,10 @@ const WORDS: [[&str; 4]; 26] = [
     ["messages", "input", "messages", "contents"],
     ["messages.name", "input.name", "messages.name", "contents.name"],
     ["messages.order", "input.order", "messages.order", "contents.order"],
-    ["messages.image", "input.image", "messages.image", "contents.inlineData"],
-    ["messages.document", "input.file", "messages.document", "contents.fileData"],
-    ["messages.audio", "input.audio", "messages.audio", "contents.inlineData"],
+    ["messages.image", "input.image", "messages.image", "contents.image"],
+    ["messages.document", "input.file", "messages.document", "contents.document"],
+    ["messages.document.name", "input.file.filename", "messages.document.title", "contents.displayName"],
+    ["messages.audio", "input.audio", "messages.audio", "contents.audio"],
     ["messages.reasoning", "input.reasoning", "messages.thinking", "contents.thought"],
     ["messages.cache_hint", "input.cache_hint", "cache_control", "contents.cache_hint"],
     ["image.detail", "input.detail", "image.detail", "generationConfig.mediaResolution"],

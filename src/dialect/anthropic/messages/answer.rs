@@ -38,7 +38,7 @@ fn parts<'a>(content: &Value<'a>, stamp: &Stamp<'_>) -> Result<Vec<Part<'a>>, No
         let kind = block.member("type");
         let kind = kind.and_then(|kind| kind.one_of(&["text", "thinking", "redacted_thinking", "tool_use"]));
         let content = match kind {
-            Some("text") => text("text").map(Content::Text),
+            Some("text") => text("text").and_then(|more| speak(&mut parts, more)),
             Some("thinking") => Some(Content::Reasoning {
                 text: text("thinking").unwrap_or_default(),
                 signature: text("signature").and_then(signature::read),
@@ -55,6 +55,17 @@ fn parts<'a>(content: &Value<'a>, stamp: &Stamp<'_>) -> Result<Vec<Part<'a>>, No
         }
     }
     Ok(parts)
+}
+
+/// A text, as a part of its own where it does not go on with the one before: a stream would not tell them apart.
+fn speak<'a>(parts: &mut [Part<'a>], more: Literal<'a>) -> Option<Content<'a>> {
+    match parts.last_mut().map(|part| &mut part.content) {
+        Some(Content::Text(text)) => {
+            text.push(&more);
+            None
+        }
+        _ => Some(Content::Text(more)),
+    }
 }
 
 /// A call has to have a name, and arguments that are an object.

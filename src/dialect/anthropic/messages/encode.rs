@@ -7,6 +7,7 @@ mod content;
 mod conversation;
 mod ids;
 mod limits;
+mod schema;
 mod thinking;
 mod tools;
 
@@ -79,9 +80,13 @@ fn write_output(
         }
         Some(Format::Schema { name: _, description, schema, strict: _ }) => {
             if description.is_some() {
-                lost.hint("response_format");
+                lost.hint("response_format.description");
             }
-            Some(schema)
+            let (closed, is_open) = schema::closed(schema);
+            if is_open {
+                lost.meaning("response_format");
+            }
+            Some(closed)
         }
     };
     let effort = thinking.effort();
@@ -95,7 +100,7 @@ fn write_output(
         if let Some(schema) = schema {
             config.object("format", |format| {
                 format.word("type", "json_schema");
-                format.raw("schema", schema);
+                format.raw("schema", &schema);
             });
         }
     });

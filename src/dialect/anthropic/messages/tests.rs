@@ -180,6 +180,14 @@ fn every_end_has_its_word_and_back() {
 }
 
 #[test]
+fn texts_in_a_row_are_one_as_in_a_stream() {
+    let body =
+        br#"{"content":[{"type":"text","text":"a"},{"type":"server_tool_use"},{"type":"text","text":"b"}]}"#;
+    let answer = decode_answer(body, &STAMP).unwrap();
+    assert_eq!(answer.choices[0].parts, [Part::of(Content::Text(Literal::from_text("ab")))]);
+}
+
+#[test]
 fn only_the_first_choice_is_written() {
     let body = files::anthropic("messages.response.json");
     let one = decode_answer(&body, &STAMP).unwrap();

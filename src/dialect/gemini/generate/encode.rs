@@ -23,7 +23,8 @@ pub(crate) fn encode_request(request: &Request<'_>, to: &Recipient<'_>, lost: &m
     Prepared {
         open: "{\"generationConfig\":{",
         field: "maxOutputTokens",
-        bound: request.max_output,
+        // More than its model can give is refused.
+        bound: request.max_output.map(|bound| to.max_output.map_or(bound, |most| bound.min(most.0))),
         needed: None,
         thought: None,
         rest,

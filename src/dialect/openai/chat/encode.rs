@@ -180,7 +180,7 @@ fn note_parts(request: &Request<'_>, lost: &mut Losses) {
         cached |= part.cache.is_some();
         if matches!(&part.content, Content::Document { source: Source::Text(_), name: Some(_) }) {
             // Its text is a text like any other.
-            lost.hint("messages.document");
+            lost.hint("messages.document.name");
         }
     }
     if cached {

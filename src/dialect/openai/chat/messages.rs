@@ -240,7 +240,7 @@ pub(super) fn signature<'a>(call: &Value<'a>) -> Option<Signature<'a>> {
 }
 
 /// Whether a result is JSON that names an error: tools have no other way to say it here.
-fn tells_error(parts: &[Part<'_>]) -> bool {
+pub(in crate::dialect::openai) fn tells_error(parts: &[Part<'_>]) -> bool {
     let [Part { content: Content::Text(text), .. }] = parts else { return false };
     let text = text.text();
     text.trim_start().starts_with('{')

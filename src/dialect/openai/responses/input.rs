@@ -13,6 +13,7 @@ use crate::dialect::json::{Kind, Value};
 use crate::dialect::neutral::{
     Content, Literal, Losses, Part, Signature, Speaker, ToolCall, ToolResult, Turn,
 };
+use crate::dialect::openai::chat::tells_error;
 use crate::dialect::translate::Untranslatable;
 
 /// The types of items. Those that nobody but a provider understands are lost, under these names.
@@ -154,7 +155,8 @@ impl<'a> Reading<'a, '_> {
         };
         let at = at.key("output");
         let parts = parts(&at, &at.present(output)?, Speaker::User, self.losses)?;
-        let result = ToolResult { id, name, parts, is_error: false };
+        let is_error = tells_error(&parts);
+        let result = ToolResult { id, name, parts, is_error };
         let joins = self
             .turns
             .last()

@@ -33,8 +33,10 @@ pub(super) struct Called {
 }
 
 impl Status {
-    pub(super) fn of(finish: Finish) -> Self {
+    /// How an answer stands that ended so. One that is refused in words is whole.
+    pub(super) fn of(finish: Finish, refuses: bool) -> Self {
         match finish {
+            Finish::Refused if refuses => Self::Completed,
             Finish::Stop | Finish::StopSequence | Finish::ToolCalls | Finish::Paused => Self::Completed,
             Finish::Length | Finish::Window => Self::Incomplete("max_output_tokens"),
             Finish::Filtered | Finish::Refused => Self::Incomplete("content_filter"),

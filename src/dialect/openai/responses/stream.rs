@@ -37,6 +37,8 @@ pub(crate) struct Encoder {
     kept: usize,
     usage: Option<Usage>,
     finish: Finish,
+    /// Whether the model has refused in words.
+    refuses: bool,
 }
 
 /// Numbers the events and writes them.
@@ -90,6 +92,7 @@ impl Encoder {
             kept: 0,
             usage: None,
             finish: Finish::Stop,
+            refuses: false,
         }
     }
 
@@ -134,7 +137,11 @@ impl Encoder {
 
     /// The members of the response as it stands.
     pub(in crate::dialect::openai) fn response(&self, o: &mut Object<'_>) {
-        self.head.response(o, Status::of(self.finish), &self.items, self.usage.as_ref());
+        self.head.response(o, self.status(), &self.items, self.usage.as_ref());
+    }
+
+    fn status(&self) -> Status {
+        Status::of(self.finish, self.refuses)
     }
 
     fn begin(&mut self, model: Option<&Literal<'_>>, out: &mut Vec<u8>) {
@@ -196,7 +203,10 @@ impl Encoder {
     fn say(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
             Event::Text { choice: 0, text } if !text.is_empty() => self.words(false, text, out),
-            Event::Refusal { choice: 0, text } if !text.is_empty() => self.words(true, text, out),
+            Event::Refusal { choice: 0, text } if !text.is_empty() => {
+                self.refuses = true;
+                self.words(true, text, out);
+            }
             Event::Reasoning { choice: 0, text } if !text.is_empty() => self.thought(text, out),
             Event::Signature { choice: 0, signature } => self.signed(&sealed::signature(signature), out),
             Event::Redacted { choice: 0, data } => self.sealed(&sealed::redacted(data), out),
@@ -227,14 +237,14 @@ impl Encoder {
         while !self.waiting.is_empty() {
             self.say_waiting(out);
         }
-        self.close(Status::of(self.finish), out);
+        self.close(self.status(), out);
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
         self.begin(None, out);
         self.end_items(out);
         self.ended = true;
-        let status = Status::of(self.finish);
+        let status = self.status();
         let kind = if status == Status::Completed { "response.completed" } else { "response.incomplete" };
         let Self { head, events, items, usage, .. } = self;
         events.write(out, kind, |o| {

@@ -5,7 +5,7 @@ use std::fs;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Case, FORMS, Golden, STAMP, cases, pretty};
+use super::{Case, FORMS, Golden, STAMP, api, cases, pretty};
 use crate::dialect::neutral::Event;
 use crate::dialect::neutral::samples::{fold, owned};
 use crate::dialect::sse::{self, Framer};
@@ -42,6 +42,29 @@ fn a_stream_says_what_the_plain_answer_says() {
     }
 }
 
+#[test]
+fn a_response_is_the_same_at_the_end_of_its_stream() {
+    for case in cases("answers") {
+        let body = fs::read(&case.path).unwrap();
+        let plain = answer(api(case.form), Api::Responses, &body, &STAMP).unwrap();
+        let stream = translated(api(case.form), Api::Responses, [stream_of(&case)]);
+        let mut last = Value::Null;
+        each(stream.as_bytes(), |_, data| last = serde_json::from_slice(data).unwrap());
+        let plain = serde_json::from_slice(&plain).unwrap();
+        assert_eq!(read(last["response"].take()), read(plain), "{}", case.name);
+    }
+}
+
+/// A response, the arguments of its calls read: their space may differ.
+fn read(mut response: Value) -> Value {
+    for item in response["output"].as_array_mut().unwrap() {
+        if let Some(arguments) = item.get_mut("arguments") {
+            *arguments = serde_json::from_str(arguments.as_str().unwrap()).unwrap();
+        }
+    }
+    response
+}
+
 fn check(face: &str) {
     let to = FORMS.into_iter().find(|(name, _)| *name == face).unwrap().1;
     let mut golden = Golden::new();
@@ -62,15 +85,6 @@ fn check(face: &str) {
         }
     }
     golden.finish();
-}
-
-fn api(form: Form) -> Api {
-    match form {
-        Form::Chat => Api::Chat,
-        Form::Responses => Api::Responses,
-        Form::Messages => Api::Messages,
-        Form::Generate => Api::Generate,
-    }
 }
 
 /// The same answer as a stream, which stands beside the plain one.

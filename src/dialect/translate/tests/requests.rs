@@ -5,10 +5,10 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{Golden, cases, pretty};
+use super::{Golden, api, cases, pretty};
 use crate::dialect::neutral::{Losses, Weight};
 use crate::dialect::provider::MaxTokensField;
-use crate::dialect::translate::{Accepts, Form, ReasoningForm, Recipient, decode_request, encode_request};
+use crate::dialect::translate::{Accepts, Form, ReasoningForm, Recipient, decode_request, request};
 use crate::units::Tokens;
 
 const USUAL: Accepts = Accepts {
@@ -63,13 +63,13 @@ fn check(recipients: &[(&str, Form, Recipient<'_>)]) {
     golden.finish();
 }
 
-/// The request that is sent and what is lost on the way, or why there is none.
+/// The request that is sent and what is lost on the way in the caller's words, or why there is none.
 fn translated(from: Form, body: &[u8], to: Form, recipient: &Recipient<'_>) -> Value {
-    let (request, mut lost) = match decode_request(from, body) {
-        Ok(read) => read,
+    let stream = decode_request(from, body).is_ok_and(|(request, _)| request.stream);
+    let (prepared, lost) = match request(api(from), api(to), body, stream, recipient) {
+        Ok(translated) => translated,
         Err(why) => return json!({ "untranslatable": { "field": why.field, "message": why.message } }),
     };
-    let prepared = encode_request(to, &request, recipient, &mut lost).unwrap();
     let sent: Value = serde_json::from_slice(&prepared.body(None)).unwrap();
     json!({ "request": sent, "lost": { "hint": of(&lost, Weight::Hint), "meaning": of(&lost, Weight::Meaning) } })
 }

@@ -14,8 +14,8 @@ use crate::dialect::translate::Untranslatable;
 /// event of a stream.
 pub(super) fn turns<'a>(contents: &Value<'a>, lost: &mut Losses) -> Result<Vec<Turn<'a>>, Untranslatable> {
     let mut reading = Reading { turns: Vec::new(), calls: Calls::default(), lost };
-    for (place, content) in list(contents, "contents")?.enumerate() {
-        within(reading.content(&content), || format!("contents[{place}]"))?;
+    for (place, content) in one_or_more(contents, "contents")?.iter().enumerate() {
+        within(reading.content(content), || format!("contents[{place}]"))?;
     }
     reading.turns.retain(|turn| !turn.parts.is_empty());
     Ok(reading.turns)
@@ -186,11 +186,19 @@ fn speaker(content: &Value<'_>) -> Result<Speaker, Untranslatable> {
 fn parts_of<'a>(content: &Value<'a>) -> Result<Vec<Value<'a>>, Untranslatable> {
     an_object(content)?;
     let Some(parts) = member(content, "parts") else { return Ok(Vec::new()) };
-    let parts: Vec<_> = list(&parts, "parts")?.collect();
+    let parts = one_or_more(&parts, "parts")?;
     match parts.iter().position(|part| part.kind != Kind::Object) {
         Some(place) => Err(Untranslatable::at(format!("parts[{place}]"), "A part has to be an object.")),
         None => Ok(parts),
     }
+}
+
+/// The elements of a list; a single one may stand without it, as Google reads repeated fields and its manual wrote them.
+fn one_or_more<'a>(value: &Value<'a>, field: &str) -> Result<Vec<Value<'a>>, Untranslatable> {
+    if value.kind == Kind::Object {
+        return Ok(vec![value.clone()]);
+    }
+    Ok(list(value, field)?.collect())
 }
 
 fn id_of<'a>(value: &Value<'a>) -> Result<Option<Literal<'a>>, Untranslatable> {

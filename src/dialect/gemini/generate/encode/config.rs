@@ -88,7 +88,7 @@ fn write_format(config: &mut Object<'_>, format: &Format<'_>, schemas: bool, los
             if !schemas {
                 lost.meaning("response_format");
             } else if description.is_some() {
-                lost.hint("response_format");
+                lost.hint("response_format.description");
             }
         }
     }

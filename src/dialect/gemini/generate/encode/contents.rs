@@ -88,9 +88,10 @@ impl<'r> Conversation<'r> {
 
     /// A request of instructions alone: Gemini wants to be asked something.
     fn ask_by_instructions(&mut self, lost: &mut Losses) {
-        if !self.system.is_empty() {
-            lost.hint("messages.order");
+        if self.system.is_empty() {
+            return lost.meaning("messages");
         }
+        lost.hint("messages.order");
         let pieces = std::mem::take(&mut self.system).into_iter().map(Piece::Text).collect();
         self.turns.push(Said { by_model: false, pieces });
     }
@@ -187,7 +188,7 @@ impl<'r> Piece<'r> {
             }
             Content::Document { source, name } => {
                 if name.is_some() {
-                    lost.hint("messages.document");
+                    lost.hint("messages.document.name");
                 }
                 (source, "messages.document")
             }

@@ -5,10 +5,15 @@ use crate::dialect::translate::Recipient;
 use crate::dialect::write::Object;
 
 pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, to: &Recipient<'_>, lost: &mut Losses) {
-    if request.tools.is_empty() {
+    let allowed: Vec<_> = allowed(request).collect();
+    if allowed.is_empty() {
+        // A choice without tools is refused.
+        if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::OneOf(_))) {
+            lost.meaning("tool_choice");
+        }
         return;
     }
-    for tool in &request.tools {
+    for tool in &allowed {
         if tool.cache.is_some() {
             lost.hint("messages.cache_hint");
         }
@@ -19,9 +24,7 @@ pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, to: &Recipient
     body.array("tools", |tools| {
         tools.object(|tool| {
             tool.array("functionDeclarations", |functions| {
-                for tool in allowed(request) {
-                    functions.object(|function| write_function(function, tool));
-                }
+                allowed.iter().for_each(|tool| functions.object(|function| write_function(function, tool)));
             });
         });
     });

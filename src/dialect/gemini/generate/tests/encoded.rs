@@ -18,6 +18,10 @@ fn said(speaker: Speaker, contents: Vec<Content<'static>>) -> Turn<'static> {
     Turn { speaker, name: None, parts: contents.into_iter().map(Part::of).collect() }
 }
 
+fn asking() -> Request<'static> {
+    Request { turns: vec![said(Speaker::User, vec![words("hi")])], ..Request::default() }
+}
+
 fn words(words: &str) -> Content<'static> {
     Content::Text(text(words))
 }
@@ -206,10 +210,13 @@ fn nothing_is_fetched_and_only_what_stands_in_the_request_is_carried() {
     for (content, expected) in [
         (image(Source::Url(text("https://a.example/x.png"))), vec!["image.detail", "messages.image!"]),
         (image(Source::File(text("file-1"))), vec!["image.detail", "messages.image!"]),
-        (document(Source::Url(text("https://a.example/x.pdf"))), vec!["messages.document!"]),
-        (document(Source::Text(text("plain"))), vec!["messages.document"]),
+        (
+            document(Source::Url(text("https://a.example/x.pdf"))),
+            vec!["messages.document.name", "messages.document!"],
+        ),
+        (document(Source::Text(text("plain"))), vec!["messages.document.name"]),
     ] {
-        assert_eq!(of_turns(vec![said(Speaker::User, vec![content])]).1, expected);
+        assert_eq!(of_turns(vec![said(Speaker::User, vec![words("So?"), content])]).1, expected);
     }
     let plain = document(Source::Text(text("plain")));
     let (body, _) = of_turns(vec![said(Speaker::User, vec![plain])]);

@@ -56,6 +56,22 @@ fn snake(value: &Value) -> Value {
 }
 
 #[test]
+fn a_single_content_or_part_may_stand_without_a_list() {
+    let body = json!({
+        "systemInstruction": { "parts": { "text": "One line." } },
+        "contents": { "role": "user", "parts": { "text": "So?" } },
+    });
+    let listed = json!({
+        "systemInstruction": { "parts": [{ "text": "One line." }] },
+        "contents": [{ "role": "user", "parts": [{ "text": "So?" }] }],
+    });
+    reads(&body, |single, lost| {
+        assert!(lost.is_empty());
+        reads(&listed, |several, _| assert_eq!(single, several));
+    });
+}
+
+#[test]
 fn the_sample_says_what_it_says_under_either_spelling() {
     let body = json(&samples::gemini("generate.request.json"));
     let tide = || ToolCall {

@@ -4,10 +4,11 @@ use crate::dialect::neutral::{
     Content, Literal, Losses, Part, Request, Source, Speaker, ToolCall, ToolResult, Turn,
 };
 use crate::dialect::openai::chat::answer::write_call;
+use crate::dialect::openai::chat::tells_error;
 use crate::dialect::translate::Recipient;
 use crate::dialect::write::{Array, Object};
 
-/// What stands before a result that is an error: its message has no field for that.
+/// What stands before a result that is an error and does not say so itself: its message has no field for that.
 const ERROR: &str = "Error: ";
 
 /// What a result says whose pictures stand in the message behind it.
@@ -27,6 +28,10 @@ pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, to: &Recipient
         {
             results(array, turns, lost);
             turns.iter().for_each(|turn| said(array, turn, to.wants_reasoning, lost));
+        }
+        // No server answers to nothing.
+        if array.is_empty() {
+            lost.meaning("messages");
         }
     });
 }
@@ -56,10 +61,10 @@ fn tool_message(message: &mut Object<'_>, result: &ToolResult<'_>) {
     message.literal("tool_call_id", &result.id);
     let first = texts.first().map(|text| text.reborrow());
     let mut first = match first {
-        None if !result.parts.is_empty() => Literal::word(SHOWN),
+        None if result.parts.iter().any(|part| text_of(part).is_none()) => Literal::word(SHOWN),
         first => first.unwrap_or_default(),
     };
-    if result.is_error {
+    if result.is_error && !tells_error(&result.parts) {
         let text = std::mem::replace(&mut first, Literal::word(ERROR));
         first.push(&text);
     }
@@ -223,8 +228,13 @@ fn model(array: &mut Array<'_>, turn: &Turn<'_>, wants_reasoning: bool, lost: &m
             Content::Text(text) if text.is_empty() => {}
             Content::Text(_) => said.texts.push(part),
             Content::Refusal(text) => said.refusal.push(text),
-            Content::ToolCall(call) => said.calls.push(call),
             Content::Reasoning { text, .. } if wants_reasoning => said.reasoning.push(text),
+            Content::ToolCall(call) => {
+                if call.signature.is_some() {
+                    lost.hint("messages.reasoning");
+                }
+                said.calls.push(call);
+            }
             // Results stand in the user's turns.
             Content::Reasoning { .. }
             | Content::Redacted(_)

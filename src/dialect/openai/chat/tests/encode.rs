@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::*;
+use crate::dialect::Dialect;
 use crate::dialect::neutral::{
-    Content, Effort, Format, Literal, Part, Raw, Reasoning, Source, Speaker, Tool, ToolCall, ToolChoice,
-    ToolResult, Turn,
+    Content, Effort, Format, Literal, Part, Raw, Reasoning, Signature, Source, Speaker, Tool, ToolCall,
+    ToolChoice, ToolResult, Turn,
 };
 use crate::dialect::translate::ReasoningForm;
 use crate::units::Tokens;
@@ -141,9 +142,36 @@ fn pictures_documents_and_sound_are_parts() {
 }
 
 #[test]
+fn a_result_says_no_more_than_it_has_to() {
+    let request = Request {
+        turns: vec![
+            turn(Speaker::Model, vec![call("a"), call("b"), call("c")]),
+            turn(
+                Speaker::User,
+                vec![
+                    result("a", vec![said("")], false),
+                    result("b", vec![], true),
+                    result("c", vec![said(r#"{"error":"none"}"#)], true),
+                ],
+            ),
+        ],
+        ..Request::default()
+    };
+    let (body, _) = written(&request, &RECIPIENT);
+    assert_eq!(
+        body["messages"].as_array().unwrap()[1..],
+        [
+            json!({ "role": "tool", "tool_call_id": "a", "content": "" }),
+            json!({ "role": "tool", "tool_call_id": "b", "content": "Error: " }),
+            json!({ "role": "tool", "tool_call_id": "c", "content": r#"{"error":"none"}"# }),
+        ]
+    );
+}
+
+#[test]
 fn what_a_chat_cannot_carry_is_named() {
     let contents = |contents: Vec<Content<'static>>| Request {
-        turns: vec![turn(Speaker::User, contents)],
+        turns: vec![turn(Speaker::User, [vec![said("So?")], contents].concat())],
         ..Request::default()
     };
     let model = |content: Content<'static>| Request {
@@ -151,6 +179,9 @@ fn what_a_chat_cannot_carry_is_named() {
         ..Request::default()
     };
     let reasoning = Content::Reasoning { text: text("Hm."), signature: None };
+    let signature = Some(Signature { by: Dialect::Gemini, text: text("c2ln") });
+    let (id, name) = (text("a"), text("tide"));
+    let signed = Content::ToolCall(ToolCall { id, name, arguments: Raw::word("{}"), signature });
     let cases = [
         (
             contents(vec![Content::Image { source: Source::File(text("f")), detail: None }]),
@@ -173,11 +204,17 @@ fn what_a_chat_cannot_carry_is_named() {
             Weight::Meaning,
         ),
         (model(reasoning), "messages.reasoning", Weight::Hint),
+        (model(signed), "messages.reasoning", Weight::Hint),
+        (
+            Request { turns: vec![turn(Speaker::User, vec![said("")])], ..asking() },
+            "messages",
+            Weight::Meaning,
+        ),
         (
             Request {
                 turns: vec![turn(
                     Speaker::System,
-                    vec![Content::Image { source: inline("image/png"), detail: None }],
+                    vec![said("x"), Content::Image { source: inline("image/png"), detail: None }],
                 )],
                 ..Request::default()
             },
@@ -186,7 +223,7 @@ fn what_a_chat_cannot_carry_is_named() {
         ),
         (
             contents(vec![Content::Document { source: Source::Text(text("x")), name: Some(text("a.txt")) }]),
-            "messages.document",
+            "messages.document.name",
             Weight::Hint,
         ),
         (Request { top_k: Some(Raw::word("40")), ..asking() }, "top_k", Weight::Hint),

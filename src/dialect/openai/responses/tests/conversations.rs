@@ -43,6 +43,16 @@ fn sealed(content: &str) -> Json {
 }
 
 #[test]
+fn a_result_that_names_an_error_is_one() {
+    let output = |output: &str| json!({ "type": "function_call_output", "call_id": "a", "output": output });
+    for (said, names) in [(r#"{"error":"none"}"#, true), (r#"{"error":null}"#, false), ("error", false)] {
+        let turns = turns(&json!([calls("a", "{}"), output(said)]));
+        let Content::ToolResult(result) = &turns[1].parts[0].content else { panic!("no result") };
+        assert_eq!(result.is_error, names, "{said}");
+    }
+}
+
+#[test]
 fn a_text_is_what_the_user_says() {
     assert_eq!(turns(&json!("a \"b\"\n")), [turn(Speaker::User, vec![says("a \"b\"\n")])]);
 }

@@ -146,13 +146,13 @@ fn a_refusal_is_a_part_of_its_own() {
         "refusal.done",
         "content_part.done",
         "output_item.done",
-        "incomplete",
+        "completed",
     ];
     assert_eq!(kinds(&events)[2..], expected);
     assert_eq!((&events[10].1["refusal"], &events[10].1["content_index"]), (&json!("bc"), &json!(1)));
     let item = &whole(&events)["output"][0];
     assert_eq!(item["content"][1], json!({ "type": "refusal", "refusal": "bc" }));
-    assert_eq!(item["status"], "incomplete");
+    assert_eq!(item["status"], "completed");
 }
 
 #[test]

@@ -5,8 +5,7 @@ use super::*;
 #[test]
 fn tools_are_chosen_by_mode_and_name() {
     let chosen = |choice: ToolChoice<'static>, accepts| {
-        let request =
-            Request { tools: vec![tool("a"), tool("b")], tool_choice: Some(choice), ..Request::default() };
+        let request = Request { tools: vec![tool("a"), tool("b")], tool_choice: Some(choice), ..asking() };
         let (body, lost) = encoded(&request, accepts);
         (
             body["toolConfig"]["functionCallingConfig"].clone(),
@@ -32,7 +31,7 @@ fn tools_are_chosen_by_mode_and_name() {
 #[test]
 fn what_a_model_does_not_take_is_lost_unless_it_is_the_default() {
     let sampling = |temperature, top_p, top_k| {
-        let request = Request { temperature, top_p, top_k, ..Request::default() };
+        let request = Request { temperature, top_p, top_k, ..asking() };
         encoded(&request, Accepts { sampling: false, ..Accepts::default() })
     };
     let number = |number| Some(Raw::word(number));
@@ -42,7 +41,7 @@ fn what_a_model_does_not_take_is_lost_unless_it_is_the_default() {
     assert_eq!(body["generationConfig"], json!({}));
     assert_eq!(lost, ["temperature!", "top_p!", "top_k!"]);
 
-    let prefilled = Request { turns: vec![said(Speaker::Model, vec![words("x")])], ..Request::default() };
+    let prefilled = Request { turns: vec![said(Speaker::Model, vec![words("x")])], ..asking() };
     let lost = |accepts| encoded(&prefilled, accepts).1;
     assert_eq!(lost(Accepts { prefill: false, ..Accepts::default() }), ["messages!"]);
     assert!(lost(Accepts::default()).is_empty());
@@ -57,7 +56,7 @@ fn formats_are_media_types_and_schemas() {
         strict: Some(true),
     };
     let formatted = |format, json_schema| {
-        let request = Request { format: Some(format), ..Request::default() };
+        let request = Request { format: Some(format), ..asking() };
         let (body, lost) = encoded(&request, Accepts { json_schema, ..Accepts::default() });
         (body["generationConfig"].clone(), lost)
     };
@@ -71,7 +70,7 @@ fn formats_are_media_types_and_schemas() {
 #[test]
 fn thought_is_asked_for_in_the_form_of_the_model() {
     let thinking = |reasoning, form| {
-        let request = Request { reasoning: Some(reasoning), ..Request::default() };
+        let request = Request { reasoning: Some(reasoning), ..asking() };
         let (body, lost) = encoded(&request, Accepts { reasoning: form, ..Accepts::default() });
         (body["generationConfig"].get("thinkingConfig").cloned().unwrap_or_default(), lost)
     };
@@ -132,4 +131,38 @@ fn what_has_no_place_is_lost_by_its_weight() {
     assert_eq!(body["generationConfig"]["responseLogprobs"], true);
     request.stream = true;
     assert!(encoded(&request, Accepts::default()).1.contains(&"n!".to_owned()), "a stream has one candidate");
+}
+
+#[test]
+fn a_bound_is_no_more_than_the_model_gives() {
+    let bound = |named, most: Option<u64>| {
+        let request = Request { max_output: named, ..asking() };
+        let to = Recipient { max_output: most.map(Tokens), ..recipient(Accepts::default()) };
+        let prepared = encode_request(&request, &to, &mut Losses::default());
+        json(&prepared.body(None))["generationConfig"].get("maxOutputTokens").and_then(Value::as_u64)
+    };
+    assert_eq!(bound(Some(9000), Some(8192)), Some(8192));
+    assert_eq!(bound(Some(100), Some(8192)), Some(100));
+    assert_eq!(bound(Some(9000), None), Some(9000));
+    assert_eq!(bound(None, Some(8192)), None);
+}
+
+#[test]
+fn a_choice_without_tools_is_lost_where_it_forces() {
+    let lost = |tools, choice| {
+        let request = Request { tools, tool_choice: Some(choice), ..asking() };
+        let (body, lost) = encoded(&request, Accepts::default());
+        assert_eq!((body.get("tools"), body.get("toolConfig")), (None, None));
+        lost
+    };
+    assert_eq!(lost(vec![], ToolChoice::Required), ["tool_choice!"]);
+    assert!(lost(vec![], ToolChoice::Auto).is_empty());
+    assert!(lost(vec![tool("a")], ToolChoice::Allowed(vec![text("b")])).is_empty());
+}
+
+#[test]
+fn a_conversation_of_nothing_is_lost() {
+    let nothing = Request { turns: vec![said(Speaker::User, vec![words("")])], ..Request::default() };
+    let (body, lost) = encoded(&nothing, Accepts::default());
+    assert_eq!((&body["contents"], lost), (&json!([]), vec!["messages!".to_owned()]));
 }

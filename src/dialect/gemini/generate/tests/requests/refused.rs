@@ -56,10 +56,10 @@ fn what_no_other_dialect_carries_is_lost_by_its_weight() {
 fn a_fault_is_told_by_its_place() {
     for (body, field) in [
         (json!([]), None),
-        (json!({ "contents": {} }), Some("contents")),
+        (json!({ "contents": "x" }), Some("contents")),
         (json!({ "contents": ["x"] }), Some("contents[0]")),
         (json!({ "contents": [{}, { "role": "system", "parts": [] }] }), Some("contents[1].role")),
-        (json!({ "contents": [{ "parts": {} }] }), Some("contents[0].parts")),
+        (json!({ "contents": [{ "parts": "x" }] }), Some("contents[0].parts")),
         (json!({ "contents": [{ "parts": [7] }] }), Some("contents[0].parts[0]")),
         (json!({ "contents": [{ "parts": [{ "text": 7 }] }] }), Some("contents[0].parts[0].text")),
         (
