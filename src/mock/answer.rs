@@ -228,7 +228,9 @@ fn example(name: &str, schema: &Value) -> Value {
     if let Some(first) = schema.pointer("/enum/0") {
         return first.clone();
     }
-    match schema.get("type").and_then(Value::as_str) {
+    // Gemini's own schemas have their types in capitals.
+    let kind = schema.get("type").and_then(Value::as_str).map(str::to_ascii_lowercase);
+    match kind.as_deref() {
         Some("integer" | "number") => Value::from(1),
         Some("boolean") => Value::Bool(true),
         Some("array") => Value::Array(Vec::new()),
@@ -335,8 +337,9 @@ mod tests {
     fn arguments_fit_the_schema() {
         let schema = serde_json::json!({"type": "object", "properties": {
             "harbour": {"type": "string"}, "hours": {"type": "integer"}, "unit": {"enum": ["m", "ft"]},
+            "days": {"type": "INTEGER"},
         }});
-        let expected = serde_json::json!({"harbour": "some harbour", "hours": 1, "unit": "m"});
+        let expected = serde_json::json!({"harbour": "some harbour", "hours": 1, "unit": "m", "days": 1});
         assert_eq!(arguments(&schema), expected);
     }
 }

@@ -6,30 +6,38 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Choice, Kind, Saying, Tool};
+use super::answer::{Choice, Kind, Saying, Tool};
 use super::body::{Piece, Pieces};
 use super::error::ApiError;
 use super::face::Face;
 use super::node::Node;
 use super::reply::{Reply, Stamp, data, done};
 use super::request::{Ask, refused, texts, words};
+use super::turn::{Part, Turn, Wanted};
 
 pub(super) fn reply(ask: &Ask, saying: &Saying<'_>, stamp: &Stamp) -> Result<Reply, ApiError> {
     let prompt = Prompt::of(ask)?;
-    let bound = ask.bound(&["max_completion_tokens", "max_tokens"]);
-    let answer = match prompt.tool(ask).filter(|_| saying.large.is_none()) {
-        Some(tool) => Answer::calls(&tool, bound),
-        None => Answer::says(saying, &ask.model, prompt.words, bound),
-    };
+    let turn = Turn::of(
+        saying,
+        &Wanted {
+            model: &ask.model,
+            prompt: prompt.words,
+            calls: prompt.calls(ask),
+            thinks: false,
+            stops: stops(ask),
+            bound: ask.bound(&["max_completion_tokens", "max_tokens"]),
+        },
+    );
+    let (_, said) = turn.tokens();
     let chat = Chat {
         id: format!("chatcmpl-{}", stamp.id),
         call: format!("call_{}", stamp.id),
         created: stamp.created,
         model: ask.model.clone(),
-        usage: Usage::of(prompt.words, answer.tokens() * ask.n as u64),
+        usage: Usage::of(prompt.words, said * ask.n as u64),
         include_usage: ask.include_usage,
         n: ask.n,
-        answer,
+        turn,
     };
     let tokens = chat.usage.total_tokens;
     Ok(if ask.stream {
@@ -65,13 +73,25 @@ impl<'a> Prompt<'a> {
         })
     }
 
-    fn tool(&self, ask: &'a Ask) -> Option<Tool<'a>> {
-        if self.after_tool {
-            return None;
-        }
-        let choice = Choice::openai(ask.echo("tool_choice"));
-        Tool::chosen(Tool::openai(ask.echo("tools")), &choice, &self.last).into_iter().next()
+    fn calls(&self, ask: &'a Ask) -> Vec<Tool<'a>> {
+        if self.after_tool { Vec::new() } else { calls(ask, &self.last) }
     }
+}
+
+/// What ends a text when it would be said: one, or several.
+fn stops(ask: &Ask) -> Vec<&str> {
+    let stop = ask.echo("stop");
+    let several = stop.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    several.iter().chain(stop).filter_map(Value::as_str).collect()
+}
+
+/// The tools to call where a prompt ends with these texts: one, if the caller wants no more at once.
+pub(super) fn calls<'a>(ask: &'a Ask, last: &[&str]) -> Vec<Tool<'a>> {
+    let choice = Choice::openai(ask.echo("tool_choice"));
+    let mut chosen = Tool::chosen(Tool::openai(ask.echo("tools")), &choice, last);
+    let parallel = ask.echo("parallel_tool_calls").and_then(Value::as_bool).unwrap_or(true);
+    chosen.truncate(if parallel { usize::MAX } else { 1 });
+    chosen
 }
 
 /// What the provider refuses of tools and their calls.
@@ -140,27 +160,42 @@ impl Usage {
 /// One answer to a call.
 struct Chat {
     id: String,
-    /// The id of the tool call, if there is one.
+    /// What the ids of its calls begin with.
     call: String,
     created: i64,
     model: String,
     usage: Usage,
     include_usage: bool,
     n: usize,
-    answer: Answer,
+    turn: Turn,
+}
+
+/// The chunks of a stream that say something; a number is that of a part, a second one that of its piece.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The role, and the first call if there is one.
+    Opening,
+    /// A call after the first begins.
+    Call(usize),
+    Piece(usize, usize),
 }
 
 impl Chat {
     fn finish_reason(&self) -> &'static str {
-        match (&self.answer.kind, self.answer.cut) {
-            (Kind::Text | Kind::Call(_), true) => "length",
-            (Kind::Text, false) => "stop",
-            (Kind::Call(_), false) => "tool_calls",
+        let calls = self.turn.parts.iter().any(|part| matches!(part.answer.kind, Kind::Call(_)));
+        match (self.turn.cut, calls) {
+            (true, _) => "length",
+            (false, true) => "tool_calls",
+            (false, false) => "stop",
         }
     }
 
-    fn call_id(&self, index: usize) -> String {
-        format!("{}{index}", self.call)
+    /// The id of a call: of the choice, and of its place there.
+    fn call_id(&self, index: usize, place: usize) -> String {
+        match place {
+            0 => format!("{}{index}", self.call),
+            place => format!("{}{index}_{place}", self.call),
+        }
     }
 
     fn whole(&self) -> Vec<u8> {
@@ -179,72 +214,89 @@ impl Chat {
     }
 
     fn choice(&self, index: usize) -> Value {
-        let message = match &self.answer.kind {
-            Kind::Text => json!({
-                "role": "assistant", "content": self.answer.text, "refusal": null, "annotations": [],
-            }),
-            Kind::Call(name) => json!({
-                "role": "assistant", "content": null, "refusal": null,
-                "tool_calls": [{
-                    "id": self.call_id(index), "type": "function",
-                    "function": { "name": name, "arguments": self.answer.text },
-                }],
-            }),
+        let mut text = "";
+        let mut calls = Vec::new();
+        for (place, part) in self.turn.parts.iter().enumerate() {
+            match &part.answer.kind {
+                Kind::Text => text = &part.answer.text,
+                Kind::Call(name) => calls.push(json!({
+                    "id": self.call_id(index, place), "type": "function",
+                    "function": { "name": name, "arguments": part.answer.text },
+                })),
+            }
+        }
+        let message = if calls.is_empty() {
+            json!({ "role": "assistant", "content": text, "refusal": null, "annotations": [] })
+        } else {
+            json!({ "role": "assistant", "content": null, "refusal": null, "tool_calls": calls })
         };
         json!({ "index": index, "message": message, "logprobs": null, "finish_reason": self.finish_reason() })
     }
 
     /// A role chunk, one chunk per token, a finish chunk (for each of the `n`, interleaved); then usage.
     fn events(self: Arc<Self>) -> Pieces {
-        let (n, pieces) = (self.n, self.answer.pieces());
-        let step = move |chat: &Arc<Self>| {
-            let chat = Arc::clone(chat);
-            move |at: usize| (Arc::clone(&chat), at / n, at % n)
-        };
-        let roles = (0..n)
-            .map(step(&self))
-            .map(|(chat, _, index)| Piece::at_once(chat.chunk(index, chat.opening(index), None)));
-        let words = (0..pieces * n).map(step(&self)).map(|(chat, at, index)| {
-            let bytes = chat.chunk(index, chat.delta(at), None);
-            // The `n` answers are spoken side by side, not one after another.
-            if index == 0 { Piece::word(bytes) } else { Piece::at_once(bytes) }
+        let n = self.n;
+        let chat = Arc::clone(&self);
+        let parts = (0..self.turn.parts.len()).flat_map(move |part| {
+            let pieces = chat.turn.parts.get(part).map_or(0, |part| part.answer.pieces());
+            let begins = (part > 0).then_some(Step::Call(part));
+            begins.into_iter().chain((0..pieces).map(move |at| Step::Piece(part, at)))
         });
-        let finishes = (0..n).map(step(&self)).map(|(chat, _, index)| {
+        let chat = Arc::clone(&self);
+        let said = [Step::Opening].into_iter().chain(parts).flat_map(move |step| {
+            let chat = Arc::clone(&chat);
+            (0..n).map(move |index| chat.piece(step, index))
+        });
+        let chat = Arc::clone(&self);
+        let finishes = (0..n).map(move |index| {
             Piece::at_once(chat.chunk(index, Delta::default(), Some(chat.finish_reason())))
         });
         let usage = self.include_usage.then(|| Piece::at_once(self.event(&[], Some(&self.usage))));
-        Box::new(roles.chain(words).chain(finishes).chain(usage).chain([done()]))
+        Box::new(said.chain(finishes).chain(usage).chain([done()]))
     }
 
-    fn opening(&self, index: usize) -> Delta<'_> {
-        match &self.answer.kind {
-            Kind::Text => Delta {
-                role: Some("assistant"),
-                content: Some(Some("")),
-                refusal: Some(()),
-                tool_calls: None,
-            },
-            Kind::Call(name) => Delta {
-                role: Some("assistant"),
-                content: Some(None),
-                refusal: None,
-                tool_calls: Some([CallDelta {
-                    index: 0,
-                    id: Some(self.call_id(index)),
-                    kind: Some("function"),
-                    function: FunctionDelta { name: Some(name), arguments: "" },
-                }]),
-            },
+    fn piece(&self, step: Step, index: usize) -> Piece {
+        match step {
+            Step::Opening => Piece::at_once(self.chunk(index, self.opening(index), None)),
+            Step::Call(part) => Piece::at_once(self.chunk(index, self.begins(part, index), None)),
+            Step::Piece(part, at) => {
+                let bytes = self.chunk(index, self.delta(part, at), None);
+                // The `n` answers are spoken side by side, not one after another.
+                if index == 0 { Piece::word(bytes) } else { Piece::at_once(bytes) }
+            }
         }
     }
 
-    fn delta(&self, at: usize) -> Delta<'_> {
-        let piece = self.answer.piece(at);
-        match self.answer.kind {
+    fn opening(&self, index: usize) -> Delta<'_> {
+        let begins = self.begins(0, index);
+        let (content, refusal) =
+            if begins.tool_calls.is_some() { (None, None) } else { (Some(""), Some(())) };
+        Delta { role: Some("assistant"), content: Some(content), refusal, ..begins }
+    }
+
+    /// What begins a part: of a text nothing.
+    fn begins(&self, part: usize, index: usize) -> Delta<'_> {
+        let kind = self.turn.parts.get(part).map(|part| &part.answer.kind);
+        let Some(Kind::Call(name)) = kind else { return Delta::default() };
+        Delta {
+            tool_calls: Some([CallDelta {
+                index: part,
+                id: Some(self.call_id(index, part)),
+                kind: Some("function"),
+                function: FunctionDelta { name: Some(name), arguments: "" },
+            }]),
+            ..Delta::default()
+        }
+    }
+
+    fn delta(&self, part: usize, at: usize) -> Delta<'_> {
+        let Some(Part { answer, .. }) = self.turn.parts.get(part) else { return Delta::default() };
+        let piece = answer.piece(at);
+        match answer.kind {
             Kind::Text => Delta { content: Some(Some(piece)), ..Delta::default() },
             Kind::Call(_) => Delta {
                 tool_calls: Some([CallDelta {
-                    index: 0,
+                    index: part,
                     id: None,
                     kind: None,
                     function: FunctionDelta { name: None, arguments: piece },

@@ -4,38 +4,35 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Choice, Kind, Saying, Tool};
+use super::answer::{Answer, Kind, Saying};
 use super::body::{Piece, Pieces};
+use super::chat::calls;
 use super::error::ApiError;
 use super::reply::{Reply, Stamp, named};
 use super::request::{Ask, texts, words};
+use super::turn::{Turn, Wanted};
 
 pub(super) fn reply(ask: &Ask, saying: &Saying<'_>, stamp: &Stamp) -> Result<Reply, ApiError> {
     let (input, last, after_tool) = prompt(ask.required("input")?);
     let instructions = ask.echo("instructions").and_then(Value::as_str).unwrap_or_default();
     let input = input + words(instructions);
-    let bound = ask.bound(&["max_output_tokens"]);
-    let choice = Choice::openai(ask.echo("tool_choice"));
-    let tools = Tool::chosen(Tool::openai(ask.echo("tools")), &choice, &last);
-    let answer = match tools.into_iter().next().filter(|_| !after_tool && saying.large.is_none()) {
-        Some(tool) => Answer::calls(&tool, bound),
-        None => Answer::says(saying, &ask.model, input, bound),
-    };
-    let tokens = input + answer.tokens();
-    let response = Response {
-        envelope: envelope(ask, stamp),
-        item: match answer.kind {
-            Kind::Text => format!("msg_{}", stamp.id),
-            Kind::Call(_) => format!("fc_{}", stamp.id),
+    let turn = Turn::of(
+        saying,
+        &Wanted {
+            model: &ask.model,
+            prompt: input,
+            calls: if after_tool { Vec::new() } else { calls(ask, &last) },
+            thinks: false,
+            stops: Vec::new(),
+            bound: ask.bound(&["max_output_tokens"]),
         },
-        call: format!("call_{}", stamp.id),
-        input,
-        answer,
-    };
+    );
+    let (_, said) = turn.tokens();
+    let response = Response { envelope: envelope(ask, stamp), id: stamp.id.clone(), input, turn };
     Ok(if ask.stream {
-        Reply::events(Arc::new(response).events(), tokens)
+        Reply::events(Arc::new(response).events(), input + said)
     } else {
-        Reply::json(response.ended().to_string(), tokens)
+        Reply::json(response.ended().to_string(), input + said)
     })
 }
 
@@ -78,42 +75,41 @@ fn envelope(ask: &Ask, stamp: &Stamp) -> Value {
 struct Response {
     /// The response while it is in progress.
     envelope: Value,
-    /// The id of the one output item.
-    item: String,
-    /// The id of the tool call, if it is one.
-    call: String,
+    /// What the ids of its items and calls are made of.
+    id: String,
     input: u64,
-    answer: Answer,
+    /// Each part is an item.
+    turn: Turn,
 }
 
-/// The events of a stream, in their order.
+/// The events of a stream, in their order; a number is that of an item, a second one that of its piece.
 #[derive(Clone, Copy)]
 enum Step {
     Created,
     InProgress,
-    ItemAdded,
-    PartAdded,
-    Delta(usize),
-    TextDone,
-    PartDone,
-    ItemDone,
+    ItemAdded(usize),
+    PartAdded(usize),
+    Delta(usize, usize),
+    TextDone(usize),
+    PartDone(usize),
+    ItemDone(usize),
     Ended,
 }
 
 impl Response {
     fn status(&self) -> &'static str {
-        if self.answer.cut { "incomplete" } else { "completed" }
+        if self.turn.cut { "incomplete" } else { "completed" }
     }
 
     /// The whole response, with its usage.
     fn ended(&self) -> Value {
-        let output = self.answer.tokens();
+        let (_, output) = self.turn.tokens();
         let mut whole = self.envelope.clone();
         whole["status"] = json!(self.status());
-        if self.answer.cut {
+        if self.turn.cut {
             whole["incomplete_details"] = json!({ "reason": "max_output_tokens" });
         }
-        whole["output"] = json!([self.item(self.status(), &self.answer.text)]);
+        whole["output"] = (0..self.turn.parts.len()).map(|at| self.item(at, self.status())).collect();
         whole["usage"] = json!({
             "input_tokens": self.input,
             "input_tokens_details": { "cached_tokens": 0, "cache_write_tokens": 0 },
@@ -124,33 +120,63 @@ impl Response {
         whole
     }
 
-    fn item(&self, status: &str, text: &str) -> Value {
-        match &self.answer.kind {
+    fn answer(&self, at: usize) -> Option<&Answer> {
+        self.turn.parts.get(at).map(|part| &part.answer)
+    }
+
+    /// An item; one in progress has nothing in it yet, each part is added by an event of its own.
+    fn item(&self, at: usize, status: &str) -> Value {
+        let Some(answer) = self.answer(at) else { return Value::Null };
+        let begins = status == "in_progress";
+        match &answer.kind {
             Kind::Text => {
-                // An item in progress has no part yet; each part is added by an event of its own.
-                let content = if status == "in_progress" { json!([]) } else { json!([part(text)]) };
+                let content = if begins { json!([]) } else { json!([part(&answer.text)]) };
                 json!({
-                    "id": self.item, "type": "message", "role": "assistant", "status": status,
+                    "id": self.item_id(at), "type": "message", "role": "assistant", "status": status,
                     "content": content,
                 })
             }
             Kind::Call(name) => json!({
-                "id": self.item, "type": "function_call", "status": status, "call_id": self.call,
-                "name": name, "arguments": text,
+                "id": self.item_id(at), "type": "function_call", "status": status, "call_id": self.call_id(at),
+                "name": name, "arguments": if begins { "" } else { &answer.text },
             }),
         }
     }
 
-    fn events(self: Arc<Self>) -> Pieces {
-        let (part, part_done) = match self.answer.kind {
-            Kind::Text => (Some(Step::PartAdded), Some(Step::PartDone)),
-            Kind::Call(_) => (None, None),
+    fn item_id(&self, at: usize) -> String {
+        let kind = match self.answer(at).map(|answer| &answer.kind) {
+            Some(Kind::Call(_)) => "fc",
+            Some(Kind::Text) | None => "msg",
         };
-        let head = [Step::Created, Step::InProgress, Step::ItemAdded].into_iter().chain(part);
-        let deltas = (0..self.answer.pieces()).map(Step::Delta);
-        let tail = [Step::TextDone].into_iter().chain(part_done).chain([Step::ItemDone, Step::Ended]);
-        let steps = head.chain(deltas).chain(tail).enumerate();
-        Box::new(steps.map(move |(number, step)| self.event(number, step)))
+        self.numbered(kind, at)
+    }
+
+    fn call_id(&self, at: usize) -> String {
+        self.numbered("call", at)
+    }
+
+    fn numbered(&self, kind: &str, at: usize) -> String {
+        match at {
+            0 => format!("{kind}_{}", self.id),
+            at => format!("{kind}_{}_{at}", self.id),
+        }
+    }
+
+    fn events(self: Arc<Self>) -> Pieces {
+        let response = Arc::clone(&self);
+        let items = (0..self.turn.parts.len()).flat_map(move |at| {
+            let pieces = response.answer(at).map_or(0, Answer::pieces);
+            let is_text = response.answer(at).is_some_and(|answer| matches!(answer.kind, Kind::Text));
+            [Step::ItemAdded(at)]
+                .into_iter()
+                .chain(is_text.then_some(Step::PartAdded(at)))
+                .chain((0..pieces).map(move |piece| Step::Delta(at, piece)))
+                .chain([Step::TextDone(at)])
+                .chain(is_text.then_some(Step::PartDone(at)))
+                .chain([Step::ItemDone(at)])
+        });
+        let steps = [Step::Created, Step::InProgress].into_iter().chain(items).chain([Step::Ended]);
+        Box::new(steps.enumerate().map(move |(number, step)| self.event(number, step)))
     }
 
     fn event(&self, number: usize, step: Step) -> Piece {
@@ -159,78 +185,77 @@ impl Response {
         fields.insert("sequence_number".to_owned(), json!(number));
         let bytes = named(kind, &Value::Object(fields));
         match step {
-            Step::Delta(_) => Piece::word(bytes),
+            Step::Delta(..) => Piece::word(bytes),
             Step::Created
             | Step::InProgress
-            | Step::ItemAdded
-            | Step::PartAdded
-            | Step::TextDone
-            | Step::PartDone
-            | Step::ItemDone
+            | Step::ItemAdded(_)
+            | Step::PartAdded(_)
+            | Step::TextDone(_)
+            | Step::PartDone(_)
+            | Step::ItemDone(_)
             | Step::Ended => Piece::at_once(bytes),
         }
     }
 
     /// The type of an event and its fields but the type and number.
     fn step(&self, step: Step) -> (&'static str, Map<String, Value>) {
-        let text = self.answer.text.as_str();
+        let of_item =
+            |at: usize, status| fields([("output_index", json!(at)), ("item", self.item(at, status))]);
         match step {
             Step::Created => ("response.created", fields([("response", self.envelope.clone())])),
             Step::InProgress => ("response.in_progress", fields([("response", self.envelope.clone())])),
-            Step::ItemAdded => {
-                let item = self.item("in_progress", "");
-                ("response.output_item.added", fields([("output_index", json!(0)), ("item", item)]))
+            Step::ItemAdded(at) => ("response.output_item.added", of_item(at, "in_progress")),
+            Step::PartAdded(at) => ("response.content_part.added", self.at_part(at, [("part", part(""))])),
+            Step::Delta(at, piece) => self.delta(at, piece),
+            Step::TextDone(at) => self.text_done(at),
+            Step::PartDone(at) => {
+                let text = self.answer(at).map_or("", |answer| &answer.text);
+                ("response.content_part.done", self.at_part(at, [("part", part(text))]))
             }
-            Step::PartAdded => ("response.content_part.added", self.at_part([("part", part(""))])),
-            Step::Delta(at) => self.delta(self.answer.piece(at)),
-            Step::TextDone => self.text_done(text),
-            Step::PartDone => ("response.content_part.done", self.at_part([("part", part(text))])),
-            Step::ItemDone => {
-                let item = self.item(self.status(), text);
-                ("response.output_item.done", fields([("output_index", json!(0)), ("item", item)]))
-            }
+            Step::ItemDone(at) => ("response.output_item.done", of_item(at, self.status())),
             Step::Ended => {
-                let kind = if self.answer.cut { "response.incomplete" } else { "response.completed" };
+                let kind = if self.turn.cut { "response.incomplete" } else { "response.completed" };
                 (kind, fields([("response", self.ended())]))
             }
         }
     }
 
-    fn delta(&self, piece: &str) -> (&'static str, Map<String, Value>) {
-        match self.answer.kind {
-            Kind::Text => {
-                let delta = [("delta", json!(piece)), ("logprobs", json!([]))];
-                ("response.output_text.delta", self.at_part(delta))
+    fn delta(&self, at: usize, piece: usize) -> (&'static str, Map<String, Value>) {
+        let text = self.answer(at).map_or("", |answer| answer.piece(piece));
+        match self.answer(at).map(|answer| &answer.kind) {
+            Some(Kind::Call(_)) => {
+                ("response.function_call_arguments.delta", self.at_item(at, [("delta", json!(text))]))
             }
-            Kind::Call(_) => {
-                let delta = self.at_item([("delta", json!(piece))]);
-                ("response.function_call_arguments.delta", delta)
+            Some(Kind::Text) | None => {
+                let delta = [("delta", json!(text)), ("logprobs", json!([]))];
+                ("response.output_text.delta", self.at_part(at, delta))
             }
         }
     }
 
-    fn text_done(&self, text: &str) -> (&'static str, Map<String, Value>) {
-        match &self.answer.kind {
-            Kind::Text => {
-                let done = [("text", json!(text)), ("logprobs", json!([]))];
-                ("response.output_text.done", self.at_part(done))
-            }
-            Kind::Call(name) => {
+    fn text_done(&self, at: usize) -> (&'static str, Map<String, Value>) {
+        let text = self.answer(at).map_or("", |answer| &answer.text);
+        match self.answer(at).map(|answer| &answer.kind) {
+            Some(Kind::Call(name)) => {
                 let done = [("name", json!(name)), ("arguments", json!(text))];
-                ("response.function_call_arguments.done", self.at_item(done))
+                ("response.function_call_arguments.done", self.at_item(at, done))
+            }
+            Some(Kind::Text) | None => {
+                let done = [("text", json!(text)), ("logprobs", json!([]))];
+                ("response.output_text.done", self.at_part(at, done))
             }
         }
     }
 
-    fn at_item<const N: usize>(&self, more: [(&str, Value); N]) -> Map<String, Value> {
+    fn at_item<const N: usize>(&self, at: usize, more: [(&str, Value); N]) -> Map<String, Value> {
         let mut fields = fields(more);
-        fields.insert("item_id".to_owned(), json!(self.item));
-        fields.insert("output_index".to_owned(), json!(0));
+        fields.insert("item_id".to_owned(), json!(self.item_id(at)));
+        fields.insert("output_index".to_owned(), json!(at));
         fields
     }
 
-    fn at_part<const N: usize>(&self, more: [(&str, Value); N]) -> Map<String, Value> {
-        let mut fields = self.at_item(more);
+    fn at_part<const N: usize>(&self, at: usize, more: [(&str, Value); N]) -> Map<String, Value> {
+        let mut fields = self.at_item(at, more);
         fields.insert("content_index".to_owned(), json!(0));
         fields
     }

@@ -1,4 +1,4 @@
-//! A model's turn where it may think first and call several tools, as Anthropic's and Gemini's may.
+//! A model's turn: it may think first, where its API has a form for that, and call several tools.
 
 use super::answer::{Answer, Saying, Tool};
 

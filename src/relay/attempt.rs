@@ -6,13 +6,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use pin_project_lite::pin_project;
 
 use super::crossing::Crossing;
 use super::outcome::{Failure, Timer, Verdict, judge, judge_in_answer};
 use super::receive::Asked;
+use super::refusal::whole_seconds;
 use super::shape::Outgoing;
 use super::timers::{Late, Until};
 use super::{Relay, commit, shape};
@@ -35,6 +36,8 @@ use crate::usage::Usage;
 const HELD_ANSWER: usize = 8 * 1024 * 1024;
 /// The longest error of a provider that is passed on.
 const HELD_ERROR: usize = 256 * 1024;
+/// Where a provider's id of a call is looked for first.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long the words of an error are waited for; its status tells enough.
 const ERROR_WITHIN: Duration = Duration::from_secs(5);
 
@@ -342,7 +345,7 @@ impl Attempt<'_> {
             (status, headers, words)
         } else if is_error {
             let (status, bytes) = error::revoiced(self.dialect(), Some(status), &words, face);
-            (status, json(), bytes)
+            (status, self.kept(&headers, &words), bytes)
         } else {
             let message = format!(
                 "The provider answered with status {} and without an error of its own.",
@@ -353,6 +356,20 @@ impl Attempt<'_> {
             (status, json(), error::body(face, &problem))
         };
         Answer { status, headers, body: AnswerBody::Whole { bytes, usage: None, error: true } }
+    }
+
+    /// What an error's headers say in any dialect: when to try again, which Gemini says in its words, and by which id its
+    /// provider knows the call.
+    fn kept(&self, headers: &HeaderMap, words: &[u8]) -> HeaderMap {
+        let mut kept = json();
+        let wait = headers::retry_after(headers, self.relay.clock.wall());
+        if let Some(wait) = wait.or_else(|| error::retry_after(self.dialect(), words)) {
+            kept.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
+        if let Some(id) = headers::upstream_request_id(headers) {
+            kept.insert(REQUEST_ID, id.clone());
+        }
+        kept
     }
 
     /// The body of an error, if it comes soon and is not too long.

@@ -78,6 +78,23 @@ async fn keys_and_versions_go_where_each_provider_reads_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wait_that_a_provider_asks_for_and_its_id_of_the_call_are_told_in_every_dialect() {
+    for face in FACES {
+        for provider in PROVIDERS {
+            let proxy = started("");
+            let fault = [("x-mock-fault", "status=429;retry-after=7")];
+            let answer = face.ask_with(&proxy, provider, false, &fault).await;
+            assert_eq!(answer.status, 429, "{face:?} at {provider}");
+            // Gemini says it in the error, which goes through as it is.
+            let passed = face == Face::Generate && provider == "gemini";
+            assert_eq!(answer.header("retry-after"), (!passed).then_some("7"), "{face:?} at {provider}");
+            let has_id = answer.header("x-egret-upstream-request-id").is_some();
+            assert_eq!(has_id, provider != "gemini", "{face:?} at {provider}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_anthropic_caller_s_own_version_and_betas_are_passed_on() {
     let proxy = started("");
     let ask = |version: &str| {

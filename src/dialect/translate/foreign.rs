@@ -1,4 +1,4 @@
-//! Signatures that came from a provider of another dialect, on their way back in a caller's body.
+//! Signatures and ids that came from a provider of another dialect, on their way back in a caller's body.
 //!
 //! A conversation may move between dialects from turn to turn. What one provider has signed goes to its caller under the
 //! name of its dialect, and the provider of another would refuse the whole call for it. So a body with such a mark is
@@ -13,16 +13,21 @@ use crate::dialect::Api;
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"signature\""));
 static THOUGHT: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| [Finder::new("\"thoughtSignature\""), Finder::new("\"thought_signature\"")]);
+static ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"id\""));
 static ENCRYPTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"encrypted_content\""));
 
-/// Whether a caller's body has a signature that its own dialect has not made. Text cannot look like a key: its quotes
-/// have a backslash before them.
+/// Whether a caller's body has a signature, or at Gemini an id, that its own dialect has not made. Text cannot look like a
+/// key: its quotes have a backslash before them.
 pub fn is_marked(api: Api, body: &[u8]) -> bool {
     match api {
         // Reasoning of a provider that signs none has an empty one.
         Api::Messages => has(&SIGNATURE, body, &[b"\"gemini.", b"\"openai.", b"\"\""]),
         // `anthropic.` and `openai.`, as base64 begins with them.
-        Api::Generate => THOUGHT.iter().any(|word| has(word, body, &[b"\"YW50aHJvcGlj", b"\"b3BlbmFp"])),
+        Api::Generate => {
+            THOUGHT.iter().any(|word| has(word, body, &[b"\"YW50aHJvcGlj", b"\"b3BlbmFp"]))
+                // Ids of calls as OpenAI, Anthropic and vLLM make them: models before Gemini 3 refuse any.
+                || has(&ID, body, &[b"\"call_", b"\"toolu_", b"\"chatcmpl-tool-"])
+        }
         Api::Responses => {
             let made = [&b"\"anthropic."[..], b"\"anthropic-redacted.", b"\"gemini.", b"\"gemini-redacted."];
             has(&ENCRYPTED, body, &made)
@@ -59,6 +64,10 @@ mod tests {
             (Api::Messages, r#"{"text":"\"signature\":\"gemini.\""}"#, false),
             (Api::Generate, r#"{"thoughtSignature":"Cg=="}"#, false),
             (Api::Generate, r#"{"thought_signature": "YW50aHJvcGljLkVx"}"#, true),
+            (Api::Generate, r#"{"functionCall":{"id":"8f1b2c","name":"f"}}"#, false),
+            (Api::Generate, r#"{"functionCall":{"id":"call_8f","name":"f"}}"#, true),
+            (Api::Generate, r#"{"functionResponse":{"name":"f", "id": "toolu_01"}}"#, true),
+            (Api::Generate, r#"{"text":"\"id\":\"call_8f\""}"#, false),
             (Api::Responses, r#"{"encrypted_content":"gAAAA"}"#, false),
             (Api::Responses, r#"{"encrypted_content":"gemini.Cg=="}"#, true),
             (Api::Chat, r#"{"signature":"gemini.x"}"#, false),

@@ -93,7 +93,8 @@ impl<'a> Reading<'a> {
             Some("model") => Role::Model,
             Some(_) => return Err(refused("Please use a valid role: user, model.")),
         };
-        if self.role == Some(role) {
+        // Chats of Google's SDK send each piece of a streamed answer as a content of its own.
+        if self.role == Some(role) && role == Role::User {
             return Err(refused("Please ensure that multiturn requests alternate between user and model."));
         }
         let first = self.role.is_none();

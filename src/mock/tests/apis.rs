@@ -164,6 +164,29 @@ async fn a_response_calls_a_tool_and_answers_its_output() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_call_of_a_response_is_an_item() {
+    let provider = provider(says("done"));
+    let tools = json!([{ "type": "function", "name": "ebb" }, { "type": "function", "name": "flow" }]);
+    let mut ask = json!({ "model": "m", "input": "ebb and flow", "tools": tools });
+    let whole = provider.post(RESPONSES, &ask).await.json();
+    let output = whole["output"].as_array().unwrap();
+    assert_eq!(output.iter().map(|item| &item["name"]).collect::<Vec<_>>(), ["ebb", "flow"]);
+    assert_ne!(output[0]["call_id"], output[1]["call_id"]);
+
+    ask["stream"] = json!(true);
+    let events = provider.post(RESPONSES, &ask).await.chunks();
+    let done: Vec<_> = events
+        .iter()
+        .filter(|event| event["type"] == "response.output_item.done")
+        .map(|event| (event["output_index"].as_u64().unwrap(), event["item"]["name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(done, [(0, "ebb"), (1, "flow")]);
+    ask["parallel_tool_calls"] = json!(false);
+    ask["stream"] = json!(false);
+    assert_eq!(provider.post(RESPONSES, &ask).await.json()["output"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn models_are_listed_and_told() {
     let provider = provider(Script::default());
     let get = |path: &str| Request::get(path).header("host", "mock").body(Full::default()).unwrap();

@@ -185,6 +185,45 @@ async fn a_tool_is_called_when_the_prompt_names_it_and_may_be_forbidden() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_tools_that_the_prompt_names_are_called_at_once_unless_only_one_may_be() {
+    let provider = provider(says("done"));
+    let tool = |name: &str| json!({ "type": "function", "function": { "name": name } });
+    let mut body = chat(&json!({ "tools": [tool("ebb"), tool("other"), tool("flow")] }));
+    body["messages"] = json!([{ "role": "user", "content": "ebb and flow" }]);
+    let whole = provider.post(CHAT, &body).await.json();
+    let calls = whole["choices"][0]["message"]["tool_calls"].as_array().unwrap();
+    let names: Vec<_> = calls.iter().map(|call| call["function"]["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ebb", "flow"]);
+    assert_ne!(calls[0]["id"], calls[1]["id"]);
+
+    body["stream"] = json!(true);
+    let chunks = provider.post(CHAT, &body).await.chunks();
+    let deltas: Vec<_> =
+        chunks.iter().filter_map(|chunk| chunk.pointer("/choices/0/delta/tool_calls/0")).collect();
+    let begun: Vec<_> = deltas
+        .iter()
+        .filter(|delta| delta["id"].is_string())
+        .map(|delta| (delta["index"].as_u64().unwrap(), delta["function"]["name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(begun, [(0, "ebb"), (1, "flow")]);
+
+    body["parallel_tool_calls"] = json!(false);
+    body["stream"] = json!(false);
+    let whole = provider.post(CHAT, &body).await.json();
+    assert_eq!(whole["choices"][0]["message"]["tool_calls"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_the_text_before_it() {
+    let provider = provider(says("one two three"));
+    for stop in [json!("three"), json!(["four", "three"])] {
+        let whole = provider.post(CHAT, &chat(&json!({ "stop": stop }))).await.json();
+        assert_eq!(whole["choices"][0]["message"]["content"], "one two ");
+        assert_eq!(whole["choices"][0]["finish_reason"], "stop");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn latency_and_words_take_the_scripts_time() {
     let script = Script {
         latency: Duration::from_millis(20),

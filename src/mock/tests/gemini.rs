@@ -377,7 +377,7 @@ async fn what_is_wrong_with_a_request_is_said_in_googles_words() {
         (json!({ "contents": null }), "contents is not specified".into()),
         (turns(&["assistant"]), "Please use a valid role: user, model.".into()),
         (turns(&["user", "user"]), "alternate between user and model".into()),
-        (turns(&["user", "model", "model"]), "alternate between user and model".into()),
+        (turns(&["user", "model", "user", "user"]), "alternate between user and model".into()),
         (parts(json!([])), "contents.parts must not be empty".into()),
         (parts(json!([{}])), "required oneof field 'data'".into()),
         (parts(json!([{ "thought": true }])), "required oneof field 'data'".into()),

@@ -95,3 +95,16 @@ def client(make):
 @pytest.fixture
 def async_client(make):
     return make(kind=AsyncOpenAI)
+
+
+@pytest.fixture(scope="session")
+def dialects(tmp_path_factory):
+    """An egret before scripted providers of every dialect."""
+    egret = Egret(tmp_path_factory.mktemp("dialects"), ROOT / "tests/sdk/dialects.yaml")
+    yield egret
+    code = egret.stop()
+    egret.reader.join(timeout=5)
+    assert code == 0, "".join(egret.lines)
+    written = egret.written()
+    assert CANARY not in written, "a prompt is in a log"
+    assert "egret_sdk_" not in written, "a caller's key is in a log"
