@@ -153,7 +153,7 @@ impl<'a> Value<'a> {
 impl<'a> Member<'a> {
     /// The key, its escapes resolved.
     pub(crate) fn name(&self) -> Cow<'a, str> {
-        unquoted(self.key.text)
+        self.key.name()
     }
 
     /// The key's bytes, if they are written without escapes.
@@ -174,6 +174,11 @@ impl<'a> Key<'a> {
             return unquoted(self.text) == name;
         }
         self.inner() == name.as_bytes()
+    }
+
+    /// Its text, escapes resolved.
+    pub(crate) fn name(&self) -> Cow<'a, str> {
+        unquoted(self.text)
     }
 
     /// Without its quotes.

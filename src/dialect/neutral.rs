@@ -8,6 +8,8 @@ mod loss;
 #[cfg(test)]
 pub(crate) mod samples;
 
+use std::collections::HashSet;
+
 pub(crate) use self::literal::{Literal, Raw};
 pub use self::loss::{Loss, Losses, Weight};
 use crate::dialect::Dialect;
@@ -319,6 +321,15 @@ pub(crate) enum Event<'a> {
     Usage(Usage),
     /// Nothing follows.
     End,
+}
+
+impl<'a> Request<'a> {
+    /// The tools of these names; all where none are given.
+    pub(crate) fn tools_named(&self, names: Option<&[Literal<'_>]>) -> Vec<&Tool<'a>> {
+        let Some(names) = names else { return self.tools.iter().collect() };
+        let names: HashSet<_> = names.iter().map(Literal::text).collect();
+        self.tools.iter().filter(|tool| names.contains(&tool.name.text())).collect()
+    }
 }
 
 impl<'a> Part<'a> {

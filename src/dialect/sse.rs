@@ -152,15 +152,30 @@ pub fn name(event: &[u8]) -> Option<&[u8]> {
 pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut values = lines(event).filter_map(|line| field(line, b"data"));
     let first = values.next()?;
-    let Some(second) = values.next() else {
-        return Some(Cow::Borrowed(first));
-    };
-    let mut joined = first.to_vec();
-    for value in std::iter::once(second).chain(values) {
-        joined.push(b'\n');
-        joined.extend_from_slice(value);
+    Some(values.fold(Cow::Borrowed(first), join))
+}
+
+/// Both, in one pass.
+pub fn name_and_data(event: &[u8]) -> (Option<&[u8]>, Option<Cow<'_, [u8]>>) {
+    let (mut name, mut data) = (None, None);
+    for line in lines(event) {
+        if let Some(value) = field(line, b"data") {
+            data = Some(match data {
+                None => Cow::Borrowed(value),
+                Some(before) => join(before, value),
+            });
+        } else if let Some(value) = field(line, b"event") {
+            name = Some(value);
+        }
     }
-    Some(Cow::Owned(joined))
+    (name, data)
+}
+
+fn join<'a>(before: Cow<'a, [u8]>, value: &[u8]) -> Cow<'a, [u8]> {
+    let mut joined = before.into_owned();
+    joined.push(b'\n');
+    joined.extend_from_slice(value);
+    Cow::Owned(joined)
 }
 
 /// An event without the byte order mark that a stream may begin with.

@@ -3,6 +3,7 @@
 //! Events go on as they came, whole. The usual one is only searched for a few words; an event is scanned where it holds
 //! one of them as a key with a value that matters, and until the first content was seen.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -166,38 +167,34 @@ impl StreamReader {
             if event.len() > MAX_EVENT {
                 return Err(EventTooLong);
             }
-            let over = self.seen.ended;
-            self.read(event);
-            // After its end nothing is read any more.
-            if !over {
-                self.say(event);
-            }
+            self.read_and_say(event);
         }
         Ok(self.translator.as_mut().map(|translator| translator.take()).unwrap_or_default())
     }
 
-    /// Says an event that has been read.
-    fn say(&mut self, event: &[u8]) {
+    /// Reads an event and says it in the caller's dialect. After its end nothing is read any more.
+    fn read_and_say(&mut self, event: &[u8]) {
+        let over = self.seen.ended;
+        let Some((name, data)) = self.parts(event) else { return };
+        self.take(name, &data);
         let (seen, api) = (self.seen, self.api);
-        let Some(translator) = &mut self.translator else { return };
-        let event = sse::without_bom(event);
-        let Some(data) = sse::data(event).filter(|data| !data.is_empty()) else { return };
+        let Some(translator) = self.translator.as_mut().filter(|_| !over) else { return };
         if seen.error {
             return translator.fail(api, &data);
         }
         if !is_done(&data) {
-            translator.read(sse::name(event), &data);
+            translator.read(name, &data);
         }
+        // A failure that the caller's dialect has no word for is as good as no end.
+        self.seen.finished &= !translator.has_failed();
         if seen.ended {
             translator.end();
         }
     }
 
     fn finish_translated(&mut self, rest: &[u8]) -> (Bytes, StreamEnd) {
-        let over = self.seen.ended;
-        if !rest.is_empty() && rest.len() <= MAX_EVENT && !over {
-            self.read(rest);
-            self.say(rest);
+        if !rest.is_empty() && rest.len() <= MAX_EVENT && !self.seen.ended {
+            self.read_and_say(rest);
         }
         let end = self.end();
         let Some(translator) = &mut self.translator else { return (Bytes::new(), end) };
@@ -283,43 +280,51 @@ impl StreamReader {
 
     /// Notes what an event says; whether it holds nothing but the usage that is to be hidden.
     fn read(&mut self, event: &[u8]) -> bool {
+        self.parts(event).is_some_and(|(name, data)| self.take(name, &data))
+    }
+
+    /// Name and data of an event; none where it has no data.
+    fn parts<'e>(&mut self, event: &'e [u8]) -> Option<(Option<&'e [u8]>, Cow<'e, [u8]>)> {
         let begun = std::mem::replace(&mut self.begun, true);
         let event = if begun { event } else { sse::without_bom(event) };
-        let Some(data) = sse::data(event).filter(|data| !data.is_empty()) else {
-            return false;
-        };
+        // Of chat and completions only foreign errors have a name; most of their events begin with their data.
+        let (name, data) =
+            if event.starts_with(b"data") { (None, sse::data(event)) } else { sse::name_and_data(event) };
+        data.filter(|data| !data.is_empty()).map(|data| (name, data))
+    }
+
+    /// Notes what an event's data says; whether it holds nothing but the usage that is to be hidden.
+    fn take(&mut self, name: Option<&[u8]>, data: &[u8]) -> bool {
         // Whole is whole: what follows the last event is read by nobody.
         if self.seen.ended && !self.seen.error {
             return false;
         }
-        if is_done(&data) {
+        if is_done(data) {
             self.seen.finished = true;
             self.seen.ended = true;
             return false;
         }
         self.seen.any_event = true;
         self.events += 1;
-        // Of chat and completions only foreign errors have a name; most events begin with their data.
-        let name = if event.starts_with(b"data") { None } else { sse::name(event) };
         let facts = self.facts.as_deref_mut();
         // Once some was seen, nobody asks for content but to count it.
         let looks = self.counts || !self.seen.content;
         let noted = match self.api {
             Api::Chat | Api::Completions | Api::Embeddings => {
-                openai::chunk::of_chat(self.api, name, &data, (self.seen, looks), facts)
+                openai::chunk::of_chat(self.api, name, data, (self.seen, looks), facts)
             }
-            Api::Responses => openai::chunk::of_responses(name, &data, (self.seen, looks), facts),
+            Api::Responses => openai::chunk::of_responses(name, data, (self.seen, looks), facts),
             Api::Messages | Api::CountTokens => {
-                anthropic::chunk::of(name, &data, (self.seen, looks), self.usage, facts)
+                anthropic::chunk::of(name, data, (self.seen, looks), self.usage, facts)
             }
             Api::Generate | Api::EmbedContent | Api::BatchEmbedContents | Api::CountContentTokens => {
-                gemini::chunk::of(&data, (self.seen, looks), facts)
+                gemini::chunk::of(data, (self.seen, looks), facts)
             }
         };
         if noted.error && self.failed.is_none() {
             self.failed = Some(Failed {
-                said: error::said(self.api.dialect(), &data),
-                retry_after: error::retry_after(self.api.dialect(), &data),
+                said: error::said(self.api.dialect(), data),
+                retry_after: error::retry_after(self.api.dialect(), data),
                 before_content: !self.seen.content && !noted.content,
             });
         }

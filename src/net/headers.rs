@@ -27,6 +27,10 @@ const REQUEST_IDS: [HeaderName; 3] = [
     HeaderName::from_static("apim-request-id"),
 ];
 
+/// What SDKs of every dialect obey before they try again.
+const WAITS: [HeaderName; 3] =
+    [RETRY_AFTER, HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-should-retry")];
+
 /// A provider that asks for a longer pause is not waited for; the value is taken as a mistake.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -73,6 +77,18 @@ pub fn to_caller(from_provider: &HeaderMap) -> HeaderMap {
             continue;
         }
         headers.append(name.clone(), value.clone());
+    }
+    headers
+}
+
+/// What is left of an answer's headers where its body is said anew in another dialect: the provider's id of the call, and
+/// how long to wait. All else describes words that do not go on, in terms that the caller's SDK does not know.
+pub fn across(from_provider: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(REQUEST_IDS.len() + WAITS.len() + 1);
+    for name in REQUEST_IDS.iter().chain(&WAITS) {
+        if let Some(value) = from_provider.get(name) {
+            headers.insert(name, value.clone());
+        }
     }
     headers
 }

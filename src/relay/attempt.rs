@@ -6,14 +6,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use pin_project_lite::pin_project;
 
 use super::crossing::Crossing;
 use super::outcome::{Failure, Timer, Verdict, judge, judge_in_answer};
 use super::receive::Asked;
-use super::refusal::whole_seconds;
+use super::refusal::retry_hint;
 use super::shape::Outgoing;
 use super::timers::{Late, Until};
 use super::{Relay, commit, shape};
@@ -36,8 +36,6 @@ use crate::usage::Usage;
 const HELD_ANSWER: usize = 8 * 1024 * 1024;
 /// The longest error of a provider that is passed on.
 const HELD_ERROR: usize = 256 * 1024;
-/// Where a provider's id of a call is looked for first.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long the words of an error are waited for; its status tells enough.
 const ERROR_WITHIN: Duration = Duration::from_secs(5);
 
@@ -213,19 +211,21 @@ impl Attempt<'_> {
         expect_type(&headers, b"application/json")?;
         let read = read_prefix(body, HELD_ANSWER, &self.relay.shared.budget).await;
         self.now_in(&self.waited.to);
-        let body = match read.map_err(|_| Failure::Cut)? {
-            Prefix::Whole(bytes) => self.whole(bytes)?,
+        match read.map_err(|_| Failure::Cut)? {
+            Prefix::Whole(bytes) => self.whole(status, headers, bytes),
             // What is too large to be held cannot be read as a whole either.
-            Prefix::Part { .. } if self.crossing.is_some() => return Err(Failure::NoAnswer.into()),
-            Prefix::Part { first, rest } => AnswerBody::Large { first, rest },
-        };
-        self.now_in(&self.waited.first);
-        Ok(Answer { status, headers, body })
+            Prefix::Part { .. } if self.crossing.is_some() => Err(Failure::NoAnswer.into()),
+            Prefix::Part { first, rest } => {
+                self.now_in(&self.waited.first);
+                Ok(Answer { status, headers, body: AnswerBody::Large { first, rest } })
+            }
+        }
     }
 
     /// A complete plain answer of status 200, in the caller's dialect.
-    fn whole(&self, bytes: Bytes) -> Result<AnswerBody, Lost> {
+    fn whole(&self, status: StatusCode, headers: HeaderMap, bytes: Bytes) -> Result<Answer, Lost> {
         let (api, dialect) = (self.api(), self.dialect());
+        let headers = if self.crossing.is_some() { across(&headers, JSON) } else { headers };
         match plain::judge(api, &bytes) {
             Ok(()) => {
                 let usage = plain::usage(api, &bytes);
@@ -233,15 +233,17 @@ impl Attempt<'_> {
                     return Err(Failure::NoAnswer.into());
                 }
                 let bytes = self.said_to_caller(bytes)?;
-                Ok(AnswerBody::Whole { bytes, usage, error: false })
+                self.now_in(&self.waited.first);
+                Ok(Answer { status, headers, body: AnswerBody::Whole { bytes, usage, error: false } })
             }
             Err(AnswerFault::Error) => {
                 self.error_in_answer(error::said(dialect, &bytes), error::retry_after(dialect, &bytes))?;
-                let bytes = match &self.crossing {
-                    None => bytes,
-                    Some(_) => error::revoiced(dialect, None, &bytes, self.asked.api.dialect()).1,
+                let (status, bytes) = match &self.crossing {
+                    None => (status, bytes),
+                    Some(_) => error::revoiced(dialect, None, &bytes, self.asked.api.dialect()),
                 };
-                Ok(AnswerBody::Whole { bytes, usage: None, error: true })
+                self.now_in(&self.waited.first);
+                Ok(Answer { status, headers, body: AnswerBody::Whole { bytes, usage: None, error: true } })
             }
             Err(AnswerFault::Empty) => Err(Failure::Empty.into()),
             Err(AnswerFault::NotJson) => Err(Failure::NoAnswer.into()),
@@ -291,6 +293,7 @@ impl Attempt<'_> {
             Judged::Answer(status, headers, body) => (status, headers, body),
         };
         expect_type(&headers, b"text/event-stream")?;
+        let headers = if self.crossing.is_some() { across(&headers, EVENTS) } else { headers };
         let body = commit::first_words(self, rest).await?;
         Ok(Answer { status, headers, body })
     }
@@ -345,7 +348,15 @@ impl Attempt<'_> {
             (status, headers, words)
         } else if is_error {
             let (status, bytes) = error::revoiced(self.dialect(), Some(status), &words, face);
-            (status, self.kept(&headers, &words), bytes)
+            let mut headers = across(&headers, JSON);
+            // Where callers of this dialect look for it.
+            if let Some(wait) = error::retry_after(self.dialect(), &words)
+                && !headers.contains_key(RETRY_AFTER)
+                && let Some(hint) = retry_hint(wait)
+            {
+                headers.insert(RETRY_AFTER, hint);
+            }
+            (status, headers, bytes)
         } else {
             let message = format!(
                 "The provider answered with status {} and without an error of its own.",
@@ -353,23 +364,9 @@ impl Attempt<'_> {
             );
             let problem =
                 Problem { cause: Cause::UpstreamFailed, message: &message, param: None, wait: None };
-            (status, json(), error::body(face, &problem))
+            (status, across(&headers, JSON), error::body(face, &problem))
         };
         Answer { status, headers, body: AnswerBody::Whole { bytes, usage: None, error: true } }
-    }
-
-    /// What an error's headers say in any dialect: when to try again, which Gemini says in its words, and by which id its
-    /// provider knows the call.
-    fn kept(&self, headers: &HeaderMap, words: &[u8]) -> HeaderMap {
-        let mut kept = json();
-        let wait = headers::retry_after(headers, self.relay.clock.wall());
-        if let Some(wait) = wait.or_else(|| error::retry_after(self.dialect(), words)) {
-            kept.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
-        }
-        if let Some(id) = headers::upstream_request_id(headers) {
-            kept.insert(REQUEST_ID, id.clone());
-        }
-        kept
     }
 
     /// The body of an error, if it comes soon and is not too long.
@@ -445,10 +442,13 @@ fn is_error(api: Api, headers: &HeaderMap, body: &[u8]) -> bool {
         }
 }
 
-/// The head of a body that we have written.
-fn json() -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(1);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// The head of a body that we have written, of this type, in place of the provider's.
+fn across(from_provider: &HeaderMap, kind: HeaderValue) -> HeaderMap {
+    let mut headers = headers::across(from_provider);
+    headers.insert(CONTENT_TYPE, kind);
     headers
 }
 

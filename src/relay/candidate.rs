@@ -50,7 +50,10 @@ pub(super) fn fits(
     let unfit = |reason, refusal| Unfit { reason, refusal, is_final: false };
     let Provider { dialect, apis, .. } = *model.provider;
     let mut there = translate::operation_at(asked.api, dialect, apis).unwrap_or(asked.api);
-    let marked = there == asked.api && translate::foreign::is_marked(asked.api, asked.body());
+    // Where it cannot be written anew it goes as it is, and the provider judges.
+    let marked = there == asked.api
+        && apis.contains(dialect.conversation())
+        && translate::foreign::is_marked(asked.api, asked.body());
     if marked {
         there = dialect.conversation();
     }

@@ -175,6 +175,11 @@ impl Refusal {
     }
 }
 
+/// A wait as a hint that SDKs follow; none where it is too long for that.
+pub(super) fn retry_hint(wait: Duration) -> Option<HeaderValue> {
+    (wait <= LONGEST_HINT).then(|| HeaderValue::from(whole_seconds(wait)))
+}
+
 /// Rounded up, at least one: a caller that waits so long finds room.
 pub(super) fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)

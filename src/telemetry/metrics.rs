@@ -116,6 +116,9 @@ impl Metrics {
 
     /// Fields that we do not know are the caller's own words, and no labels.
     fn lost(&self, record: &CallRecord) {
+        if record.lost.is_empty() {
+            return;
+        }
         let provider = record.destination().map_or_else(|| NONE.into(), |at| at.provider.shared());
         for field in &record.lost {
             let field = match field {

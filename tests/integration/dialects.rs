@@ -141,6 +141,34 @@ async fn peer_bug_29_bodies_of_every_dialect_reach_its_own_provider_byte_for_byt
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_signature_of_a_tool_is_kept_and_that_of_another_dialect_does_not_reach_a_provider() {
+    let proxy = started("");
+    let ask = |answer: &str, result: &str| {
+        let body = format!(
+            r#"{{"model":"anthropic","max_tokens":5,"messages":[{{"role":"user","content":"hi"}},{{"role":"assistant","content":[{answer}]}},{{"role":"user","content":[{result}]}}]}}"#
+        );
+        (proxy.post("/v1/messages", body.clone()).header("anthropic-version", "2023-06-01"), body)
+    };
+    let (own, body) = ask(
+        r#"{"type":"tool_use","id":"a", "name":"sign","input":{ "signature" : "" }}"#,
+        r#"{"type":"tool_result","tool_use_id":"a","content":"x"}"#,
+    );
+    assert_eq!(own.await.status, 200);
+    assert_eq!(proxy.seen("anthropic")[0].body, body.replace(r#""anthropic""#, r#""anthropic-large""#));
+    for thinking in [
+        r#"{"type":"thinking","thinking":"hm","signature":"gemini.Cg=="}"#,
+        r#"{"type":"redacted_thinking","data":"gemini.Cg=="}"#,
+    ] {
+        let answer = format!(r#"{thinking},{{"type":"text","text":"hello"}}"#);
+        let (foreign, _) = ask(&answer, r#"{"type":"text","text":"and?"}"#);
+        let answer = foreign.await;
+        assert_eq!((answer.status, answer.header("x-egret-lost")), (200, Some("messages.thinking")));
+        let sent = String::from_utf8(proxy.seen("anthropic").pop().unwrap().body.to_vec()).unwrap();
+        assert!(!sent.contains("gemini."), "{sent}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn peer_bug_25_no_field_of_another_dialect_names_a_model_past_the_policy() {
     let proxy = started("");
     let named = r#"{"requests":[{"model":"models/secret-1","content":{"parts":[{"text":"a"}]}},{"model":"models/secret-2","content":{"parts":[{"text":"b"}]}}]}"#;
@@ -242,6 +270,57 @@ async fn a_provider_s_refusal_of_a_call_is_the_callers_own_error_with_its_words(
                 assert_eq!(kind, face.invalid(), "{case}");
                 assert!(message.len() > 10, "{case}");
             }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_s_wait_and_id_are_told_in_every_face_and_its_own_headers_in_its_own_alone() {
+    for provider in PROVIDERS {
+        let said = format!("says: \"hello from {provider}\"");
+        let fault = format!("{said}, faults: [{{ status: {{ code: 429, retryAfter: 7s }} }}]");
+        let tries = "defaults: { retry: { maxAttempts: 1 } }";
+        let (limited, fine) = (everywhere(tries).replace(&said, &fault), everywhere(tries));
+        for face in FACES {
+            let own = match face {
+                Face::Chat | Face::Responses => "openai",
+                Face::Messages => "anthropic",
+                Face::Generate => "gemini",
+            };
+            for (policy, stream) in [(&limited, false), (&limited, true), (&fine, false), (&fine, true)] {
+                let answer = face.ask(&Start::keyed().proxy(policy), provider, stream).await;
+                let case = format!("{face:?} at {provider}, stream {stream}: {answer:?}");
+                if answer.status == 429 && (own, provider) != ("gemini", "gemini") {
+                    assert_eq!(answer.header("retry-after"), Some("7"), "{case}");
+                }
+                let id = answer.header("x-egret-upstream-request-id");
+                assert_eq!(id.is_some(), provider != "gemini", "{case}");
+                let theirs = |name: &&str| name.starts_with("openai-");
+                let leaks = answer.headers.keys().map(|name| name.as_str()).any(|name| theirs(&name));
+                assert!(!leaks || own == provider, "{case}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_inside_a_200_has_the_status_of_what_it_means_in_another_dialect() {
+    for provider in PROVIDERS {
+        let said = format!("says: \"hello from {provider}\"");
+        let fault = format!(
+            "{said}, faults: [{{ errorEvent: {{ afterChunks: 0, code: content_policy_violation }} }}]"
+        );
+        let policy = everywhere("").replace(&said, &fault);
+        for face in FACES {
+            let own = matches!(
+                (face, provider),
+                (Face::Chat | Face::Responses, "openai")
+                    | (Face::Messages, "anthropic")
+                    | (Face::Generate, "gemini")
+            );
+            let answer = face.ask(&Start::keyed().proxy(&policy), provider, false).await;
+            let expected = if own { 200 } else { 400 };
+            assert_eq!(answer.status, expected, "{face:?} at {provider}: {}", answer.raw());
         }
     }
 }

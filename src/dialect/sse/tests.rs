@@ -108,3 +108,12 @@ proptest! {
         prop_assert_eq!(events(&whole[0]).collect::<Vec<_>>().concat(), &whole[0][..]);
     }
 }
+
+proptest! {
+    #[test]
+    fn name_and_data_are_the_same_in_one_pass(event in "((data|event|id|da)(:| |: )[a-z ]{0,4}(\n|\r|\r\n)){0,6}") {
+        let (named, said) = name_and_data(event.as_bytes());
+        prop_assert_eq!(named, name(event.as_bytes()));
+        prop_assert_eq!(said, data(event.as_bytes()));
+    }
+}

@@ -8,6 +8,9 @@ use super::{Form, Stamp};
 use crate::dialect::neutral::Event;
 use crate::dialect::{Api, anthropic, error, gemini, openai};
 
+/// Room for what most events become, so that it is found at once.
+const ROOM: usize = 512;
+
 /// Reads a provider's events and writes the caller's.
 pub struct Translator {
     decoder: Decoder,
@@ -62,6 +65,7 @@ impl Translator {
             return;
         }
         let Self { decoder, encoder, out, .. } = self;
+        out.reserve(ROOM);
         let mut write = |event: Event<'_>| encoder.write(&event, out);
         match decoder {
             Decoder::Chat(decoder) => decoder.read(data, &mut write),
@@ -73,6 +77,14 @@ impl Translator {
     /// The provider has failed in the midst of its answer, and says so by this event's data.
     pub fn fail(&mut self, from: Api, data: &[u8]) {
         self.out.extend_from_slice(&error::revoiced_event(from.dialect(), data, self.to));
+    }
+
+    /// Whether the provider told why its answer ended, and that is that there is none.
+    pub fn has_failed(&self) -> bool {
+        match &self.decoder {
+            Decoder::Generate(decoder) => decoder.has_failed(),
+            Decoder::Chat(_) | Decoder::Messages(_) => false,
+        }
     }
 
     /// The provider has ended its answer, as a whole one.
@@ -100,5 +112,40 @@ impl Encoder {
             Self::Messages(encoder) => encoder.write(event, out),
             Self::Generate(encoder) => encoder.write(event, out),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::dialect::stream::{StreamEnd, StreamReader};
+
+    const STAMP: Stamp<'_> = Stamp { id: "1", created: 0, model: "m", include_usage: true };
+
+    fn ends(to: Option<Api>, candidates: &[Value]) -> (bool, StreamEnd) {
+        let mut reader = StreamReader::new(Api::Generate, true);
+        if let Some(to) = to {
+            reader = reader.translating(Translator::new(Api::Generate, to, &STAMP).unwrap());
+        }
+        for candidate in candidates {
+            let event = json!({ "candidates": [candidate] });
+            reader.push(format!("data: {event}\r\n\r\n").into()).unwrap();
+        }
+        (reader.seen().finished, reader.finish().1)
+    }
+
+    #[test]
+    fn a_failure_before_any_word_is_no_end_in_another_dialect() {
+        let failure = json!({ "finishReason": "MALFORMED_FUNCTION_CALL" });
+        let words = json!({ "content": { "parts": [{ "text": "a" }] } });
+        for to in [Api::Chat, Api::Responses, Api::Messages] {
+            assert_eq!(ends(Some(to), std::slice::from_ref(&failure)), (false, StreamEnd::Cut));
+            assert_eq!(ends(Some(to), &[words.clone(), failure.clone()]), (true, StreamEnd::Complete));
+            assert_eq!(ends(Some(to), &[json!({ "finishReason": "STOP" })]), (true, StreamEnd::Complete));
+        }
+        // Its own callers know the word.
+        assert_eq!(ends(None, &[failure]), (true, StreamEnd::Complete));
     }
 }

@@ -1,10 +1,12 @@
 //! The golden table of `tests/fixtures/dialect`: how the calls and answers of every dialect read in the others.
 //!
 //! A case is a file. `requests/FACE/NAME.json` is the body of a call; `answers/PROVIDER/NAME.json` is a plain answer and
-//! `NAME.sse` the same as a stream. What they become stands in `expected`, under the path of the case. With
+//! `NAME.sse` the same as a stream, alone where it fails. What they become stands in `expected`, under the path of the case. With
 //! `UPDATE_GOLDEN=1` that is written anew, to be read by a person before it is kept.
 
 mod answers;
+mod large;
+mod properties;
 mod requests;
 
 use std::collections::BTreeSet;
@@ -40,6 +42,7 @@ struct Case {
     form: Form,
     /// `requests/chat/tools`
     name: String,
+    /// Without its extension.
     path: PathBuf,
 }
 
@@ -83,11 +86,11 @@ fn root() -> PathBuf {
 fn cases(kind: &str) -> Vec<Case> {
     let mut cases = Vec::new();
     for (directory, form) in FORMS {
-        for path in files(&root().join(kind).join(directory)) {
-            if path.extension().is_some_and(|extension| extension == "json") {
-                let stem = path.file_stem().unwrap().to_str().unwrap();
-                cases.push(Case { form, name: format!("{kind}/{directory}/{stem}"), path });
-            }
+        let paths: BTreeSet<_> =
+            files(&root().join(kind).join(directory)).iter().map(|path| path.with_extension("")).collect();
+        for path in paths {
+            let stem = path.file_name().unwrap().to_str().unwrap();
+            cases.push(Case { form, name: format!("{kind}/{directory}/{stem}"), path });
         }
     }
     assert!(!cases.is_empty(), "no {kind}");

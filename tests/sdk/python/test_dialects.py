@@ -403,6 +403,13 @@ def test_what_is_compressed_or_comes_byte_by_byte_is_read(face, provider):
             assert face.say(f"on-{provider}", fault=fault, stream=streams).text == SAYS
 
 
+def test_text_of_any_script_comes_through_wherever_it_is_cut(face, provider):
+    said = 'Ebbe 🌊 "qu" \\ \n 潮, \u2028 end'
+    for streams in (False, True):
+        answer = face.say(f"wordy-on-{provider}", [("user", said)], said, fault="trickle=0ms", stream=streams)
+        assert answer.text == said
+
+
 # Time.
 
 
@@ -568,6 +575,14 @@ def test_a_model_without_sampling_is_passed_over(dialects):
         assert "temperature" in str(error)
         answer = face.sampling("steady-or-not")
         assert (answer.text, answer.headers["x-egret-provider"]) == (SAYS, "gemini")
+
+
+def test_the_name_of_a_file_is_lost_and_not_the_file(dialects):
+    file = {"filename": "tide.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQ="}
+    content = [{"type": "text", "text": QUESTION}, {"type": "file", "file": file}]
+    for provider, names in {"openai": set(), "anthropic": set(), "gemini": {"messages.document.name"}}.items():
+        answer = Chat(dialects).send(f"on-{provider}", messages=[{"role": "user", "content": content}])
+        assert (answer.text, lost(answer)) == (SAYS, names)
 
 
 def test_what_no_other_provider_can_do_is_refused_by_name(dialects):

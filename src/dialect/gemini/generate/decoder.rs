@@ -23,6 +23,8 @@ pub(crate) struct Decoder {
 struct Choice {
     index: u32,
     calls: u32,
+    /// Whether it has said anything.
+    spoke: bool,
     /// Further pieces may follow it.
     reason: Option<Reason>,
 }
@@ -62,7 +64,7 @@ impl Decoder {
             write(Event::Start { id: Literal::from_text(&self.id), model: Literal::from_text(&self.model) });
         }
         self.choices.sort_by_key(|choice| choice.index);
-        for Choice { index, calls, reason } in &self.choices {
+        for Choice { index, calls, reason, .. } in &self.choices {
             let finish = reason.unwrap_or(Reason::Ended(Finish::Stop)).finish(*calls > 0);
             write(Event::Finish { choice: *index, finish, stop: None });
         }
@@ -73,6 +75,12 @@ impl Decoder {
         write(Event::End);
     }
 
+    /// Whether the model or the provider has failed before anything was said: what is told so far is no answer.
+    pub(crate) fn has_failed(&self) -> bool {
+        let failed = |choice: &Choice| !choice.spoke && choice.reason == Some(Reason::Failed);
+        !self.choices.is_empty() && self.choices.iter().all(failed)
+    }
+
     fn stamp(&self) -> Stamp<'_> {
         Stamp { id: &self.id, created: 0, model: &self.model, include_usage: false }
     }
@@ -80,11 +88,12 @@ impl Decoder {
     fn candidate(&mut self, candidate: Candidate<'_>, write: &mut dyn FnMut(Event<'_>)) {
         let Candidate { index, said, reason } = candidate;
         let place = self.choices.iter().position(|choice| choice.index == index).unwrap_or_else(|| {
-            self.choices.push(Choice { index, calls: 0, reason: None });
+            self.choices.push(Choice { index, calls: 0, spoke: false, reason: None });
             self.choices.len() - 1
         });
         let Some(choice) = self.choices.get_mut(place) else { return };
         choice.reason = reason.or(choice.reason);
+        choice.spoke |= !said.is_empty();
         for said in said {
             choice.say(said, &self.id, write);
         }

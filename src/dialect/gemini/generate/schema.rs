@@ -1,54 +1,104 @@
 //! From Gemini's schemas, a part of OpenAPI's, to JSON Schema.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::read::camel;
-use crate::dialect::json::{Kind, Value};
+use crate::dialect::json::{Fault, Kind, Scanner, Value};
 use crate::dialect::neutral::{Losses, Raw};
 use crate::dialect::write::string;
 
 /// A schema in JSON Schema's words. The order that it wants of properties is lost, under the name of this field.
 pub(super) fn json_schema(schema: &Value<'_>, field: &str, lost: &mut Losses) -> Raw<'static> {
-    let mut writer = Writer { out: Vec::with_capacity(schema.range.len()), ordered: false };
-    writer.schema(schema);
+    let out = Vec::with_capacity(schema.range.len());
+    let mut writer = Writer { out, nullable: HashSet::new(), ordered: false };
+    // It was scanned as a part of its request, so neither fails.
+    let read = find_nullable(&mut schema.scanner(), &mut writer.nullable);
+    if read.and_then(|()| writer.schema(&mut schema.scanner())).is_err() {
+        return Raw::word("{}");
+    }
     if writer.ordered {
         lost.hint(format!("{field}.propertyOrdering"));
     }
     Raw::written(writer.out)
 }
 
+/// Notes where the objects begin that say so, in one pass: schemas may be nested deeply.
+fn find_nullable(scanner: &mut Scanner<'_>, found: &mut HashSet<usize>) -> Result<(), Fault> {
+    match scanner.peek() {
+        Some(b'{') => {
+            let (start, mut nullable) = (scanner.position(), false);
+            scanner.members(|key, scanner| {
+                if !key.is("nullable") {
+                    return find_nullable(scanner, found);
+                }
+                nullable = scanner.value()?.kind == Kind::True;
+                Ok(())
+            })?;
+            if nullable {
+                found.insert(start);
+            }
+            Ok(())
+        }
+        Some(b'[') => scanner.elements(|scanner| find_nullable(scanner, found)),
+        Some(_) | None => scanner.value().map(drop),
+    }
+}
+
 struct Writer {
     out: Vec<u8>,
+    /// Where schemas begin that allow null.
+    nullable: HashSet<usize>,
     /// A schema within has an order of its properties.
     ordered: bool,
 }
 
 impl Writer {
-    fn schema(&mut self, schema: &Value<'_>) {
-        if schema.kind != Kind::Object {
+    fn schema(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+        if scanner.peek() != Some(b'{') {
             // True and false are schemas; what is none is for the provider to refuse.
-            return self.raw(schema);
+            self.raw(&scanner.value()?);
+            return Ok(());
         }
-        let nullable = schema.member("nullable").is_some_and(|nullable| nullable.kind == Kind::True);
+        let nullable = self.nullable.contains(&scanner.position());
         self.out.push(b'{');
-        for member in schema.members().filter(|member| member.value.kind != Kind::Null) {
-            let written = member.name();
-            self.member(&camel(&written), &written, &member.value, nullable);
-        }
+        scanner.members(|key, scanner| {
+            if scanner.peek() == Some(b'n') {
+                return scanner.value().map(drop);
+            }
+            let written = key.name();
+            self.member(&camel(&written), &written, scanner, nullable)
+        })?;
         self.close(b'}');
+        Ok(())
     }
 
-    fn member(&mut self, name: &str, written: &str, value: &Value<'_>, nullable: bool) {
+    fn member(
+        &mut self,
+        name: &str,
+        written: &str,
+        scanner: &mut Scanner<'_>,
+        nullable: bool,
+    ) -> Result<(), Fault> {
+        match name {
+            "properties" => return self.schemas(name, scanner),
+            "defs" | "$defs" => return self.schemas("$defs", scanner),
+            "items" | "additionalProperties" => {
+                self.key(name);
+                return self.schema(scanner);
+            }
+            "anyOf" | "oneOf" | "allOf" | "prefixItems" => return self.list(name, scanner),
+            _ => {}
+        }
+        self.word(name, written, &scanner.value()?, nullable);
+        Ok(())
+    }
+
+    /// A member that holds no schema.
+    fn word(&mut self, name: &str, written: &str, value: &Value<'_>, nullable: bool) {
         match name {
             "type" => self.kind(value, nullable),
             "enum" => self.enumeration(value, nullable),
-            "properties" => self.schemas(name, value),
-            "defs" | "$defs" => self.schemas("$defs", value),
-            "items" | "additionalProperties" => {
-                self.key(name);
-                self.schema(value);
-            }
-            "anyOf" | "oneOf" | "allOf" | "prefixItems" => self.list(name, value),
             "ref" | "$ref" => {
                 self.key("$ref");
                 self.raw(value);
@@ -105,30 +155,34 @@ impl Writer {
     }
 
     /// Schemas under names that are the caller's own.
-    fn schemas(&mut self, name: &str, value: &Value<'_>) {
+    fn schemas(&mut self, name: &str, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
         self.key(name);
-        if value.kind != Kind::Object {
-            return self.raw(value);
+        if scanner.peek() != Some(b'{') {
+            self.raw(&scanner.value()?);
+            return Ok(());
         }
         self.out.push(b'{');
-        for member in value.members() {
-            self.key(&member.name());
-            self.schema(&member.value);
-        }
+        scanner.members(|key, scanner| {
+            self.key(&key.name());
+            self.schema(scanner)
+        })?;
         self.close(b'}');
+        Ok(())
     }
 
-    fn list(&mut self, name: &str, value: &Value<'_>) {
+    fn list(&mut self, name: &str, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
         self.key(name);
-        if value.kind != Kind::Array {
-            return self.raw(value);
+        if scanner.peek() != Some(b'[') {
+            self.raw(&scanner.value()?);
+            return Ok(());
         }
         self.out.push(b'[');
-        for schema in value.elements() {
+        scanner.elements(|scanner| {
             self.separate();
-            self.schema(&schema);
-        }
+            self.schema(scanner)
+        })?;
         self.close(b']');
+        Ok(())
     }
 
     fn key(&mut self, name: &str) {

@@ -157,10 +157,9 @@ impl<'a> Reading<'a, '_> {
         let parts = parts(&at, &at.present(output)?, Speaker::User, self.losses)?;
         let is_error = tells_error(&parts);
         let result = ToolResult { id, name, parts, is_error };
-        let joins = self
-            .turns
-            .last()
-            .is_some_and(|turn| turn.parts.iter().all(|part| matches!(part.content, Content::ToolResult(_))));
+        // Results are never in one turn with anything else.
+        let first = self.turns.last().and_then(|turn| turn.parts.first());
+        let joins = first.is_some_and(|part| matches!(part.content, Content::ToolResult(_)));
         self.say(Speaker::User, joins, vec![Part::of(Content::ToolResult(result))]);
         Ok(())
     }

@@ -54,7 +54,7 @@ fn every_call_is_written_for_gemini() {
 fn check(recipients: &[(&str, Form, Recipient<'_>)]) {
     let mut golden = Golden::new();
     for case in cases("requests") {
-        let body = fs::read(&case.path).unwrap();
+        let body = fs::read(case.path.with_extension("json")).unwrap();
         for (name, to, recipient) in recipients {
             let became = translated(case.form, &body, *to, recipient);
             golden.check(&case, &format!("{name}.json"), &pretty(&became));

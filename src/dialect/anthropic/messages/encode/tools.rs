@@ -23,7 +23,7 @@ enum Choice<'r, 'a> {
 impl<'r, 'a> Tools<'r, 'a> {
     pub(super) fn of(request: &'r Request<'a>, accepts: Accepts, lost: &mut Losses) -> Self {
         let asked = request.tool_choice.as_ref();
-        let tools: Vec<_> = request.tools.iter().filter(|tool| is_among(tool, asked)).collect();
+        let tools = request.tools_named(left_by(asked));
         // A new name would come back in the answer.
         if tools.iter().any(|tool| !ids::is_taken(&tool.name)) {
             lost.meaning("tools");
@@ -90,14 +90,14 @@ pub(super) fn is_forced(choice: Option<&ToolChoice<'_>>) -> bool {
     }
 }
 
-/// Whether the choice leaves this tool. Anthropic has no list of those that may be called but the tools themselves; for
-/// one alone there is a word.
-fn is_among(tool: &Tool<'_>, choice: Option<&ToolChoice<'_>>) -> bool {
+/// The names of the tools that the choice leaves, where it does not leave all. Anthropic has no list of those that may be
+/// called but the tools themselves; for one alone there is a word.
+fn left_by<'c, 'a>(choice: Option<&'c ToolChoice<'a>>) -> Option<&'c [Literal<'a>]> {
     match choice {
-        Some(ToolChoice::OneOf(names)) if names.len() > 1 => names.contains(&tool.name),
-        Some(ToolChoice::Allowed(names)) => names.contains(&tool.name),
+        Some(ToolChoice::OneOf(names)) if names.len() > 1 => Some(names),
+        Some(ToolChoice::Allowed(names)) => Some(names),
         Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required | ToolChoice::OneOf(_)) | None => {
-            true
+            None
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::{signature, words};
 use crate::dialect::anthropic::usage;
-use crate::dialect::json::{self, Kind, Value};
+use crate::dialect::json::{self, Fault, Kind, Scanner, Value};
 use crate::dialect::neutral::{Event, Finish, Literal, Signature};
 use crate::dialect::translate::Stamp;
 use crate::usage::Usage;
@@ -33,6 +33,36 @@ struct Call {
     /// Arguments that came with its beginning. They hold only if none come after.
     whole: Option<Literal<'static>>,
     said: bool,
+}
+
+/// What a delta says. The names of its members tell its kind.
+#[derive(Default)]
+struct Delta<'a> {
+    text: Option<Literal<'a>>,
+    thinking: Option<Literal<'a>>,
+    signature: Option<Literal<'a>>,
+    partial_json: Option<Literal<'a>>,
+}
+
+impl<'a> Delta<'a> {
+    fn read(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
+        scanner.members(|key, scanner| {
+            let value = scanner.value()?;
+            let place = if key.is("text") {
+                &mut self.text
+            } else if key.is("partial_json") {
+                &mut self.partial_json
+            } else if key.is("thinking") {
+                &mut self.thinking
+            } else if key.is("signature") {
+                &mut self.signature
+            } else {
+                return Ok(());
+            };
+            *place = Literal::of(&value);
+            Ok(())
+        })
+    }
 }
 
 type Write<'w> = &'w mut dyn FnMut(Event<'_>);
@@ -67,10 +97,10 @@ impl Decoder {
             "message_delta",
             "message_stop",
         ];
-        let Ok(event) = json::document(data) else { return };
-        if self.ended {
+        if self.ended || self.reads_delta(name, data, write) {
             return;
         }
+        let Ok(event) = json::document(data) else { return };
         let kind = match event.member("type") {
             Some(kind) => kind.one_of(&KNOWN),
             None => KNOWN.into_iter().find(|known| name == Some(known.as_bytes())),
@@ -85,6 +115,25 @@ impl Decoder {
             // Pings, and what is newer than this.
             None => {}
         }
+    }
+
+    /// Most events are a piece of a block, and say so by their name: they are read in one pass. False where it is none.
+    fn reads_delta(&mut self, name: Option<&[u8]>, data: &[u8], write: Write<'_>) -> bool {
+        if name != Some(b"content_block_delta") {
+            return false;
+        }
+        let mut delta = Delta::default();
+        let mut scanner = Scanner::at(data, 0);
+        let read = scanner.members(|key, scanner| {
+            if key.is("delta") {
+                return delta.read(scanner);
+            }
+            scanner.value().map(drop)
+        });
+        if read.and_then(|()| scanner.end()).is_ok() {
+            self.take(delta, write);
+        }
+        true
     }
 
     /// The provider has closed an answer that is whole.
@@ -142,25 +191,32 @@ impl Decoder {
         write(Event::ToolCall { choice: CHOICE, index, id, name, signature: self.held.take() });
     }
 
-    /// What a delta adds to its block. The names of its members tell its kind.
+    /// What a block begins with, or a delta adds to it.
     fn go_on(&mut self, delta: Option<&Value<'_>>, write: Write<'_>) {
-        let Some(delta) = delta else { return };
+        let Some(value) = delta else { return };
+        let mut delta = Delta::default();
+        // It was scanned, so it can be read.
+        if delta.read(&mut value.scanner()).is_ok() {
+            self.take(delta, write);
+        }
+    }
+
+    fn take(&mut self, delta: Delta<'_>, write: Write<'_>) {
         self.begin(None, write);
-        let text = |name: &str| delta.member(name).and_then(|value| Literal::of(&value));
-        let said = |name: &str| text(name).filter(|text| !text.is_empty());
-        if let Some(text) = said("text") {
+        if let Some(text) = delta.text.filter(|text| !text.is_empty()) {
             self.release(write);
             write(Event::Text { choice: CHOICE, text });
         }
-        if let Some(text) = said("thinking") {
+        if let Some(text) = delta.thinking.filter(|text| !text.is_empty()) {
             self.release(write);
             self.thought = true;
             write(Event::Reasoning { choice: CHOICE, text });
         }
-        if let Some(signature) = text("signature").and_then(signature::read) {
+        if let Some(signature) = delta.signature.and_then(signature::read) {
             self.sign(signature, write);
         }
-        if let Some((json, call)) = said("partial_json").zip(self.call.as_mut()) {
+        let json = delta.partial_json.filter(|json| !json.is_empty());
+        if let Some((json, call)) = json.zip(self.call.as_mut()) {
             call.said = true;
             write(Event::Arguments { choice: CHOICE, index: self.calls.saturating_sub(1), json });
         }

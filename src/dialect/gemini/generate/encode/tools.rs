@@ -1,11 +1,11 @@
 //! Tools, and which of them may or has to be called.
 
-use crate::dialect::neutral::{Literal, Losses, Request, Tool, ToolChoice};
+use crate::dialect::neutral::{Losses, Request, Tool, ToolChoice};
 use crate::dialect::translate::Recipient;
 use crate::dialect::write::Object;
 
 pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, to: &Recipient<'_>, lost: &mut Losses) {
-    let allowed: Vec<_> = allowed(request).collect();
+    let allowed = allowed(request);
     if allowed.is_empty() {
         // A choice without tools is refused.
         if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::OneOf(_))) {
@@ -34,14 +34,13 @@ pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, to: &Recipient
 }
 
 /// All tools, or those alone that may be called: in the mode that leaves the choice to the model no names are taken.
-fn allowed<'r, 'a>(request: &'r Request<'a>) -> impl Iterator<Item = &'r Tool<'a>> {
-    let names: Option<&[Literal<'_>]> = match &request.tool_choice {
+fn allowed<'r, 'a>(request: &'r Request<'a>) -> Vec<&'r Tool<'a>> {
+    request.tools_named(match &request.tool_choice {
         Some(ToolChoice::Allowed(names)) => Some(names),
         Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required | ToolChoice::OneOf(_)) | None => {
             None
         }
-    };
-    request.tools.iter().filter(move |tool| names.is_none_or(|names| names.contains(&tool.name)))
+    })
 }
 
 fn write_function(function: &mut Object<'_>, tool: &Tool<'_>) {

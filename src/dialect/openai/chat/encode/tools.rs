@@ -9,7 +9,7 @@ use crate::dialect::write::Object;
 pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, to: &Recipient<'_>, lost: &mut Losses) {
     let choice = request.tool_choice.as_ref();
     let forced = matches!(choice, Some(ToolChoice::Required | ToolChoice::OneOf(_)));
-    let tools: Vec<_> = request.tools.iter().filter(|tool| offered(tool, choice)).collect();
+    let tools = request.tools_named(offered(choice));
     if forced && (tools.is_empty() || !to.accepts.forced_tool_choice) {
         lost.meaning("tool_choice");
     }
@@ -28,13 +28,14 @@ pub(super) fn write(body: &mut Object<'_>, request: &Request<'_>, to: &Recipient
     }
 }
 
-fn offered(tool: &Tool<'_>, choice: Option<&ToolChoice<'_>>) -> bool {
+/// The names of the tools that are offered, where not all are.
+fn offered<'c, 'a>(choice: Option<&'c ToolChoice<'a>>) -> Option<&'c [Literal<'a>]> {
     match choice {
-        Some(ToolChoice::Allowed(names)) => names.contains(&tool.name),
+        Some(ToolChoice::Allowed(names)) => Some(names),
         // A single one is named.
-        Some(ToolChoice::OneOf(names)) if names.len() > 1 => names.contains(&tool.name),
+        Some(ToolChoice::OneOf(names)) if names.len() > 1 => Some(names),
         Some(ToolChoice::OneOf(_) | ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => {
-            true
+            None
         }
     }
 }
