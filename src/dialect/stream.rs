@@ -17,6 +17,9 @@ use super::translate::Translator;
 use super::{Api, anthropic, gemini, openai};
 use crate::usage::Usage;
 
+/// Of one event.
+type NameAndData<'e> = (Option<&'e [u8]>, Cow<'e, [u8]>);
+
 /// Notes what a stream says of itself, and takes out the usage event that the caller did not ask for.
 #[derive(Debug)]
 pub struct StreamReader {
@@ -284,7 +287,7 @@ impl StreamReader {
     }
 
     /// Name and data of an event; none where it has no data.
-    fn parts<'e>(&mut self, event: &'e [u8]) -> Option<(Option<&'e [u8]>, Cow<'e, [u8]>)> {
+    fn parts<'e>(&mut self, event: &'e [u8]) -> Option<NameAndData<'e>> {
         let begun = std::mem::replace(&mut self.begun, true);
         let event = if begun { event } else { sse::without_bom(event) };
         // Of chat and completions only foreign errors have a name; most of their events begin with their data.

@@ -239,6 +239,10 @@ pub fn request(
 /// It cannot be read.
 pub fn answer(from: Api, to: Api, body: &[u8], stamp: &Stamp<'_>) -> Result<Bytes, NoAnswer> {
     let (Some(from), Some(to)) = (Form::of(from), Form::of(to)) else { return Err(NoAnswer) };
+    // What is passed on as it stands has to be text.
+    if !body.is_ascii() && std::str::from_utf8(body).is_err() {
+        return Err(NoAnswer);
+    }
     Ok(encode_answer(to, &decode_answer(from, body, stamp)?, stamp).into())
 }
 

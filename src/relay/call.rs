@@ -407,7 +407,9 @@ impl Call {
             stake.would_refuse(record);
         }
         held.settle(&cost, now);
+        // Nothing at all is used where tokens are counted: that says nothing of calls and answers.
         if let (Came::Reported(usage), Some(model)) = (came, &self.served_by)
+            && usage != Usage::default()
             && (tenant.counts_amounts || model.provider.counts_amounts)
         {
             let calibration = &self.relay.shared.calibration;

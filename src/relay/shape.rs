@@ -144,7 +144,10 @@ fn authorize(
         AuthHeader::Goog => (HeaderName::from_static("x-goog-api-key"), HeaderForm::Plain),
         // Its SDKs change the header together with the version.
         AuthHeader::Anthropic => match to_provider.get(ANTHROPIC_VERSION) {
-            Some(version) if version != provider::ANTHROPIC_VERSION => (AUTHORIZATION, HeaderForm::Bearer),
+            // They are dates.
+            Some(version) if version.as_bytes() > provider::ANTHROPIC_VERSION.as_bytes() => {
+                (AUTHORIZATION, HeaderForm::Bearer)
+            }
             Some(_) | None => (HeaderName::from_static("x-api-key"), HeaderForm::Plain),
         },
     };

@@ -111,6 +111,9 @@ async fn an_anthropic_caller_s_own_version_and_betas_are_passed_on() {
     assert_eq!(seen.header("anthropic-beta"), Some("a-1,b-2"));
     // Its SDKs put the key elsewhere together with the version.
     assert_eq!((seen.header("authorization"), seen.header("x-api-key")), (Some("Bearer secret-aaaa"), None));
+    ask("2023-01-01").await;
+    let seen = proxy.seen("anthropic").pop().unwrap();
+    assert_eq!((seen.header("authorization"), seen.header("x-api-key")), (None, Some("secret-aaaa")));
     // To a provider of another dialect they mean nothing.
     Face::Messages
         .ask_with(&proxy, "openai", false, &[("anthropic-version", "2026-10-21"), ("anthropic-beta", "a-1")])
@@ -234,6 +237,30 @@ async fn calls_fall_over_between_any_two_dialects_before_the_first_token() {
                 }
             }
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_keeps_is_asked_of_nobody_else() {
+    let policy = everywhere(
+        "routes: { chat: { targets: [{ model: anthropic }, { model: other }] }, gen: { targets: [{ model: gemini }, { model: also }] } }",
+    )
+    .replace("models:\n", "  second: { dialect: anthropic, mock: {} }\n  third: { dialect: gemini, mock: {} }\nmodels:\n  other: { provider: second, maxOutputTokens: 1000 }\n  also: { provider: third, maxOutputTokens: 1000 }\n")
+    .replace("hello from anthropic\"", "hello\", faults: [{ status: { code: 503 } }]")
+    .replace("hello from gemini\"", "hello\", faults: [{ status: { code: 503 } }]");
+    for field in ["container", "cachedContent", "cached_content", "continuationToken", "continuation_token"] {
+        let proxy = Start::keyed().proxy(&policy);
+        let kept = |face: Face, model: &str| {
+            let mut body: Value = serde_json::from_str(&face.body(model, false)).unwrap();
+            body[field] = json!("kept-1");
+            body.to_string()
+        };
+        let answer = match field {
+            "container" => proxy.post("/v1/messages", kept(Face::Messages, "chat")),
+            _ => proxy.post("/v1beta/models/gen:generateContent", kept(Face::Generate, "gen")),
+        };
+        assert!(answer.await.status >= 400, "{field}");
+        assert_eq!(proxy.seen("second").len() + proxy.seen("third").len(), 0, "{field}");
     }
 }
 
@@ -575,6 +602,33 @@ async fn tokens_are_counted_by_the_provider_or_estimated_and_said_to_be() {
     let estimated = proxy.post("/v1beta/models/anthropic:countTokens", contents.to_string()).await;
     assert!(estimated.json()["totalTokens"].as_u64().unwrap() > 0);
     assert_eq!(ask("none").await.status, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_count_of_tokens_says_nothing_of_how_long_answers_are() {
+    let limits = "limits: { tpd: { tokens: 1000000, per: day } }, reserveOutput: { expect: learned }";
+    let policy = everywhere("")
+        .replace("access: { allow: [\"*\"] }", &format!("access: {{ allow: [\"*\"] }}, {limits}"))
+        .replace("says: \"hello from anthropic\"", "says: \"one two three four five six\", latency: 1s");
+    let proxy = Start::keyed().proxy(&policy);
+    let held = async || {
+        let asked = async { Face::Messages.ask(&proxy, "anthropic", false).await.status };
+        let looks = async {
+            quiet().await;
+            proxy.cells()[0].3
+        };
+        tokio::join!(asked, looks).1
+    };
+    for _ in 0..12 {
+        held().await;
+    }
+    let learned = held().await;
+    let body = json!({ "model": "anthropic", "messages": [{ "role": "user", "content": "how many?" }] });
+    for _ in 0..200 {
+        let count = proxy.post("/v1/messages/count_tokens", body.to_string());
+        assert_eq!(count.header("anthropic-version", "2023-06-01").await.status, 200);
+    }
+    assert_eq!(held().await, learned);
 }
 
 #[tokio::test(start_paused = true)]

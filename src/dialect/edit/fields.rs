@@ -224,14 +224,16 @@ static MESSAGES_FIELDS: [Field; 4] = [
     field(53, "container", Role::StateName),
 ];
 
-/// In Gemini's calls, which take both spellings. What is cached is kept at the provider.
-static GEMINI_FIELDS: [Field; 9] = [
+/// In Gemini's calls, which take both spellings. What is cached is kept at the provider, and so is what goes on.
+static GEMINI_FIELDS: [Field; 11] = [
     field(54, "contents", Role::Turns),
     field(55, "labels", Role::Metadata),
     field(56, "generationConfig", Role::Settings),
     field(56, "generation_config", Role::Settings),
     field(57, "cachedContent", Role::StateName),
     field(57, "cached_content", Role::StateName),
+    field(46, "continuationToken", Role::StateName),
+    field(46, "continuation_token", Role::StateName),
     field(58, "requests", Role::Calls),
     field(59, "generateContentRequest", Role::Calls),
     field(59, "generate_content_request", Role::Calls),
@@ -288,7 +290,7 @@ mod tests {
             assert!(spelt_anew || bits & field.bit() == 0, "{}", field.name);
             bits | field.bit()
         });
-        assert_eq!(bits.count_ones() as usize, all().count() - 3);
+        assert_eq!(bits.count_ones() as usize, all().count() - 4);
     }
 
     #[test]

@@ -10,6 +10,10 @@ use crate::dialect::json::{Kind, Value};
 use crate::dialect::neutral::{Literal, Losses};
 use crate::dialect::{Api, base64};
 
+/// So many texts in one call are translated: OpenAI takes no more, Gemini fewer. Written anew a text of one letter is
+/// twenty times as long.
+const MOST_INPUTS: usize = 2048;
+
 /// Texts whose vectors are asked for.
 struct Ask<'a> {
     /// At least one, unless it is lost with what it means.
@@ -77,6 +81,9 @@ pub fn answer(
     stamp: &Stamp<'_>,
 ) -> Result<Bytes, NoAnswer> {
     let ask = decode_ask(to, caller_request, &mut Losses::default()).map_err(|_| NoAnswer)?;
+    if !body.is_ascii() && std::str::from_utf8(body).is_err() {
+        return Err(NoAnswer);
+    }
     let vectors = match from {
         Api::Embeddings => openai::decode_vectors(body),
         Api::BatchEmbedContents | Api::EmbedContent => gemini::decode_vectors(body),
@@ -117,6 +124,10 @@ fn decode_ask<'a>(from: Api, body: &'a [u8], lost: &mut Losses) -> Result<Ask<'a
         | Api::Generate
         | Api::CountContentTokens => Err(no_embeddings()),
     }
+}
+
+fn too_many(field: &str) -> Untranslatable {
+    Untranslatable::at(field, format!("These are more than {MOST_INPUTS} texts."))
 }
 
 fn no_embeddings() -> Untranslatable {

@@ -1,6 +1,6 @@
 //! Gemini's `embedContent`, and `batchEmbedContents`, which is several of them.
 
-use super::{Ask, Vector, Vectors};
+use super::{Ask, MOST_INPUTS, Vector, Vectors, too_many};
 use crate::dialect::gemini::generate::read::{an_object, camel, count, list, member, present, text, within};
 use crate::dialect::gemini::usage;
 use crate::dialect::json::{self, Kind, Value};
@@ -20,6 +20,9 @@ pub(super) fn decode_batch<'a>(body: &'a [u8], lost: &mut Losses) -> Result<Ask<
     }
     let requests = requests.ok_or_else(|| Untranslatable::at("requests", "There is nothing to embed."))?;
     for (place, request) in list(&requests, "requests")?.enumerate() {
+        if place >= MOST_INPUTS {
+            return Err(too_many("requests"));
+        }
         let one = within(one(&request, "requests.", lost), || format!("requests[{place}]"))?;
         if place > 0 && one.dimensions != ask.dimensions {
             // Elsewhere all vectors of a call are of one length.

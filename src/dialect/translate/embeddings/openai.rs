@@ -1,6 +1,6 @@
 //! OpenAI's `embeddings`.
 
-use super::{Ask, Vector, Vectors};
+use super::{Ask, MOST_INPUTS, Vector, Vectors, too_many};
 use crate::dialect::json::{self, Kind, Value};
 use crate::dialect::neutral::{Literal, Losses, Raw};
 use crate::dialect::translate::{Stamp, Untranslatable};
@@ -43,13 +43,16 @@ fn inputs<'a>(input: &Value<'a>, lost: &mut Losses) -> Result<Vec<Literal<'a>>, 
     if let Some(text) = Literal::of(input) {
         return Ok(vec![text]);
     }
-    let all: Vec<_> = input.elements().collect();
+    let all: Vec<_> = input.elements().take(MOST_INPUTS + 1).collect();
     if all.is_empty() {
         return Err(Untranslatable::at("input", "This has to be a text, or a list with something in it."));
     }
     if all.iter().all(|one| matches!(one.kind, Kind::Number | Kind::Array)) {
         lost.meaning("input");
         return Ok(Vec::new());
+    }
+    if all.len() > MOST_INPUTS {
+        return Err(too_many("input"));
     }
     let text = |(place, one): (usize, &Value<'a>)| {
         Literal::of(one)

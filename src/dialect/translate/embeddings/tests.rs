@@ -138,6 +138,8 @@ fn a_fault_is_told_by_its_place() {
         (json!({ "input": [] }), Some("input")),
         (json!({ "input": 7 }), Some("input")),
         (json!({ "input": ["a", 7] }), Some("input[1]")),
+        // Of so many the body that is sent would be twenty times as long.
+        (json!({ "input": vec!["a"; 2049] }), Some("input")),
         (json!({ "input": "a", "dimensions": 0 }), Some("dimensions")),
         (json!({ "input": "a", "encoding_format": "hex" }), Some("encoding_format")),
     ] {
@@ -153,6 +155,10 @@ fn a_fault_is_told_by_its_place() {
         ),
         (json!({ "requests": [{ "content": [] }] }), Some("requests[0].content")),
         (json!({ "requests": [{}] }), Some("requests[0].content")),
+        (
+            json!({ "requests": vec![json!({ "content": { "parts": [{ "text": "a" }] } }); 2049] }),
+            Some("requests"),
+        ),
     ] {
         assert_eq!(refused(Api::BatchEmbedContents, Api::Embeddings, &body).as_deref(), field, "{body}");
     }

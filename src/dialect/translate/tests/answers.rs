@@ -66,6 +66,22 @@ pub(super) fn read(mut response: Value) -> Value {
     response
 }
 
+#[test]
+fn an_answer_that_is_no_text_is_none() {
+    for (from, body) in [
+        (Api::Chat, &b"{\"id\":\"\xe5\",\"choices\":[{\"message\":{\"content\":\"a\"}}]}"[..]),
+        (Api::Messages, b"{\"id\":\"\xe5\",\"content\":[{\"type\":\"text\",\"text\":\"a\"}]}"),
+        (
+            Api::Generate,
+            b"{\"responseId\":\"\xe5\",\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}",
+        ),
+    ] {
+        for to in [Api::Chat, Api::Responses, Api::Messages, Api::Generate] {
+            assert!(answer(from, to, body, &STAMP).is_err(), "{from} to {to}");
+        }
+    }
+}
+
 fn check(face: &str) {
     let to = FORMS.into_iter().find(|(name, _)| *name == face).unwrap().1;
     let mut golden = Golden::new();

@@ -8,6 +8,9 @@ use crate::dialect::json::{Kind, Value};
 use crate::dialect::neutral::{Literal, Losses, Raw};
 use crate::dialect::translate::Untranslatable;
 
+/// An object that is read has fewer members than this; what is only carried over may have as many as it likes.
+const MOST_MEMBERS: usize = 256;
+
 /// So many members that nobody knows are named of one object.
 const MOST_UNKNOWN: usize = 16;
 
@@ -49,7 +52,12 @@ impl<'a> Fields<'a> {
             return Err(Fault::at("", "an object"));
         }
         let said = value.members().filter(|member| member.value.kind != Kind::Null);
-        Ok(Self(said.map(|member| (member.name(), member.value)).collect()))
+        let fields: SmallVec<_> =
+            said.take(MOST_MEMBERS).map(|member| (member.name(), member.value)).collect();
+        if fields.len() == MOST_MEMBERS {
+            return Err(Fault::at("", "an object of fewer members"));
+        }
+        Ok(Self(fields))
     }
 
     /// Those of a member that is an object.

@@ -223,12 +223,15 @@ fn what_others_have_not_got_is_named() {
 fn what_cannot_be_understood_is_told_by_its_place() {
     let call = json!({ "type": "tool_use", "id": "a", "name": "t", "input": "{}" });
     let result = json!({ "type": "tool_result", "tool_use_id": "gone", "content": "x" });
+    let mut flood = json!({ "role": "user", "content": "x" });
+    (0..300).for_each(|n| flood[format!("newer_{n}")] = json!(1));
     for (body, field) in [
         (json!([]), ""),
         (json!({ "messages": {} }), "messages"),
         (json!({ "messages": ["x"] }), "messages[0]"),
         (json!({ "messages": [{ "role": "tool", "content": "x" }] }), "messages[0].role"),
         (json!({ "messages": [{ "role": "user" }] }), "messages[0].content"),
+        (json!({ "messages": [flood] }), "messages[0]"),
         (user(&json!([{ "type": "text" }])), "messages[0].content[0].text"),
         (user(&json!([{ "text": "x" }])), "messages[0].content[0].type"),
         (user(&json!([call])), "messages[0].content[0].type"),
