@@ -46,8 +46,8 @@ pub struct RequestFacts {
     models: SmallVec<[Range<usize>; 1]>,
     usage: UsageSpot,
     bounds: Bounds,
-    /// Of Gemini's calls: where their settings stand, or would.
-    settings: Option<Spot>,
+    /// Of Gemini's calls: where their settings stand, or would. Boxed: every call would carry its room.
+    settings: Option<Box<Spot>>,
     /// Where `metadata` stands, if it is an object.
     metadata: Option<Range<usize>>,
     /// Where the list of turns stands: `messages` of a chat, `input` of a response unless it is a text.
@@ -140,7 +140,7 @@ pub fn apply(api: Api, body: &Bytes, facts: &RequestFacts, edits: &Edits<'_>) ->
         patches.extend(facts.usage.patch());
     }
     if let Some(cap) = &edits.cap {
-        let new = NewMember { first: facts.first_member, settings: facts.settings.as_ref() };
+        let new = NewMember { first: facts.first_member, settings: facts.settings.as_deref() };
         patches.extend(facts.bounds.patches(api, cap, new));
     }
     if let Some(cut) = edits.cut {
@@ -309,7 +309,7 @@ impl Reading {
             max_output: self.bounds.named(),
             choices: self.choices,
             models: self.models,
-            settings: self.settings,
+            settings: self.settings.map(Box::new),
             usage: self.usage,
             bounds: self.bounds,
             metadata: self.metadata,

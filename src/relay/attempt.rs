@@ -25,6 +25,7 @@ use crate::dialect::plain::{self, AnswerFault};
 use crate::dialect::stream::StreamReader;
 use crate::dialect::translate::{self, NoAnswer, Stamp, embeddings};
 use crate::dialect::{Api, Dialect};
+use crate::ids::RequestId;
 use crate::net::body::{Prefix, read_prefix};
 use crate::net::decode::decoding;
 use crate::net::headers;
@@ -61,8 +62,8 @@ pub(super) struct Attempt<'a> {
     pub(super) cut: Option<Box<Truncation>>,
     /// What is sent in its place where another dialect is spoken.
     pub(super) crossing: Option<Box<Crossing>>,
-    /// The call's own id, in hex, and when it began: what a translated answer is told apart by.
-    pub(super) id: [u8; 32],
+    /// The call's own id, and when it began: what a translated answer is told apart by.
+    pub(super) id: RequestId,
     pub(super) created: i64,
     /// Whether spans are to tell of the answer.
     pub(super) observed: bool,
@@ -256,7 +257,8 @@ impl Attempt<'_> {
             return Ok(bytes);
         }
         let model = asked.model();
-        let stamp = self.stamp(&model);
+        let id = self.id.hex();
+        let stamp = self.stamp(&id, &model);
         let answer = if api.has_output() {
             translate::answer(api, asked.api, &bytes, &stamp)
         } else {
@@ -276,9 +278,9 @@ impl Attempt<'_> {
     }
 
     /// What a translated answer is told apart by.
-    pub(super) fn stamp<'s>(&'s self, model: &'s str) -> Stamp<'s> {
+    pub(super) fn stamp<'s>(&self, id: &'s [u8; 32], model: &'s str) -> Stamp<'s> {
         Stamp {
-            id: str::from_utf8(&self.id).unwrap_or_default(),
+            id: str::from_utf8(id).unwrap_or_default(),
             created: self.created,
             model,
             include_usage: self.asked.facts.asks_usage,

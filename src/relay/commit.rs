@@ -28,7 +28,8 @@ pub(super) async fn first_words(attempt: &Attempt<'_>, mut rest: UpstreamBody) -
     let mut reader = StreamReader::new(there, hide);
     if attempt.crossing.is_some() {
         let model = attempt.asked.model();
-        let translator = Translator::new(there, here, &attempt.stamp(&model));
+        let id = attempt.id.hex();
+        let translator = Translator::new(there, here, &attempt.stamp(&id, &model));
         reader = reader.translating(translator.ok_or(Failure::NoAnswer)?);
     }
     if attempt.observed {

@@ -15,7 +15,7 @@ use crate::dialect::neutral::Losses;
 use crate::limits::{Exceeded, Lack};
 use crate::policy::snapshot::{Model, Timeouts};
 
-/// What a walk has met so far.
+/// What a walk has met so far. What is rare is boxed: every call would carry its room.
 pub(super) struct Exhausted {
     /// Whether there is one candidate only: then its own words are what its caller hears.
     alone: bool,
@@ -24,9 +24,9 @@ pub(super) struct Exhausted {
     any_but_key: bool,
     any_but_context: bool,
     /// What is said of a call that is too long, where its provider said so without an error that may be passed on.
-    too_long: Option<Refusal>,
+    too_long: Option<Box<Refusal>>,
     /// The provider's own error.
-    error: Option<(Box<Answer>, Arc<Model>, Timeouts)>,
+    error: Option<Box<(Box<Answer>, Arc<Model>, Timeouts)>>,
     /// When somebody may be tried again.
     soonest: Option<Instant>,
     /// Candidates that were left alone: whether one for its breaker, and whether one for anything but its keys.
@@ -36,7 +36,7 @@ pub(super) struct Exhausted {
     exceeded: Vec<Exceeded>,
     /// The shortest wait for a provider that has reached a limit of its own.
     crowded: Option<Duration>,
-    unfit: Option<Refusal>,
+    unfit: Option<Box<Refusal>>,
 }
 
 impl Exhausted {
@@ -66,11 +66,12 @@ impl Exhausted {
         self.any_but_key |= !failure.is_our_key();
         let is_too_long = matches!(failure, Failure::Error(ErrorClass::ContextTooLong, _));
         self.any_but_context |= !is_too_long;
-        self.too_long = is_too_long.then(|| window::too_long(target));
+        self.too_long = is_too_long.then(|| Box::new(window::too_long(target)));
         // Never its words about our key, whatever they are: the caller would change a good one. Nor a redirect.
         let of_key = failure.status().is_some_and(|status| matches!(status.as_u16(), 401 | 403));
         let may_be_heard = matches!(failure, Failure::Error(..)) && !failure.is_our_key() && !of_key;
-        self.error = error.filter(|_| may_be_heard).map(|answer| (answer, Arc::clone(target), timeouts));
+        let heard = error.filter(|_| may_be_heard);
+        self.error = heard.map(|answer| Box::new((answer, Arc::clone(target), timeouts)));
     }
 
     /// A candidate was left alone.
@@ -87,7 +88,7 @@ impl Exhausted {
 
     /// The call does not fit at a candidate; the first one's word is kept.
     pub(super) fn unfit(&mut self, refusal: Refusal) {
-        self.unfit.get_or_insert(refusal);
+        self.unfit.get_or_insert_with(|| Box::new(refusal));
     }
 
     /// The tenant's limits had no room for it at a candidate.
@@ -103,7 +104,7 @@ impl Exhausted {
                 self.crowded = Some(self.crowded.map_or(wait, |other| other.min(wait)));
             }
             (Lack::Room, None) => {
-                self.unfit.get_or_insert_with(admit::too_large);
+                self.unfit.get_or_insert_with(|| Box::new(admit::too_large()));
             }
         }
     }
@@ -116,7 +117,8 @@ impl Exhausted {
     /// What is left to say, after so many tries. `responds`: the policy has an answer of its own for it.
     pub(super) fn answer(mut self, attempts: u32, responds: bool, now: Instant) -> Result<Walked, Refusal> {
         let own_words = self.alone && !responds || !self.any_but_context;
-        if let Some((answer, target, timeouts)) = self.error.take_if(|_| own_words) {
+        if let Some(error) = self.error.take_if(|_| own_words) {
+            let (answer, target, timeouts) = *error;
             let deadline = self.deadline;
             let found = Dispatched {
                 answer: *answer,
@@ -171,7 +173,7 @@ impl Exhausted {
             );
         }
         if !self.unwell {
-            return Err(self.unfit.unwrap_or_else(none_available));
+            return Err(self.unfit.map_or_else(none_available, |unfit| *unfit));
         }
         if !self.unwell_but_for_key {
             return Err(our_key().never_retry().exhausted());

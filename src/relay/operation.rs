@@ -13,7 +13,7 @@ use crate::dialect::{Api, Dialect};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Operation<'a> {
     /// Something that a provider does; of Gemini's operations the path says of which model, and whether as a stream.
-    Relay(Api, Option<InPath<'a>>),
+    Relay(Api, Option<Box<InPath<'a>>>),
     /// The names that the caller may use.
     ListModels(Dialect),
     /// One of them.
@@ -77,7 +77,9 @@ pub(super) fn find<'a>(method: &Method, uri: &'a Uri, face: Dialect) -> Result<O
     let path = uri.path();
     let operation = match paths::asked(path).ok_or_else(|| unknown(path))? {
         Asked::Operation(api) => Operation::Relay(api, None),
-        Asked::OfModel { api, model, stream } => Operation::Relay(api, Some(InPath { model, stream })),
+        Asked::OfModel { api, model, stream } => {
+            Operation::Relay(api, Some(Box::new(InPath { model, stream })))
+        }
         Asked::Models => Operation::ListModels(face),
         Asked::Model(id) => Operation::ShowModel(face, id),
     };
@@ -87,7 +89,7 @@ pub(super) fn find<'a>(method: &Method, uri: &'a Uri, face: Dialect) -> Result<O
         return Err(Refusal::new(Cause::MethodNotAllowed, message));
     }
     match &operation {
-        Operation::Relay(_, Some(InPath { stream: true, .. })) if !asks_events(uri) => {
+        Operation::Relay(_, Some(in_path)) if in_path.stream && !asks_events(uri) => {
             // Google's other form, one growing JSON array, is what no SDK asks for.
             let message = "A stream is sent as events only: ask for `?alt=sse`.";
             Err(Refusal::new(Cause::InvalidRequest, message).param("alt"))
@@ -130,7 +132,7 @@ mod tests {
         assert_eq!(at(&Method::GET, "/v1beta/models"), Ok(Operation::ListModels(Dialect::Gemini)));
         let one = Operation::ShowModel(Dialect::OpenAi, "a/b".into());
         assert_eq!(at(&Method::GET, "/v1/models/a/b"), Ok(one));
-        let in_path = Some(InPath { model: "g".into(), stream: true });
+        let in_path = Some(Box::new(InPath { model: "g".into(), stream: true }));
         assert_eq!(
             at(&Method::POST, "/v1beta/models/g:streamGenerateContent?key=x&alt=sse"),
             Ok(Operation::Relay(Api::Generate, in_path))

@@ -63,7 +63,7 @@ impl Asked {
 pub(super) async fn receive<B>(
     relay: &Relay,
     call: &mut Call,
-    (api, in_path): (Api, Option<InPath<'_>>),
+    (api, in_path): (Api, Option<Box<InPath<'_>>>),
     headers: &HeaderMap,
     body: B,
 ) -> Result<Asked, Refusal>

@@ -83,7 +83,7 @@ impl<'a> Walk<'a> {
             cap,
             cut,
             crossing,
-            id: call.id.hex(),
+            id: call.id,
             created: call.began().as_second(),
             begun: now,
             deadline: candidates.deadline,

@@ -361,3 +361,10 @@ async fn what_builds_on_something_kept_at_a_provider_stays_at_the_first_target()
         assert_eq!((answer.status, answer.header("x-egret-provider")), (200, Some("p2")), "{field}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_takes_less_than_two_pages() {
+    // It is moved once for every call; what is larger is moved by a slower way.
+    let room = proxy(&chain(&["ok"])).room_of_a_call();
+    assert!(room < 8192, "{room} bytes");
+}

@@ -182,6 +182,12 @@ impl Proxy {
         Arc::clone(&self.relay).handle(request, Ipv4Addr::LOCALHOST.into()).await.status()
     }
 
+    /// How many bytes a call takes while it is answered, those on the heap apart.
+    pub(crate) fn room_of_a_call(&self) -> usize {
+        let request = Request::new(Full::new(Bytes::new()));
+        size_of_val(&Arc::clone(&self.relay).handle(request, Ipv4Addr::LOCALHOST.into()))
+    }
+
     /// What a scripted provider answers to a chat, not by way of egret.
     pub(crate) async fn asked_directly(&self, provider: &str, fault: &str) -> Answer {
         self.directly(provider, self.chat("m").fault(fault)).await
