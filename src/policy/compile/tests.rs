@@ -3,6 +3,7 @@
 mod attributes;
 mod budgets;
 mod conditions;
+mod dialects;
 mod exceed;
 mod golden;
 mod keys;
