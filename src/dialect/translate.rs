@@ -247,6 +247,11 @@ pub fn answer(from: Api, to: Api, body: &[u8], stamp: &Stamp<'_>) -> Result<Byte
 }
 
 impl Prepared {
+    /// How many bytes the body has, but for its bound.
+    pub fn bytes(&self) -> usize {
+        self.open.len() + self.rest.len()
+    }
+
     /// The body, with the bound that holds: `cap`, unless the caller names a lower one. A cap that does not lower is written
     /// where no bound was found in the caller's body; one that is found here must not undo it.
     pub fn body(&self, cap: Option<Tokens>) -> Bytes {

@@ -37,6 +37,16 @@ impl BufferBudget {
         self.account.total - self.free()
     }
 
+    /// Counts so many bytes as held, until what is given is dropped.
+    ///
+    /// # Errors
+    /// There is no room for them.
+    pub fn hold(&self, bytes: usize) -> Result<Held, ReadError> {
+        let mut share = self.share();
+        share.grow(bytes)?;
+        Ok(Held { _share: share })
+    }
+
     fn free(&self) -> usize {
         self.account.free.load(Ordering::Relaxed)
     }
@@ -44,6 +54,11 @@ impl BufferBudget {
     fn share(&self) -> Share {
         Share { account: Arc::clone(&self.account), bytes: 0 }
     }
+}
+
+/// Bytes that are counted as held, whoever has them.
+pub struct Held {
+    _share: Share,
 }
 
 /// Bytes taken out of a budget; they go back when this is dropped.

@@ -75,7 +75,14 @@ pub(super) fn fits(
         None => sized,
     };
     let crossing = match crosses {
-        true => Some(crossing::cross(asked, there, model, route.on_loss, sized.cap, cut.as_ref())?),
+        true => Some(crossing::cross(
+            asked,
+            there,
+            model,
+            route.on_loss,
+            sized.cap,
+            (cut.as_ref(), &call.relay.shared.budget),
+        )?),
         false => None,
     };
     // Boxed: they are rare, and every call would carry their room.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::candidate::Unfit;
-use super::receive::Asked;
+use super::receive::{Asked, over_budget};
 use super::refusal::Refusal;
 use crate::dialect::Api;
 use crate::dialect::edit::truncate::Truncation;
@@ -12,6 +12,7 @@ use crate::dialect::error::Cause;
 use crate::dialect::neutral::{Loss, Losses, Weight};
 use crate::dialect::provider::StreamUsage;
 use crate::dialect::translate::{self, Prepared, Recipient, Untranslatable, embeddings};
+use crate::net::body::{BufferBudget, Held};
 use crate::policy::snapshot::{Model, OnLoss};
 use crate::units::Tokens;
 
@@ -22,6 +23,8 @@ pub(super) struct Crossing {
     carried: Carried,
     /// What is not carried over, in the caller's words.
     pub(super) lost: Losses,
+    /// Its room among all that is buffered: what is written here, and once more what is sent of it.
+    _held: Held,
 }
 
 enum Carried {
@@ -41,6 +44,15 @@ impl Crossing {
     }
 }
 
+impl Carried {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Conversation(prepared) => prepared.bytes(),
+            Self::Whole(body) => body.len(),
+        }
+    }
+}
+
 /// What a call is by an operation of another dialect; why not, where its meaning would not survive that, or the policy
 /// wants nothing to be lost. `cap` is the bound on its output as far as it is known yet: a limit may lower it further.
 pub(super) fn cross(
@@ -49,7 +61,7 @@ pub(super) fn cross(
     to: &Model,
     on_loss: OnLoss,
     cap: Option<Cap>,
-    cut: Option<&Truncation>,
+    (cut, budget): (Option<&Truncation>, &BufferBudget),
 ) -> Result<Crossing, Unfit> {
     let body = match cut {
         None => asked.body().clone(),
@@ -60,10 +72,11 @@ pub(super) fn cross(
         OnLoss::Warn => Weight::Meaning,
         OnLoss::Reject => Weight::Hint,
     };
-    match lost.first(bearable) {
-        None => Ok(Crossing { api, carried, lost }),
-        Some(loss) => Err(unbearable(loss, to)),
+    if let Some(loss) = lost.first(bearable) {
+        return Err(unbearable(loss, to));
     }
+    let _held = budget.hold(2 * carried.bytes()).map_err(|_| overloaded())?;
+    Ok(Crossing { api, carried, lost, _held })
 }
 
 fn carry(
@@ -98,6 +111,11 @@ fn malformed(fault: &Untranslatable) -> Unfit {
         None => refusal,
     };
     Unfit { reason: "untranslatable", refusal, is_final: false }
+}
+
+/// Another one may need no second copy of the body.
+fn overloaded() -> Unfit {
+    Unfit { reason: "overloaded", refusal: over_budget(), is_final: false }
 }
 
 fn unbearable(loss: &Loss, to: &Model) -> Unfit {

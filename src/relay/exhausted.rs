@@ -26,7 +26,7 @@ pub(super) struct Exhausted {
     /// What is said of a call that is too long, where its provider said so without an error that may be passed on.
     too_long: Option<Box<Refusal>>,
     /// The provider's own error.
-    error: Option<Box<(Box<Answer>, Arc<Model>, Timeouts)>>,
+    error: Option<Box<Heard>>,
     /// When somebody may be tried again.
     soonest: Option<Instant>,
     /// Candidates that were left alone: whether one for its breaker, and whether one for anything but its keys.
@@ -37,6 +37,13 @@ pub(super) struct Exhausted {
     /// The shortest wait for a provider that has reached a limit of its own.
     crowded: Option<Duration>,
     unfit: Option<Box<Refusal>>,
+}
+
+/// A provider's own error, which the caller may hear.
+struct Heard {
+    answer: Box<Answer>,
+    target: Arc<Model>,
+    timeouts: Timeouts,
 }
 
 impl Exhausted {
@@ -71,7 +78,7 @@ impl Exhausted {
         let of_key = failure.status().is_some_and(|status| matches!(status.as_u16(), 401 | 403));
         let may_be_heard = matches!(failure, Failure::Error(..)) && !failure.is_our_key() && !of_key;
         let heard = error.filter(|_| may_be_heard);
-        self.error = heard.map(|answer| Box::new((answer, Arc::clone(target), timeouts)));
+        self.error = heard.map(|answer| Box::new(Heard { answer, target: Arc::clone(target), timeouts }));
     }
 
     /// A candidate was left alone.
@@ -118,7 +125,7 @@ impl Exhausted {
     pub(super) fn answer(mut self, attempts: u32, responds: bool, now: Instant) -> Result<Walked, Refusal> {
         let own_words = self.alone && !responds || !self.any_but_context;
         if let Some(error) = self.error.take_if(|_| own_words) {
-            let (answer, target, timeouts) = *error;
+            let Heard { answer, target, timeouts } = *error;
             let deadline = self.deadline;
             let found = Dispatched {
                 answer: *answer,

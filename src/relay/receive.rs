@@ -144,16 +144,18 @@ fn unreadable(error: &ReadError, max_body: usize) -> Refusal {
             let message = format!("The request's body is larger than {max_body} bytes (`--max-body`).");
             Refusal::new(Cause::RequestTooLarge, message)
         }
-        ReadError::OverBudget => {
-            let message =
-                "egret holds as many request bytes as it may (`--max-buffered`). Try again shortly.";
-            Refusal::new(Cause::Overloaded, message).retry_after(Duration::from_secs(1))
-        }
+        ReadError::OverBudget => over_budget(),
         ReadError::Broken(cause) => {
             let refusal = Refusal::new(Cause::InvalidRequest, "The request's body broke off.");
             if is_malformed(&**cause) { refusal } else { refusal.unheard() }
         }
     }
+}
+
+/// The process holds as much as it may.
+pub(super) fn over_budget() -> Refusal {
+    let message = "egret holds as many request bytes as it may (`--max-buffered`). Try again shortly.";
+    Refusal::new(Cause::Overloaded, message).retry_after(Duration::from_secs(1))
 }
 
 /// Whether the caller is still there, and sent what is no body (chunks of no length); else it has left.

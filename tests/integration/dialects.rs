@@ -705,3 +705,17 @@ async fn a_stream_is_kept_alive_as_its_face_bears_it() {
         assert_eq!(face.text(&answer), "hello from openai", "{face:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_translated_call_holds_is_counted_and_given_back() {
+    let start = Start { max_buffered: 100_000, ..Start::keyed() };
+    let proxy = start.proxy(&everywhere(""));
+    let body = |model: &str| {
+        json!({ "model": model, "messages": [{ "role": "user", "content": "x".repeat(40_000) }] }).to_string()
+    };
+    // Once as it came, once as it is written anew, once as it is sent.
+    let refused = proxy.post("/v1/chat/completions", body("anthropic")).await;
+    assert_eq!(refused.refused(), (503, "overloaded".into()));
+    assert_eq!(proxy.post("/v1/chat/completions", body("openai")).await.status, 200);
+    assert_eq!(proxy.state.shared.budget.used(), 0);
+}
