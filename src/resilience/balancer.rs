@@ -11,52 +11,91 @@ use crate::sync::Mutex;
 /// Each time every target is credited with its weight, the one with the most credit is picked, and all that was
 /// credited is taken from it. A cycle has as many picks as the weights' sum (less their common divisor); after each,
 /// every target has had exactly its share.
+///
+/// Each set of eligible targets has a cycle of its own. With one for all, what a target was credited among many would
+/// be worked off among few: hundreds of picks in a row for the one, none for the other.
 #[derive(Debug)]
 pub struct Weighted {
     weights: Box<[u32]>,
-    credits: Mutex<Box<[i64]>>,
+    seed: u64,
+    cycles: Mutex<Vec<Cycle>>,
+}
+
+/// Positions of targets in ascending order.
+type Positions = SmallVec<[usize; 16]>;
+
+/// Where one set of targets is in its cycle.
+#[derive(Debug)]
+struct Cycle {
+    among: Positions,
+    credits: SmallVec<[i64; 16]>,
 }
 
 /// A start lies at most so many picks into a cycle: enough that processes with other seeds begin elsewhere.
 const STARTS: u64 = 1_024;
 
+/// So many sets are remembered: all that five targets can make. Beyond them the oldest begins anew.
+const CYCLES: usize = 31;
+
 impl Weighted {
-    /// Shares of as many targets as there are weights; none is ever picked whose weight is 0. The seed says where in the
-    /// cycle it starts, so that not all processes begin with the same target.
+    /// Shares of as many targets as there are weights; none is ever picked whose weight is 0. The seed says where in its
+    /// cycle each set starts, so that not all processes begin with the same target.
     pub fn new(weights: &[u32], seed: u64) -> Self {
-        let weighted = Self { weights: weights.into(), credits: Mutex::new(vec![0; weights.len()].into()) };
-        for _ in 0..seed % weighted.cycle().clamp(1, STARTS) {
-            weighted.pick(|_| true);
-        }
-        weighted
+        Self { weights: weights.into(), seed, cycles: Mutex::default() }
     }
 
     /// The position that is next among those eligible; none where none is. The share of one that is not eligible goes to
     /// the others in proportion to theirs, and is not made good later.
     pub fn pick(&self, eligible: impl Fn(usize) -> bool) -> Option<usize> {
         // All are asked before the lock is taken: they may ask others' locks.
-        let eligible: SmallVec<[usize; 16]> =
+        let among: Positions =
             (0..self.weights.len()).filter(|at| self.weights[*at] > 0 && eligible(*at)).collect();
-        let mut credits = self.credits.lock();
-        let (mut credited, mut next) = (0, *eligible.first()?);
-        for at in eligible {
-            let weight = i64::from(self.weights[at]);
-            credits[at] += weight;
-            credited += weight;
-            // Of equals the first.
-            if credits[at] > credits[next] {
-                next = at;
-            }
+        if among.is_empty() {
+            return None;
         }
-        credits[next] -= credited;
-        Some(next)
+        let mut cycles = self.cycles.lock();
+        let at = match cycles.iter().position(|cycle| cycle.among == among) {
+            Some(at) => at,
+            None => {
+                if cycles.len() == CYCLES {
+                    cycles.remove(0);
+                }
+                cycles.push(Cycle::new(among, &self.weights, self.seed));
+                cycles.len() - 1
+            }
+        };
+        Some(cycles[at].next(&self.weights))
+    }
+}
+
+impl Cycle {
+    /// The start of one among targets of which there is at least one.
+    fn new(among: Positions, weights: &[u32], seed: u64) -> Self {
+        let weight = |at: &usize| u64::from(weights[*at]);
+        let sum: u64 = among.iter().map(weight).sum();
+        let divisor = among.iter().map(weight).fold(0, common_divisor);
+        let length = sum.checked_div(divisor).unwrap_or(0);
+        let mut cycle = Self { credits: SmallVec::from_elem(0, among.len()), among };
+        for _ in 0..seed % length.clamp(1, STARTS) {
+            cycle.next(weights);
+        }
+        cycle
     }
 
-    /// After how many picks it is where it was; 0 where it picks none.
-    fn cycle(&self) -> u64 {
-        let sum: u64 = self.weights.iter().copied().map(u64::from).sum();
-        let divisor = self.weights.iter().copied().map(u64::from).fold(0, common_divisor);
-        sum.checked_div(divisor).unwrap_or(0)
+    /// The position whose turn it is.
+    fn next(&mut self, weights: &[u32]) -> usize {
+        let (mut credited, mut next) = (0, 0);
+        for (of, at) in self.among.iter().enumerate() {
+            let weight = i64::from(weights[*at]);
+            self.credits[of] += weight;
+            credited += weight;
+            // Of equals the first.
+            if self.credits[of] > self.credits[next] {
+                next = of;
+            }
+        }
+        self.credits[next] -= credited;
+        self.among[next]
     }
 }
 
@@ -113,6 +152,23 @@ mod tests {
         assert_eq!(picked(&weighted, 100, |at| at != 0), [0, 60, 40]);
         // And is not made good.
         assert_eq!(picked(&weighted, 100, |_| true), [50, 30, 20]);
+    }
+
+    #[test]
+    fn reserves_share_evenly_when_the_large_one_fails() {
+        let weighted = Weighted::new(&[1, 998, 1], 0);
+        picked(&weighted, 600, |_| true);
+        assert_eq!(picked(&weighted, 10, |at| at != 1), [5, 0, 5]);
+    }
+
+    #[test]
+    fn more_sets_than_are_remembered_still_give_only_eligible_ones() {
+        let weighted = Weighted::new(&[3; 7], 0);
+        for mask in (1_u8..128).chain(1..128) {
+            let at = weighted.pick(|at| mask & (1 << at) != 0).unwrap();
+            assert!(mask & (1 << at) != 0);
+        }
+        assert_eq!(weighted.cycles.lock().len(), CYCLES);
     }
 
     #[test]
@@ -198,23 +254,27 @@ mod tests {
         }
 
         #[test]
-        fn those_eligible_share_in_proportion_whatever_was_before(
-            weights in prop::collection::vec(1_u32..20, 2..7),
-            before in prop::collection::vec(1_u8..128, 0..50),
-            mask in 1_u8..128,
+        fn those_eligible_have_exactly_their_shares_whatever_was_between(
+            weights in prop::collection::vec(1_u32..20, 2..6),
+            between in prop::collection::vec(1_u8..32, 1..30),
+            mask in 1_u8..32,
+            seed in any::<u64>(),
         ) {
-            let weighted = Weighted::new(&weights, 0);
+            let weighted = Weighted::new(&weights, seed);
             let among = |mask: u8| move |at: usize| mask & (1 << at) != 0;
-            for mask in before {
-                weighted.pick(among(mask));
-            }
-            let is_in = among(mask);
-            let sum: u64 = (0..weights.len()).filter(|at| is_in(*at)).map(|at| u64::from(weights[at])).sum();
+            let sum: u64 = (0..weights.len()).filter(|at| among(mask)(*at)).map(|at| u64::from(weights[at])).sum();
             prop_assume!(sum > 0);
-            for (at, count) in picked(&weighted, sum * 20, is_in).into_iter().enumerate() {
-                let share = if is_in(at) { i64::from(weights[at]) * 20 } else { 0 };
-                prop_assert!((count as i64 - share).abs() <= weights.len() as i64, "{} of {}", count, share);
+            let mut counts = vec![0; weights.len()];
+            for turn in 0..sum * 3 {
+                counts[weighted.pick(among(mask)).unwrap()] += 1;
+                let other = between[turn as usize % between.len()];
+                if (0..weights.len()).any(|at| among(other)(at) != among(mask)(at)) {
+                    weighted.pick(among(other));
+                }
             }
+            let shares: Vec<_> =
+                (0..weights.len()).map(|at| if among(mask)(at) { weights[at] * 3 } else { 0 }).collect();
+            prop_assert_eq!(counts, shares);
         }
     }
 }
