@@ -30,6 +30,7 @@ pub struct Clock(Wall);
 #[derive(Clone, Debug)]
 enum Wall {
     System,
+    Since(Timestamp, Instant),
     Set(Arc<AtomicI64>),
 }
 
@@ -42,6 +43,11 @@ impl Clock {
     /// A clock whose civil time stands still at `at` until [`Clock::set_wall`] moves it; for tests.
     pub fn standing(at: Timestamp) -> Self {
         Self(Wall::Set(Arc::new(AtomicI64::new(at.as_millisecond()))))
+    }
+
+    /// A clock whose civil time is `at` now and goes on as monotonic time does, be that paused or made up.
+    pub fn beginning(at: Timestamp) -> Self {
+        Self(Wall::Since(at, Instant::now()))
     }
 
     /// Monotonic time: for timers, rates and durations.
@@ -57,6 +63,7 @@ impl Clock {
                 reason = "the one place that reads the machine's civil time"
             )]
             Wall::System => Timestamp::now(),
+            Wall::Since(at, began) => at.saturating_add(Instant::now() - *began).unwrap_or(Timestamp::MAX),
             Wall::Set(at) => {
                 Timestamp::from_millisecond(at.load(Ordering::Relaxed)).unwrap_or(Timestamp::UNIX_EPOCH)
             }

@@ -27,9 +27,13 @@ impl Environment {
     }
 
     /// Just these variables.
+    pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(Source::Given(Arc::new(variables.into_iter().collect())))
+    }
+
+    /// Just these variables, as tests write them.
     pub fn given<const N: usize>(variables: [(&str, &str); N]) -> Self {
-        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self(Source::Given(Arc::new(variables.collect())))
+        Self::of(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())))
     }
 
     /// Just these variables, and a note of every name that is asked for.

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod app;
 // Row 5: listeners and operators' handlers.
 pub mod admin;
+pub mod scenario;
 pub mod server;
 // Row 4: one call, from request to settlement.
 pub mod relay;

@@ -7,6 +7,7 @@ mod control;
 mod health;
 mod observed;
 mod process;
+pub mod rehearsal;
 mod sight;
 mod state;
 mod worker;
@@ -196,7 +197,7 @@ fn telemetry(
     }
     let pushes = settings.metric_exporter(tls)?.map(|exporter| (exporter, settings.interval));
     let metrics = Metrics::new(settings.edition, resource, pushes);
-    Ok(Telemetry { access_log: Arc::default(), metrics, spans })
+    Ok(Telemetry { access_log: Arc::default(), metrics, spans, watch: None })
 }
 
 /// The addresses as bound, so that port 0 can be used.

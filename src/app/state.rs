@@ -117,6 +117,12 @@ impl State {
         self.shared.store.accept(loaded.snapshot, loaded.warnings, self.clock.wall());
     }
 
+    /// Brings a policy into force of which others are in force elsewhere: a rehearsal has many egrets under one.
+    pub fn share(&self, snapshot: Arc<Snapshot>) {
+        let warnings = self.prepare_for(&snapshot);
+        self.shared.store.accept(snapshot, warnings, self.clock.wall());
+    }
+
     /// Waits for a first policy: the process is live, not ready.
     pub fn await_first(&self, diagnostics: String) {
         tracing::error!("no good policy yet, waiting for one\n\n{diagnostics}");
@@ -127,6 +133,11 @@ impl State {
     /// What is missing there becomes a warning: it may come later, and the other providers serve meanwhile.
     pub fn prepare(&self, loaded: &mut Loaded) {
         let Loaded { snapshot, warnings } = loaded;
+        warnings.extend(self.prepare_for(snapshot));
+    }
+
+    fn prepare_for(&self, snapshot: &Snapshot) -> Vec<String> {
+        let mut warnings = Vec::new();
         self.shared.calibration.renew(snapshot.models.keys());
         self.renew_health(snapshot);
         let keys = snapshot.providers.values().flat_map(|provider| provider.keys.iter());
@@ -154,6 +165,7 @@ impl State {
                 self.register_mock(&provider.id, name);
             }
         }
+        warnings
     }
 
     /// Lets what is known of providers, targets and routes follow a policy: of those that stay all of it is kept.

@@ -1,6 +1,7 @@
 //! Answers on their way to callers that read as they like, from a provider that writes as it likes.
 
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ async fn stream(state: &State) -> Response<RelayBody> {
     let request = Request::post("/v1/chat/completions").header("content-type", "application/json");
     let request =
         request.body(Full::<Bytes>::from(body).map_err(|never: Infallible| match never {})).unwrap();
-    state.relay(Random::seeded(1)).handle::<_>(request, std::net::Ipv4Addr::LOCALHOST.into()).await
+    state.relay(Random::seeded(1)).handle(request, IpAddr::from(Ipv4Addr::LOCALHOST)).await
 }
 
 /// What a caller gets that waits this long before each look.

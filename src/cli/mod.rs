@@ -5,6 +5,7 @@ pub mod key;
 pub mod mock;
 pub mod probe;
 pub mod run;
+pub mod test;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -26,17 +27,14 @@ struct Cli {
     verb: Verb,
 }
 
+// What each does is said by its arguments.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Relay calls under a policy
     Run(Box<run::Args>),
-    /// Check a policy without running it
     Check(check::CheckArgs),
-    /// Make a caller's key and its hash
+    Test(test::Args),
     Key(key::Args),
-    /// Ask a running egret for its health; for exec probes
     Probe(probe::Args),
-    /// Serve a scripted fake provider
     Mock(mock::Args),
 }
 
@@ -47,6 +45,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Run(args) => run::run(*args, &environment),
         Verb::Check(args) => check::run(&args, &mut out),
+        Verb::Test(args) => ended(test::run(&args, &mut out)),
         Verb::Key(args) => ended(key::run(&args, &mut io::stdin(), &mut out).map(|()| ExitCode::SUCCESS)),
         Verb::Probe(args) => ended(probe::run(&args, &mut out)),
         Verb::Mock(args) => ended(mock::main(args, &mut out).map(|()| ExitCode::SUCCESS)),

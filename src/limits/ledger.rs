@@ -14,7 +14,7 @@ use super::lease::{Lease, LeaseMeters};
 use super::limit::{Limit, Mark, Name};
 use super::queue::Ticket;
 use super::reservation::{Reservation, Who};
-use super::rule::{Ask, Each, Exceeded, Mode, Owner, Rule, Standing, Unit};
+use super::rule::{Ask, Each, Exceeded, Mode, Owner, Quota, Rule, Standing, Unit};
 use super::store::{Store, StoreError};
 use crate::clock::{Now, Timestamp};
 use crate::ids::LimitKey;
@@ -258,6 +258,31 @@ impl Ledger {
         let mut words = cell.lock();
         words.advance(now);
         words.standing()
+    }
+
+    /// Counts so much of a rule as used, or so many places as taken for good, whatever the limit: what a rehearsal finds
+    /// there.
+    pub fn count(&self, rule: &Rule, value: Option<&str>, amount: u64, now: Now) {
+        let cell = self.cell(rule, value, now);
+        let mut words = cell.lock();
+        words.advance(now);
+        let mut share = Share::default();
+        match rule.quota {
+            Quota::Windowed { .. } => {
+                words.charge(amount, &mut share, now);
+            }
+            Quota::Concurrent { .. } => (0..amount).for_each(|_| {
+                words.grant(1, &mut share);
+            }),
+        }
+    }
+
+    /// How much of a rule would be granted to whoever asks: calls, tokens, nano-dollars or places.
+    pub fn room(&self, rule: &Rule, ask: &Ask<'_>, now: Now) -> u64 {
+        let cell = self.cell(rule, rule.each.and_then(|each| each.of(ask)), now);
+        let mut words = cell.lock();
+        words.advance(now);
+        words.room(&Share::default())
     }
 
     /// What every cell holds at `now`, by owner, key and value.

@@ -118,6 +118,11 @@ impl Mock {
         }
     }
 
+    /// Begins with the first of its faults again.
+    pub fn rewind(&self) {
+        self.0.turn.store(0, Ordering::Relaxed);
+    }
+
     /// The last 1,000 requests (fewer where they are large), oldest first.
     pub fn seen(&self) -> Vec<Seen> {
         self.0.log.calls()

@@ -7,6 +7,7 @@ pub mod node;
 pub mod snapshot;
 pub mod spec;
 pub mod store;
+pub mod suite;
 pub mod watch;
 
 pub use snapshot::Snapshot;

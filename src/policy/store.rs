@@ -122,7 +122,13 @@ impl PolicyStore {
     ///
     /// A policy of the revision in force is not swapped in: its snapshot, and the time since when it holds,
     /// stay as they are.
-    pub fn accept(&self, next: Snapshot, warnings: Vec<String>, at: Timestamp) -> ReloadResult {
+    pub fn accept(
+        &self,
+        next: impl Into<Arc<Snapshot>>,
+        warnings: Vec<String>,
+        at: Timestamp,
+    ) -> ReloadResult {
+        let next = next.into();
         let mut status = self.status.lock();
         status.fault = None;
         let same = status.in_force.as_ref().is_some_and(|now| now.revision == next.revision);
@@ -131,7 +137,7 @@ impl PolicyStore {
         if !same {
             status.in_force = Some(InForce { revision: next.revision, label: next.label.clone(), since: at });
             status.warnings = warnings;
-            self.in_force.store(Some(Arc::new(next)));
+            self.in_force.store(Some(next));
             self.changed.notify_waiters();
         }
         result

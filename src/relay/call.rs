@@ -25,7 +25,7 @@ use crate::dialect::facts::AnswerFacts;
 use crate::dialect::neutral::Losses;
 use crate::dialect::{Dialect, paths};
 use crate::ids::RequestId;
-use crate::limits::{Amounts, Reservation, Ticket, Unit};
+use crate::limits::{Amounts, Exceeded, Reservation, Ticket, Unit};
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{Model, Principal, Revision, Route};
 use crate::resilience::breaker::Pass;
@@ -264,6 +264,16 @@ impl Call {
         });
     }
 
+    /// Notes a limit that has no room for it, or for as much as it asks.
+    pub(super) fn meets(&mut self, exceeded: &Exceeded) {
+        let limit = (exceeded.rule.owner.clone(), exceeded.rule.key.clone());
+        self.note(|record| {
+            if !record.met.contains(&limit) {
+                record.met.push(limit);
+            }
+        });
+    }
+
     /// Notes that bytes of the answer go to the caller.
     pub(super) fn sends(&mut self, bytes: usize, now: Instant) {
         let since = now - self.started;
@@ -397,6 +407,7 @@ impl Call {
         let ending = self.trying.iter_mut().map(|trying| &mut trying.stake).chain([&mut self.served]);
         for stake in ending {
             let spent = stake.sized.cost(tenant, came);
+            record.charged = record.charged.and(&spent);
             match &mut stake.own {
                 Some(own) => own.settle(&spent, now),
                 None => cost = cost.and(&spent),

@@ -31,6 +31,7 @@ pub(super) fn admit(
         };
         let smaller = smaller(&exceeded, principal, target, asked, &sized).filter(|_| asks > 0);
         let Some(smaller) = smaller else { return Err(exceeded) };
+        call.meets(&exceeded);
         sized = smaller;
         asks -= 1;
     }

@@ -39,7 +39,7 @@ mod warnings;
 mod when;
 mod window;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -73,6 +73,7 @@ use crate::limits::Ledger;
 use crate::net::body::BufferBudget;
 use crate::net::upstream::Upstream;
 use crate::policy::Snapshot;
+use crate::policy::snapshot::Principal;
 use crate::policy::store::PolicyStore;
 use crate::pricing::Calibration;
 use crate::random::Random;
@@ -126,14 +127,19 @@ pub struct Settings {
 }
 
 impl Relay {
-    /// Answers one request of a caller at `from`; never fails. Dropped on the way, the provider's connection is closed, what the call
-    /// held is given back, and the call is noted as left by its caller.
-    pub async fn handle<B>(self: Arc<Self>, request: Request<B>, from: IpAddr) -> Response<RelayBody>
+    /// Answers one request; never fails. Dropped on the way, the provider's connection is closed, what the call held is
+    /// given back, and the call is noted as left by its caller.
+    pub async fn handle<B>(
+        self: Arc<Self>,
+        request: Request<B>,
+        from: impl Into<Caller>,
+    ) -> Response<RelayBody>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<receive::BoxError>,
     {
-        let mut call = Call::begin(&self, &request, from);
+        let from = from.into();
+        let mut call = Call::begin(&self, &request, from.address());
         let Some(snapshot) = self.shared.store.load() else {
             let refusal = Refusal::new(Cause::NoProviderAvailable, "egret has no valid policy yet.");
             return answer::refuse(call, None, &refusal);
@@ -141,7 +147,7 @@ impl Relay {
         call.under(&snapshot);
         let (head, body) = request.into_parts();
         let mut body = pin!(body);
-        match self.answer(&mut call, &snapshot, &head, body.as_mut(), from).await {
+        match self.answer(&mut call, &snapshot, &head, body.as_mut(), &from).await {
             Ok(Found::Reply(reply)) => answer::reply(call, &snapshot, Ok(reply)),
             Ok(Found::Waiting(waiting)) => {
                 // Boxed: most routes keep nothing alive, and every call would carry its room.
@@ -159,6 +165,18 @@ impl Relay {
         }
     }
 
+    /// Who is calling.
+    fn identify(&self, snapshot: &Snapshot, head: &Parts, from: &Caller) -> Result<Arc<Principal>, Refusal> {
+        match from {
+            Caller::Known(principal) => Ok(Arc::clone(principal)),
+            Caller::At(address) => {
+                let stamp = self.shared.settings.stamp.as_ref();
+                let origin = Origin { loopback: address.is_loopback(), stamp };
+                authenticate::authenticate(snapshot, &head.headers, head.uri.query(), origin)
+            }
+        }
+    }
+
     /// The way of a call.
     async fn answer<B>(
         &self,
@@ -166,7 +184,7 @@ impl Relay {
         snapshot: &Snapshot,
         head: &Parts,
         body: Pin<&mut B>,
-        from: IpAddr,
+        from: &Caller,
     ) -> Result<Found, Refusal>
     where
         B: Body<Data = Bytes>,
@@ -174,8 +192,7 @@ impl Relay {
     {
         let operation = operation::find(&head.method, &head.uri, call.face)?;
         call.asks_for(&operation);
-        let origin = Origin { loopback: from.is_loopback(), stamp: self.shared.settings.stamp.as_ref() };
-        let principal = authenticate::authenticate(snapshot, &head.headers, head.uri.query(), origin)?;
+        let principal = self.identify(snapshot, head, from)?;
         call.comes_from(&principal);
         let (api, in_path) = match operation {
             Operation::ListModels(face) => {
@@ -216,6 +233,30 @@ impl Relay {
             candidates: &candidates,
         };
         look(call, way).await.map(Found::Reply)
+    }
+}
+
+/// Who sends a request, as far as that is known before its head is read.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// Somebody at this address: the request says who it is.
+    At(IpAddr),
+    /// Whoever a rehearsal takes it for, in this process; no credential of the request is looked at.
+    Known(Arc<Principal>),
+}
+
+impl Caller {
+    fn address(&self) -> IpAddr {
+        match self {
+            Self::At(address) => *address,
+            Self::Known(_) => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+}
+
+impl From<IpAddr> for Caller {
+    fn from(address: IpAddr) -> Self {
+        Self::At(address)
     }
 }
 

@@ -38,6 +38,7 @@ impl Walk<'_> {
             Ok(sized) => sized,
             Err(exceeded) => {
                 call.passes_over(target, admit::reason(&exceeded), moment.instant);
+                call.meets(&exceeded);
                 self.met.no_room(exceeded);
                 return None;
             }
@@ -57,6 +58,7 @@ impl Walk<'_> {
                     Lack::Lease | Lack::Store => admit::reason(&exceeded),
                 };
                 call.passes_over(target, reason, moment.instant);
+                call.meets(&exceeded);
                 self.met.crowded(exceeded);
                 None
             }

@@ -10,7 +10,7 @@ use super::call::Call;
 use super::charge::{Came, Sized};
 use super::outcome::Failure;
 use crate::clock::{Instant, Now};
-use crate::limits::Reservation;
+use crate::limits::{Amounts, Reservation};
 use crate::policy::snapshot::{Model, Tenant};
 use crate::resilience::breaker::Pass;
 use crate::telemetry::record::{AttemptRecord, CallRecord, Destination};
@@ -43,8 +43,8 @@ pub(super) struct Stake {
 }
 
 impl Stake {
-    /// Charges what the try came to, and gives back what it holds. `held` is the call's own share.
-    fn charge(&mut self, tenant: &Tenant, held: &mut Option<Reservation>, came: Came, now: Now) {
+    /// Charges what the try came to, and gives back what it holds; gives what that was. `held` is the call's own share.
+    fn charge(&mut self, tenant: &Tenant, held: &mut Option<Reservation>, came: Came, now: Now) -> Amounts {
         let cost = self.sized.cost(tenant, came);
         match (&mut self.own, held) {
             (Some(own), _) => own.settle(&cost, now),
@@ -54,6 +54,7 @@ impl Stake {
         if let Some(there) = &mut self.there {
             there.settle(&cost, now);
         }
+        cost
     }
 
     fn written(&mut self, now: Now) {
@@ -122,7 +123,8 @@ impl Call {
     fn loses(&mut self, id: TryId, outcome: &'static str, status: Option<StatusCode>, came: Came, now: Now) {
         let Some(mut stake) = self.end_try(id, outcome, status, now.instant) else { return };
         let Self { principal: Some(principal), held, record: Some(record), .. } = self else { return };
-        stake.charge(&principal.tenant, held, came, now);
+        let cost = stake.charge(&principal.tenant, held, came, now);
+        record.charged = record.charged.and(&cost);
         stake.would_refuse(record);
     }
 
@@ -163,9 +165,9 @@ impl Call {
         let status = status.map(|status| status.as_u16());
         let duration = (now - self.started).saturating_sub(began);
         let lasted = duration;
-        let first_chunk = None;
+        let (first_chunk, held) = (None, stake.sized.amounts);
         let attempt =
-            AttemptRecord { destination, outcome, status, began, duration, lasted, first_chunk, span };
+            AttemptRecord { destination, outcome, status, held, began, duration, lasted, first_chunk, span };
         self.note(|record| record.attempts.push(attempt));
         Some(stake)
     }

@@ -10,6 +10,7 @@ pub mod sampler;
 pub mod semconv;
 pub mod spans;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,25 @@ pub struct Telemetry {
     pub metrics: Metrics,
     /// Their spans; none where traces go nowhere.
     pub spans: Option<Spans>,
+    /// Who else looks at them, in rehearsals.
+    pub watch: Option<Watch>,
+}
+
+/// Somebody who looks at finished calls. Called on the call's own path, so it must not wait.
+#[derive(Clone)]
+pub struct Watch(Arc<dyn Fn(&CallRecord) + Send + Sync>);
+
+impl Watch {
+    /// Calls this with each record.
+    pub fn new(look: impl Fn(&CallRecord) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(look))
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 impl Telemetry {
@@ -37,6 +57,9 @@ impl Telemetry {
         self.metrics.note(record);
         if let Some(spans) = &self.spans {
             spans.push(record);
+        }
+        if let Some(Watch(look)) = &self.watch {
+            look(record);
         }
     }
 

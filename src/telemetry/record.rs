@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::dialect::facts::AnswerFacts;
 use crate::dialect::params::Params;
 use crate::ids::{AppId, KeyName, LimitKey, ModelId, ProviderId, RequestId, RouteId, TenantId, UserId};
-use crate::limits::Owner;
+use crate::limits::{Amounts, Owner};
 use crate::units::NanoUsd;
 use crate::usage::Usage;
 
@@ -53,12 +53,16 @@ pub struct CallRecord {
     pub attempts: SmallVec<[AttemptRecord; 2]>,
     /// Targets that were not tried, in order.
     pub passed_over: Vec<PassedOver>,
+    /// Limits that had no room for it, or for as much as it asked, each once.
+    pub met: Vec<(Owner, LimitKey)>,
     /// Limits that only count and had no room for it.
     pub would_refuse: Vec<(Owner, LimitKey)>,
     /// Tokens, where the provider reported them.
     pub usage: Option<Usage>,
     /// What they cost, where the model has a price.
     pub cost: Option<NanoUsd>,
+    /// What limits of tokens and money were charged, all tries together; nothing where the call was under none.
+    pub charged: Amounts,
     /// From the request's head to the end of the answer.
     pub duration: Duration,
     /// From the request's head to the first byte of the answer.
@@ -104,9 +108,11 @@ impl CallRecord {
             refusal: None,
             attempts: SmallVec::new(),
             passed_over: Vec::new(),
+            met: Vec::new(),
             would_refuse: Vec::new(),
             usage: None,
             cost: None,
+            charged: Amounts::NONE,
             duration: Duration::ZERO,
             first_byte: None,
             waited: Duration::ZERO,
@@ -176,6 +182,8 @@ pub struct AttemptRecord {
     pub outcome: &'static str,
     /// The provider's status, where one came.
     pub status: Option<u16>,
+    /// What limits of tokens and money held for it.
+    pub held: Amounts,
     /// When it began, from the call's start.
     pub began: Duration,
     /// How long it took until its outcome was known.
@@ -256,7 +264,7 @@ pub struct Trace {
 }
 
 /// A limit in logs and spans: a tenant's by its key, for the tenant is named beside it; a provider's with both.
-pub(super) fn limit_name<'k>(owner: &Owner, key: &'k LimitKey) -> Cow<'k, str> {
+pub fn limit_name<'k>(owner: &Owner, key: &'k LimitKey) -> Cow<'k, str> {
     match owner {
         Owner::Tenant(_) => Cow::Borrowed(key.as_str()),
         Owner::Provider(provider) => Cow::Owned(format!("{provider}/{key}")),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use egret::admin::Sight;
 use egret::ids::RequestId;
-use egret::limits::Owner;
+use egret::limits::{Amounts, Owner};
 use egret::telemetry::record::{AttemptRecord, CallRecord, Destination, PassedOver};
 use egret::telemetry::sampler::{Root, Sampler};
 use egret::telemetry::semconv::Edition;
@@ -171,6 +171,7 @@ fn everything() -> CallRecord {
         destination: Arc::clone(&to),
         outcome,
         status: Some(status),
+        held: Amounts::NONE,
         began: Duration::ZERO,
         duration: Duration::from_millis(1),
         lasted: Duration::from_millis(1),

@@ -35,7 +35,7 @@ pub(super) struct Item<T> {
     pub(super) value: Option<T>,
 }
 
-const API_VERSION: &str = "egret.dev/v1alpha1";
+pub(super) const API_VERSION: &str = "egret.dev/v1alpha1";
 
 /// Reads every document. Where one cannot be read, the rest is judged all the same, but nothing is missed in it:
 /// what seems to be missing may stand where nothing can be read.
@@ -60,7 +60,16 @@ pub(super) fn read(sources: &Sources, found: &mut Findings<'_>) -> Option<Writte
     Some(join(policies, partial, found))
 }
 
-fn is_test(document: &Node) -> bool {
+/// Whether there is a document of a policy among these files; of what cannot be read the answer is no.
+pub(super) fn any(sources: &Sources) -> bool {
+    let mut found = Findings::new(sources);
+    let mut files = (0..).zip(sources.files());
+    files.any(|(index, file)| {
+        node::parse(index, &file.bytes, &mut found).iter().any(|document| !is_test(document))
+    })
+}
+
+pub(super) fn is_test(document: &Node) -> bool {
     document.field("kind").is_some_and(|kind| kind.value == Value::Text("PolicyTest".to_owned()))
 }
 
@@ -71,7 +80,7 @@ fn policy(document: &Node, found: &mut Findings<'_>) -> Option<spec::Policy> {
     (version_fits && kind_fits).then_some(policy)
 }
 
-fn head(
+pub(super) fn head(
     document: &Node,
     field: &str,
     written: Option<&At<String>>,

@@ -16,6 +16,7 @@ mod model;
 mod names;
 mod provider;
 mod route;
+pub mod suite;
 mod tenant;
 mod waits;
 mod when;
@@ -29,6 +30,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, Findings, Span};
 use super::load::Sources;
 use super::snapshot::{Reserve, Snapshot};
 use super::spec::{self, At};
+use crate::ids::{KeyName, ProviderId};
 use documents::Written;
 use names::Known;
 
@@ -36,14 +38,48 @@ use names::Known;
 ///
 /// Looks at nothing but the sources: no file, variable or clock.
 pub fn compile(sources: &Sources) -> Result<(Snapshot, Vec<Diagnostic>), Diagnostics> {
+    compile_for(Stage::Serving, sources)
+}
+
+/// Compiles a policy whose providers are all played by scripts: each is [`Endpoint::Memory`] under its name, and its keys
+/// are the variables [`rehearsed_key`] names.
+///
+/// [`Endpoint::Memory`]: crate::net::endpoint::Endpoint::Memory
+pub fn rehearse(sources: &Sources) -> Result<(Snapshot, Vec<Diagnostic>), Diagnostics> {
+    compile_for(Stage::Rehearsal, sources)
+}
+
+/// Whether these files hold a document of a policy.
+pub fn holds_policy(sources: &Sources) -> bool {
+    documents::any(sources)
+}
+
+/// The variable in which a rehearsal looks for a provider's key. No real one has such a name.
+pub fn rehearsed_key(provider: &ProviderId, key: &KeyName) -> String {
+    format!("{provider}/{key}")
+}
+
+/// For what a policy is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    Rehearsal,
+}
+
+fn compile_for(stage: Stage, sources: &Sources) -> Result<(Snapshot, Vec<Diagnostic>), Diagnostics> {
     let mut found = Findings::new(sources);
-    let snapshot =
-        documents::read(sources, &mut found).and_then(|written| snapshot(sources, &written, &mut found));
+    let snapshot = documents::read(sources, &mut found)
+        .and_then(|written| snapshot(stage, sources, &written, &mut found));
     found.finish(snapshot)
 }
 
-fn snapshot(sources: &Sources, written: &Written, found: &mut Findings<'_>) -> Option<Snapshot> {
-    let providers = provider::compile(&written.providers, written.allow_mock.as_ref(), found);
+fn snapshot(
+    stage: Stage,
+    sources: &Sources,
+    written: &Written,
+    found: &mut Findings<'_>,
+) -> Option<Snapshot> {
+    let providers = provider::compile(stage, &written.providers, written.allow_mock.as_ref(), found);
     let reserve = written.defaults.as_ref().map_or_else(Reserve::default, |defaults| {
         accounting::reserve(defaults.reserve_output.as_ref(), defaults.estimate.as_ref(), found)
     });

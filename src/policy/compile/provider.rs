@@ -10,7 +10,7 @@ use super::documents::Section;
 use super::limit::{self, Limit, Limits, Whose};
 use super::names::Known;
 use super::waits::{self, Tries};
-use super::{breaker, keys, mock};
+use super::{Stage, breaker, keys, mock, rehearsed_key};
 use crate::dialect::edit::guarded_fields;
 use crate::dialect::provider::{
     self as presets, ANTHROPIC_VERSION, AuthHeader, PRESETS, Preset, StreamUsage,
@@ -21,8 +21,9 @@ use crate::limits::Owner;
 use crate::mock::Script;
 use crate::net::endpoint::Endpoint;
 use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
-use crate::policy::snapshot::{Model, Provider, Route, Tenant};
+use crate::policy::snapshot::{Model, Provider, ProviderKey, Route, Tenant};
 use crate::policy::spec::{self, At};
+use crate::secret::SecretRef;
 
 /// Providers, with their limits where they stand and how long a try there waits.
 pub(super) struct Providers {
@@ -32,6 +33,7 @@ pub(super) struct Providers {
 }
 
 pub(super) fn compile(
+    stage: Stage,
     written: &Section<spec::Provider>,
     allow_mock: Option<&At<bool>>,
     found: &mut Findings<'_>,
@@ -45,6 +47,10 @@ pub(super) fn compile(
             let limits = limit::compile(spec.limits.as_ref(), Whose::Provider, found);
             limit::check_renames(&Owner::Provider(name.as_str().into()), &limits, found);
             let provider = One { name, at: entry.span, spec }.compile(may_mock, &limits, found);
+            let provider = match stage {
+                Stage::Serving => provider,
+                Stage::Rehearsal => provider.map(rehearsed),
+            };
             let waits = waits::of_try(spec.timeouts.as_ref(), found);
             providers.waits.insert(ProviderId::from(name.as_str()), waits);
             providers.limits.insert(ProviderId::from(name.as_str()), limits);
@@ -77,6 +83,16 @@ impl Providers {
             Budgets { owner: &Owner::Provider(id.clone()), limits, candidates, priced }.check(found);
         }
     }
+}
+
+/// The same provider played by a script: nothing of the real one is asked.
+fn rehearsed(provider: Provider) -> Provider {
+    let key = |key: &ProviderKey| {
+        let at = SecretRef::Env(rehearsed_key(&provider.id, &key.name).into());
+        ProviderKey { name: key.name.clone(), at: Some(at) }
+    };
+    let keys = provider.keys.iter().map(key).collect();
+    Provider { endpoint: Endpoint::Memory(provider.id.shared()), keys, ..provider }
 }
 
 /// One provider as written.

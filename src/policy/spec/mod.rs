@@ -13,6 +13,7 @@ mod provider;
 mod route;
 mod scalar;
 mod tenant;
+pub mod test;
 mod timeouts;
 mod when;
 
@@ -29,8 +30,8 @@ pub use provider::{
 };
 pub use route::{Route, Strategy, Target};
 pub use scalar::{
-    Buffer, Date, Decimal, Dollars, Expected, HedgeAfter, KeyHash, Left, Per, Percent, Ratio, Size, Time,
-    TimeSpan, Zone,
+    Amount, Buffer, Date, Decimal, Dollars, Expected, HedgeAfter, KeyHash, Left, Moment, Per, Percent, Ratio,
+    Size, Time, TimeSpan, Zone,
 };
 pub use tenant::{Access, AccessMode, Match, Plan, Tenant};
 pub use timeouts::{MinRate, Timeouts, TryTimeouts};

@@ -259,6 +259,55 @@ impl FromStr for Time {
 
 const TIME_HINT: &str = "write hours and minutes in quotes, from \"00:00\" to \"23:59\"";
 
+/// A moment in RFC 3339: `"2026-03-02T09:00:00Z"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(pub clock::Timestamp);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| format!("this is no moment\n{MOMENT_HINT}"))
+    }
+}
+
+const MOMENT_HINT: &str = "write day, time and zone in quotes: \"2026-03-02T09:00:00Z\"";
+
+/// So much of what a limit counts: a whole number of calls or tokens, or money in quotes, `"499.00"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// Calls or tokens.
+    Count(u64),
+    /// Money.
+    Money(NanoUsd),
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AmountVisitor;
+        impl Visitor<'_> for AmountVisitor {
+            type Value = Amount;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number, or an amount of money in quotes, such as \"499.00\"")
+            }
+
+            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Amount, E> {
+                Ok(Amount::Count(count))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Amount, E> {
+                Err(E::custom(format!("expected an amount in quotes, found a fraction\n{DOLLARS_HINT}")))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
+                text.parse().map(|Dollars(money)| Amount::Money(money)).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
 /// The SHA-256 of a caller's key: 64 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyHash(pub KeyDigest);
@@ -322,6 +371,7 @@ read_from_text!(Dollars, "an amount in quotes, such as \"500.00\"", DOLLARS_HINT
 read_from_text!(Date, "a day in quotes, such as \"2026-01-01\"", DAY_HINT);
 read_from_text!(HedgeAfter, "p95 or a time span with its unit, such as 2s", HEDGE_HINT);
 read_from_text!(Time, "a time of the day in quotes, such as \"22:00\"", TIME_HINT);
+read_from_text!(Moment, "a moment in quotes, such as \"2026-03-02T09:00:00Z\"", MOMENT_HINT);
 read_from_text!(KeyHash, "64 hex digits in quotes", HASH_HINT);
 
 mod part;

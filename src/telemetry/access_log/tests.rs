@@ -4,6 +4,7 @@ use smallvec::smallvec;
 use super::*;
 use crate::clock::Timestamp;
 use crate::ids::RequestId;
+use crate::limits::Amounts;
 use crate::telemetry::record::{AttemptRecord, Destination};
 use crate::units::{NanoUsd, Tokens};
 use crate::usage::Usage;
@@ -31,6 +32,8 @@ fn refused() -> CallRecord {
         lost: Vec::new(),
         usage: None,
         cost: None,
+        charged: Amounts::NONE,
+        met: Vec::new(),
         duration: Duration::from_micros(7),
         first_byte: None,
         waited: Duration::ZERO,
@@ -56,6 +59,7 @@ fn answered() -> CallRecord {
         }),
         outcome,
         status,
+        held: Amounts::NONE,
         began: Duration::ZERO,
         duration: Duration::from_millis(millis),
         lasted: Duration::from_millis(millis),
@@ -91,6 +95,8 @@ fn answered() -> CallRecord {
             ..Usage::default()
         }),
         cost: Some(NanoUsd(123_456)),
+        charged: Amounts::NONE,
+        met: Vec::new(),
         duration: Duration::from_micros(1_234_567),
         first_byte: Some(Duration::from_micros(450_001)),
         waited: Duration::from_micros(449_000),

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::Instant;
 use crate::ids::RequestId;
+use crate::limits::Amounts;
 use crate::telemetry::Telemetry;
 use crate::telemetry::record::{Destination, PassedOver};
 use crate::units::{NanoUsd, Tokens};
@@ -62,6 +63,7 @@ fn attempt(to: &Arc<Destination>, outcome: &'static str, status: Option<u16>) ->
         destination: Arc::clone(to),
         outcome,
         status,
+        held: Amounts::NONE,
         began: Duration::ZERO,
         duration: Duration::from_millis(30),
         lasted: Duration::from_millis(30),

@@ -6,7 +6,7 @@ mod ask;
 mod raw;
 mod traced;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -179,13 +179,13 @@ impl Proxy {
         let body = serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] });
         let head = Request::post("/v1/chat/completions").header("content-type", "application/json");
         let request = head.body(Full::new(Bytes::from(body.to_string()))).unwrap();
-        Arc::clone(&self.relay).handle(request, Ipv4Addr::LOCALHOST.into()).await.status()
+        Arc::clone(&self.relay).handle(request, IpAddr::from(Ipv4Addr::LOCALHOST)).await.status()
     }
 
     /// How many bytes a call takes while it is answered, those on the heap apart.
     pub(crate) fn room_of_a_call(&self) -> usize {
         let request = Request::new(Full::new(Bytes::new()));
-        size_of_val(&Arc::clone(&self.relay).handle(request, Ipv4Addr::LOCALHOST.into()))
+        size_of_val(&Arc::clone(&self.relay).handle(request, IpAddr::from(Ipv4Addr::LOCALHOST)))
     }
 
     /// What a scripted provider answers to a chat, not by way of egret.
