@@ -1,7 +1,8 @@
-//! What operators ask over HTTP. Nothing here changes state; what is told comes through [`Sight`].
+//! What operators ask over HTTP. Nothing here changes state (to ask what would become of a call neither); what is told comes through [`Sight`].
 //!
 //! Two faces: the one for probes and scrapers may be bound to the pod's address, the full one is for loopback.
 
+mod explain;
 mod health;
 mod metrics;
 mod policy;
@@ -11,6 +12,7 @@ mod usage;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
 use http_body_util::Full;
 
 /// What the process lets operators see. Holds no secret, prompt or answer.
@@ -26,6 +28,8 @@ pub trait Sight: Send + Sync {
     fn providers(&self) -> serde_json::Value;
     /// The metrics in Prometheus' text format.
     fn metrics(&self) -> String;
+    /// What would become of a call that came now, given by JSON; or what is wrong with that JSON.
+    fn explain(&self, inquiry: &[u8]) -> Result<serde_json::Value, String>;
 }
 
 /// What a listener shows.
@@ -33,19 +37,32 @@ pub trait Sight: Send + Sync {
 pub enum Face {
     /// `--metrics`: `/livez`, `/readyz`, `/metrics`.
     Probes,
-    /// `--admin`: those, `/policy`, `/providers` and `/usage`.
+    /// `--admin`: those, `/policy`, `/providers`, `/usage` and `/explain`.
     Full,
 }
 
-/// Answers one request of an operator.
+/// Answers one request of an operator, whatever it asks.
+pub async fn respond<B>(request: Request<B>, face: Face, sight: &dyn Sight) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let explains = matches!(Page::at(request.uri().path(), face), Some(Page::Explain));
+    if explains && request.method() == Method::POST {
+        explain::page(request.into_body(), sight).await
+    } else {
+        answer(&request, face, sight)
+    }
+}
+
+/// Answers one that has no body.
 pub fn answer<B>(request: &Request<B>, face: Face, sight: &dyn Sight) -> Response<Full<Bytes>> {
     let Some(page) = Page::at(request.uri().path(), face) else {
         return text(StatusCode::NOT_FOUND, Page::list(face));
     };
-    if ![Method::GET, Method::HEAD].contains(request.method()) {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "nothing here changes state\n");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+    let is_read = !matches!(page, Page::Explain);
+    if is_read && ![Method::GET, Method::HEAD].contains(request.method()) {
+        return allowed("GET, HEAD", "nothing here changes state\n");
     }
     match page {
         Page::Live => health::live(),
@@ -54,6 +71,7 @@ pub fn answer<B>(request: &Request<B>, face: Face, sight: &dyn Sight) -> Respons
         Page::Policy => policy::page(sight),
         Page::Providers => providers::page(sight),
         Page::Usage => usage::page(sight),
+        Page::Explain => allowed("POST", "send the call to be explained as JSON, with POST\n"),
     }
 }
 
@@ -65,6 +83,7 @@ enum Page {
     Policy,
     Providers,
     Usage,
+    Explain,
 }
 
 impl Page {
@@ -76,6 +95,7 @@ impl Page {
             ("/policy", Face::Full) => Some(Self::Policy),
             ("/providers", Face::Full) => Some(Self::Providers),
             ("/usage", Face::Full) => Some(Self::Usage),
+            ("/explain", Face::Full) => Some(Self::Explain),
             (_, Face::Probes | Face::Full) => None,
         }
     }
@@ -83,9 +103,15 @@ impl Page {
     fn list(face: Face) -> &'static str {
         match face {
             Face::Probes => "not found; there are /livez /readyz /metrics\n",
-            Face::Full => "not found; there are /livez /readyz /metrics /policy /providers /usage\n",
+            Face::Full => "not found; there are /livez /readyz /metrics /policy /providers /usage /explain\n",
         }
     }
+}
+
+fn allowed(methods: &'static str, hint: &'static str) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, hint);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {

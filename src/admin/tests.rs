@@ -22,6 +22,9 @@ impl Sight for Pod {
     fn providers(&self) -> Value {
         json!({ "providers": [] })
     }
+    fn explain(&self, inquiry: &[u8]) -> Result<Value, String> {
+        serde_json::from_slice(inquiry).map_err(|_| "no JSON".to_owned())
+    }
     fn metrics(&self) -> String {
         "egret_calls_total 1\n".to_owned()
     }

@@ -113,7 +113,8 @@ fn serve_operators(state: &Arc<State>, operators: Operators) -> Result<(), Start
         let listener = tokio::net::TcpListener::from_std(socket)?;
         let sight = Arc::clone(&sight);
         let service = move |request: Request<Incoming>, _: Peer| {
-            std::future::ready(admin::answer(&request, face, &*sight))
+            let sight = Arc::clone(&sight);
+            async move { admin::respond(request, face, &*sight).await }
         };
         let serving =
             server::serve(listener, service, Settings::default(), serving.clone(), state.tasks.clone());

@@ -4,6 +4,7 @@
 //! policy; the main thread keeps everything else: signals, reloads, operators' handlers, the access log.
 
 mod control;
+mod explain;
 mod health;
 mod observed;
 mod process;

@@ -70,6 +70,10 @@ impl Sight for ProcessSight {
         store.load().map_or(Value::Null, |snapshot| seen.page(&snapshot))
     }
 
+    fn explain(&self, inquiry: &[u8]) -> Result<Value, String> {
+        self.0.explain(inquiry)
+    }
+
     fn metrics(&self) -> String {
         self.0.shared.telemetry.metrics.render()
     }

@@ -207,6 +207,35 @@ impl State {
         })
     }
 
+    /// A relay that stands where this process does now, and of which nothing comes back: its counts, probes and turns
+    /// are its own.
+    pub(super) fn apart(&self, policy: &Arc<Snapshot>) -> Arc<Relay> {
+        let Shared { ledger, calibration, secrets, health, settings, .. } = &*self.shared;
+        let now = self.clock.moment();
+        let store = PolicyStore::empty();
+        store.accept(Arc::clone(policy), Vec::new(), now.wall);
+        let shared = Shared {
+            store: Arc::new(store),
+            ledger: Arc::new(ledger.apart(policy.rules(), now)),
+            calibration: calibration.shown(),
+            secrets: Arc::clone(secrets),
+            telemetry: Telemetry::default(),
+            warnings: Warnings::default(),
+            health: Arc::new(health.apart()),
+            budget: BufferBudget::new(2 * settings.max_body),
+            settings: settings.clone(),
+        };
+        let (tls, tasks) = (self.tls.clone(), self.tasks.clone());
+        let upstream = Upstream::new(tls, MemoryNet::new(), tasks, upstream::Settings::default());
+        Arc::new(Relay {
+            shared: Arc::new(shared),
+            upstream,
+            clock: self.clock.clone(),
+            random: Random::seeded(now.wall.as_microsecond().unsigned_abs()),
+            timers: Timers::default(),
+        })
+    }
+
     /// A scripted provider of the policy, as the process runs it; for tests.
     pub fn mock(&self, provider: &str) -> Option<Mock> {
         self.mocks.lock().get(provider).cloned()

@@ -1,6 +1,7 @@
 //! The verbs of the command line: the only place that prints.
 
 pub mod check;
+pub mod explain;
 pub mod key;
 pub mod mock;
 pub mod probe;
@@ -33,6 +34,7 @@ enum Verb {
     Run(Box<run::Args>),
     Check(check::CheckArgs),
     Test(test::Args),
+    Explain(Box<explain::Args>),
     Key(key::Args),
     Probe(probe::Args),
     Mock(mock::Args),
@@ -46,6 +48,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(*args, &environment),
         Verb::Check(args) => check::run(&args, &mut out),
         Verb::Test(args) => ended(test::run(&args, &mut out)),
+        Verb::Explain(args) => ended(explain::run(&args, &mut io::stdin(), &mut out)),
         Verb::Key(args) => ended(key::run(&args, &mut io::stdin(), &mut out).map(|()| ExitCode::SUCCESS)),
         Verb::Probe(args) => ended(probe::run(&args, &mut out)),
         Verb::Mock(args) => ended(mock::main(args, &mut out).map(|()| ExitCode::SUCCESS)),

@@ -13,8 +13,7 @@ use crate::environment::Environment;
 use crate::ids::TenantId;
 use crate::server::Mode;
 
-/// Exit codes: 0 after a drain; 1 a fault of the process (an address in use, a broken CA file); 2 no good policy, or
-/// wrong usage.
+/// Relays calls under a policy, until it is told to end.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes:\n  0  drained after SIGTERM or SIGINT\n  1  could not start: an address in use, an unreadable CA file or ledger, ..\n  2  no good policy (its diagnostics are printed), or wrong usage\n\nSignals:\n  SIGTERM, SIGINT  drain; a second one ends at once\n  SIGHUP           load the policy again"
@@ -28,7 +27,7 @@ pub struct Args {
     #[arg(long, env = "EGRET_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:4100")]
     listen: SocketAddr,
 
-    /// Where operators look: /livez /readyz /metrics /policy /providers /usage
+    /// Where operators look: /livez /readyz /metrics /policy /providers /usage /explain
     #[arg(long, env = "EGRET_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:4101")]
     admin: SocketAddr,
 

@@ -24,6 +24,9 @@ pub(super) struct Cell {
     lease: Option<Arc<Lease>>,
 }
 
+/// What the cell of callers without a name is called.
+pub(super) const NAMELESS: &str = "(none)";
+
 /// Whose cell it is within its limit. The shared ones are no names: a user may be called `(none)`.
 #[derive(Debug)]
 pub(super) enum Value {
@@ -213,7 +216,7 @@ impl Cell {
         match &self.value {
             Value::Whole => None,
             Value::Named(name) => Some(name),
-            Value::Nameless => Some("(none)"),
+            Value::Nameless => Some(NAMELESS),
             Value::Overflow => Some("(overflow)"),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::futures::OwnedNotified;
 
 use super::calendar::Turn;
-use super::cell::{Cell, Share, Short};
+use super::cell::{Cell, NAMELESS, Share, Short};
 use super::lease::{Lease, LeaseMeters};
 use super::limit::{Limit, Mark, Name};
 use super::queue::Ticket;
@@ -140,6 +140,23 @@ impl Ledger {
     /// An empty ledger for offline use: it leaves no trace on the rules, whose slots are the serving one's.
     pub fn scratch() -> Self {
         Self { fills_slots: false, ..Self::new() }
+    }
+
+    /// A scratch ledger in which these rules have counted what they have here; what calls hold is taken for used. Callers
+    /// that wait are not in it.
+    pub fn apart<'r>(&self, rules: impl IntoIterator<Item = &'r Rule>, now: Now) -> Self {
+        let apart = Self::scratch();
+        let rules: HashMap<Name, &Rule> = rules.into_iter().map(|rule| (Name::of(rule), rule)).collect();
+        for limit in self.all() {
+            let Some(rule) = rules.get(limit.name()) else { continue };
+            for cell in limit.cells(now) {
+                let CellUse { value, settled, reserved, .. } = CellUse::of(limit.name(), &cell, now);
+                // The cell of callers without a name has none.
+                let value = value.as_deref().filter(|value| *value != NAMELESS);
+                apart.count(rule, value, settled.saturating_add(reserved), now);
+            }
+        }
+        apart
     }
 
     /// Takes one call's share of every rule, or of none.

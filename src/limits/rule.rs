@@ -260,7 +260,7 @@ impl Each {
     }
 
     /// What the caller has for it; none where the attribute is missing.
-    pub(super) fn of<'a>(self, ask: &Ask<'a>) -> Option<&'a str> {
+    pub fn of<'a>(self, ask: &Ask<'a>) -> Option<&'a str> {
         match self {
             Self::User => ask.user.map(UserId::as_str),
             Self::App => ask.app.map(AppId::as_str),

@@ -323,7 +323,7 @@ fn excerpt(line: &str, at: Span, conceal: bool) -> Option<Excerpt> {
 }
 
 /// The candidate that was probably meant, as a sentence.
-pub(super) fn did_you_mean<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
+pub fn did_you_mean<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
     let lower = name.to_lowercase();
     // A word twice as long is another word; comparing it would cost the product of both lengths.
     let near = |candidate: &&str| candidate.len().abs_diff(name.len()) <= 3 && candidate.len() <= 128;

@@ -2,6 +2,7 @@
 
 pub mod compile;
 pub mod diagnostic;
+pub mod glob;
 pub mod load;
 pub mod node;
 pub mod snapshot;

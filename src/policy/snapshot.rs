@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
+use super::glob;
 use crate::auth::api_key::KeyDigest;
 use crate::dialect::provider::{AuthHeader, MaxTokensField, StreamUsage};
 use crate::dialect::translate::Accepts;
@@ -252,6 +253,26 @@ pub struct Access {
     pub allowed: HashSet<RouteId>,
     /// Models never dispatched for it, through whatever name.
     pub denied: HashSet<ModelId>,
+    /// The globs of `allow`, in order.
+    pub allow: Box<[Pattern]>,
+    /// Those of `deny`.
+    pub deny: Box<[Pattern]>,
+}
+
+/// A glob over names, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// The glob.
+    pub glob: Box<str>,
+    /// Where it was written: `file:line`.
+    pub place: Arc<str>,
+}
+
+impl Pattern {
+    /// The first of these that matches a name.
+    pub fn first<'p>(patterns: &'p [Self], name: &str) -> Option<&'p Self> {
+        patterns.iter().find(|pattern| glob::matches(&pattern.glob, name))
+    }
 }
 
 /// The caller of one call.

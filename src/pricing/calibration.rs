@@ -31,6 +31,11 @@ impl Calibration {
         self.models.store(Arc::new(models.into_iter().map(kept).collect()));
     }
 
+    /// The same known by somebody who only looks on.
+    pub fn shown(&self) -> Self {
+        Self { models: ArcSwap::new(self.models.load_full()) }
+    }
+
     /// What a body has as input, by [`Estimator::tokens`]; of a model that is not known as if nothing had been reported.
     pub fn input(&self, model: &ModelId, how: Estimate, bytes: u64, window: Option<Tokens>) -> Tokens {
         match self.models.load().get(model) {

@@ -95,8 +95,8 @@ pub(super) enum Step {
 pub(super) struct Walk<'a> {
     pub(super) way: Way<'a>,
     /// So many candidates come into question.
-    reach: usize,
-    max_attempts: u32,
+    pub(super) reach: usize,
+    pub(super) max_attempts: u32,
     round: u32,
     /// Candidates that the call does not go to again.
     pub(super) left: SmallVec<[usize; 4]>,
@@ -118,7 +118,7 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(call: &Call, way: Way<'a>) -> Self {
+    pub(super) fn new(call: &Call, way: Way<'a>) -> Self {
         let Way { asked, candidates, .. } = way;
         // An id made by one provider means nothing to another.
         let reach = if asked.facts.stateful { 1 } else { candidates.order.len() };
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn target(&self, at: usize) -> Option<&'a Target> {
+    pub(super) fn target(&self, at: usize) -> Option<&'a Target> {
         target(self.way.candidates, at)
     }
 
@@ -252,7 +252,7 @@ impl<'a> Walk<'a> {
 
     /// The candidate whose breaker is open and closes first, where nothing else was left to try and the policy wants
     /// that one tried.
-    fn least_bad(&mut self, call: &Call) -> Option<usize> {
+    pub(super) fn least_bad(&mut self, call: &Call) -> Option<usize> {
         let Way { relay, candidates, .. } = self.way;
         let probes = candidates.route.on_all_open == OnAllOpen::Probe;
         if !probes || self.forced.is_some() || call.attempts() >= self.max_attempts || !self.met.all_open() {
@@ -310,7 +310,7 @@ impl<'a> Walk<'a> {
         call.attempts() < self.max_attempts
     }
 
-    fn exhausted(mut self, call: &Call) -> Result<Walked, Refusal> {
+    pub(super) fn exhausted(mut self, call: &Call) -> Result<Walked, Refusal> {
         let now = self.way.relay.clock.now();
         // Where one of them may be tried at once, there is no moment to name.
         let soonest = self.soonest(now).filter(|at| now < *at);

@@ -50,7 +50,7 @@ pub(super) async fn dispatch(call: &mut Call, way: Way<'_>) -> Result<Box<Dispat
 }
 
 /// The other way, if one of these limits names one that this call can go.
-fn downgraded(call: &mut Call, exceeded: &[Exceeded], way: Way<'_>) -> Option<Candidates> {
+pub(super) fn downgraded(call: &mut Call, exceeded: &[Exceeded], way: Way<'_>) -> Option<Candidates> {
     let Way { relay, principal, asked, from_caller, candidates } = way;
     let (ledger, calibration) = (&relay.shared.ledger, &relay.shared.calibration);
     let now = relay.clock.moment();
@@ -71,7 +71,7 @@ fn downgraded(call: &mut Call, exceeded: &[Exceeded], way: Way<'_>) -> Option<Ca
     })
 }
 
-fn refusal(exceeded: &[Exceeded], principal: &Principal) -> Refusal {
+pub(super) fn refusal(exceeded: &[Exceeded], principal: &Principal) -> Refusal {
     let last = exceeded.last().map(|exceeded| admit::refusal(exceeded, &principal.tenant));
     last.unwrap_or_else(exhausted::none_available)
 }

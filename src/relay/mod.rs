@@ -16,6 +16,8 @@ mod crossing;
 mod dispatch;
 mod exceed;
 mod exhausted;
+mod explain;
+mod explanation;
 mod hedge;
 mod keep_alive;
 mod lease;
@@ -49,6 +51,7 @@ use http::{Request, Response};
 use http_body::Body;
 
 pub use answer::RelayBody;
+pub use explanation::{Bounds, Candidate, Edits, Explanation, Look, Refused, Room, Said, Try, Verdict};
 pub use keep_alive::KeptAlive;
 pub use stream::BrokenOff;
 pub use timers::Timers;

@@ -120,7 +120,14 @@ impl Call {
         self.loses(id, "hedged_away", None, came, now);
     }
 
-    fn loses(&mut self, id: TryId, outcome: &'static str, status: Option<StatusCode>, came: Came, now: Now) {
+    pub(super) fn loses(
+        &mut self,
+        id: TryId,
+        outcome: &'static str,
+        status: Option<StatusCode>,
+        came: Came,
+        now: Now,
+    ) {
         let Some(mut stake) = self.end_try(id, outcome, status, now.instant) else { return };
         let Self { principal: Some(principal), held, record: Some(record), .. } = self else { return };
         let cost = stake.charge(&principal.tenant, held, came, now);

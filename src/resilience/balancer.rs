@@ -25,7 +25,7 @@ pub struct Weighted {
 type Positions = SmallVec<[usize; 16]>;
 
 /// Where one set of targets is in its cycle.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Cycle {
     among: Positions,
     credits: SmallVec<[i64; 16]>,
@@ -42,6 +42,12 @@ impl Weighted {
     /// cycle each set starts, so that not all processes begin with the same target.
     pub fn new(weights: &[u32], seed: u64) -> Self {
         Self { weights: weights.into(), seed, cycles: Mutex::default() }
+    }
+
+    /// Shares that stand where these do, and go their own way from here on.
+    pub fn apart(&self) -> Self {
+        let cycles = self.cycles.lock().clone();
+        Self { weights: self.weights.clone(), seed: self.seed, cycles: Mutex::new(cycles) }
     }
 
     /// The position that is next among those eligible; none where none is. The share of one that is not eligible goes to

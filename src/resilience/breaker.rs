@@ -88,6 +88,17 @@ impl Breaker {
         Self { word: AtomicU64::new(state.word().0), state: Mutex::new(state) }
     }
 
+    /// One that has seen the same, and goes its own way from here on.
+    pub fn apart(&self) -> Self {
+        let state = self.state.lock().clone();
+        Self { word: AtomicU64::new(state.word().0), state: Mutex::new(state) }
+    }
+
+    /// Opens, whatever it has seen: somebody knows that the target is down.
+    pub fn trip(&self, now: Instant) {
+        self.change(|state| state.trip(now));
+    }
+
     /// Puts settings in force. Its state stays; if it is open, its end moves to where the new settings have it.
     pub fn adopt(&self, settings: BreakerSettings) {
         self.change(|state| state.adopt(settings));

@@ -148,6 +148,21 @@ impl Health {
         self.known.store(Arc::new(new));
     }
 
+    /// The same known by somebody who only looks on: probes, turns and tries are counted apart from here on. Times,
+    /// cool-downs and faults of keys are seen as they come.
+    pub fn apart(&self) -> Self {
+        let known = self.known.load();
+        let providers: HashMap<_, _> =
+            known.providers.iter().map(|(id, provider)| (id.clone(), Arc::new(provider.apart()))).collect();
+        let target = |(id, target): (&ModelId, &Arc<TargetHealth>)| {
+            let provider = providers.get(&target.provider.id).unwrap_or(&target.provider);
+            (id.clone(), Arc::new(target.apart(provider)))
+        };
+        let targets = known.targets.iter().map(target).collect();
+        let routes = known.routes.iter().map(|(id, route)| (id.clone(), Arc::new(route.apart()))).collect();
+        Self { known: ArcSwap::from_pointee(Known { providers, targets, routes }), renewing: Mutex::new(()) }
+    }
+
     /// What is known of a model at its provider; none where the policy names no such model.
     pub fn target(&self, model: &ModelId) -> Option<Arc<TargetHealth>> {
         self.known.load().targets.get(model).cloned()
@@ -196,6 +211,15 @@ impl ProviderHealth {
         self.rotation.start(self.keys.len())
     }
 
+    fn apart(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            budget: Arc::new(self.budget.apart()),
+            keys: self.keys.clone(),
+            rotation: Arc::new(self.rotation.apart()),
+        }
+    }
+
     fn renewed(old: Option<&Arc<Self>>, settings: ProviderSettings<'_>) -> Arc<Self> {
         let Some(old) = old else {
             return Arc::new(Self {
@@ -223,6 +247,17 @@ impl ProviderHealth {
 }
 
 impl TargetHealth {
+    fn apart(&self, provider: &Arc<ProviderHealth>) -> Self {
+        Self {
+            provider: Arc::clone(provider),
+            breaker: Arc::new(self.breaker.apart()),
+            first_token: Arc::clone(&self.first_token),
+            answer: Arc::clone(&self.answer),
+            cooldowns: Arc::clone(&self.cooldowns),
+            forbidden: Arc::clone(&self.forbidden),
+        }
+    }
+
     fn renewed(
         old: Option<&Arc<Self>>,
         provider: &Arc<ProviderHealth>,
@@ -254,6 +289,14 @@ impl TargetHealth {
 }
 
 impl RouteHealth {
+    fn apart(&self) -> Self {
+        Self {
+            weighted: Arc::new(self.weighted.apart()),
+            hedges: Arc::clone(&self.hedges),
+            targets: self.targets.clone(),
+        }
+    }
+
     fn renewed(old: Option<&Arc<Self>>, settings: &RouteSettings<'_>, seed: u64) -> Arc<Self> {
         let are_its = |old: &&Arc<Self>| {
             old.targets.iter().map(|(model, weight)| (model, *weight)).eq(settings.targets.iter().copied())

@@ -105,6 +105,11 @@ impl Rotation {
         Self::default()
     }
 
+    /// One that stands where this one does, and goes its own way from here on.
+    pub fn apart(&self) -> Self {
+        Self(AtomicUsize::new(self.0.load(Ordering::Relaxed)))
+    }
+
     /// Where the next round of `count` positions begins; 0 where there are none.
     pub fn start(&self, count: usize) -> usize {
         if count < 2 {

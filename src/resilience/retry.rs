@@ -30,7 +30,7 @@ impl Default for RetryBudgetSettings {
 #[derive(Debug)]
 pub struct RetryBudget(Mutex<Balance>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Balance {
     settings: RetryBudgetSettings,
     /// Thousandths of a try: paid in less taken out.
@@ -48,6 +48,11 @@ impl RetryBudget {
     /// A budget of which nothing was taken, and into which no call has paid.
     pub fn new(settings: RetryBudgetSettings) -> Self {
         Self(Mutex::new(Balance { settings, recent: Ring::new(SLOT) }))
+    }
+
+    /// One with the same balance, which goes its own way from here on.
+    pub fn apart(&self) -> Self {
+        Self(Mutex::new(self.0.lock().clone()))
     }
 
     /// Puts settings in force. What was paid in and taken out stays as it was counted.

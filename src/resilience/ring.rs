@@ -6,7 +6,7 @@ use crate::clock::Instant;
 
 /// `N` slots of equal length. What they hold is nowhere older than `N` of these lengths, and nothing of the last
 /// `N - 1` is missing. Moments that come late count as if they were now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ring<T, const N: usize> {
     slots: [T; N],
     length: Duration,

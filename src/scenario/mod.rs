@@ -5,6 +5,8 @@
 mod ask;
 mod coverage;
 mod expect;
+pub mod explained;
+mod inquiry;
 mod observed;
 
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use parking_lot::Mutex;
 
 pub use coverage::{Coverage, Part};
 pub use expect::Failure;
+pub use inquiry::{Counted, Inquiry, Question};
 
 use coverage::Seen;
 use observed::Observed;

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::names::{self, Known};
+use super::names::Known;
 use crate::ids::{ModelId, RouteId};
 use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
-use crate::policy::snapshot::{Access, Model, Route};
+use crate::policy::glob;
+use crate::policy::snapshot::{Access, Model, Pattern, Route};
 use crate::policy::spec::{self, AccessMode, At};
 
 /// The names against which globs are resolved.
@@ -51,7 +52,8 @@ impl Names<'_> {
             }),
         };
         self.warn_of_dead_ends(tenant, &allowed, &denied, written.span, found);
-        Some(Access { allowed, denied })
+        let (allow, deny) = (patterns(spec.allow.as_ref(), found), patterns(spec.deny.as_ref(), found));
+        Some(Access { allowed, denied, allow, deny })
     }
 
     fn warn_of_dead_ends(
@@ -86,6 +88,15 @@ fn allows_nothing(tenant: &str, at: Span, found: &mut Findings<'_>) {
         .hint("allow names of routes and models: `access: { allow: [chat, \"gpt-*\"] }`");
 }
 
+/// Globs as they were written, and where.
+fn patterns(written: Option<&At<Vec<At<String>>>>, found: &Findings<'_>) -> Box<[Pattern]> {
+    let globs = written.and_then(|written| written.value.as_ref()).into_iter().flatten();
+    let pattern = |at: &At<String>| {
+        Some(Pattern { glob: at.value.as_deref()?.into(), place: found.file_and_line(at.span) })
+    };
+    globs.filter_map(pattern).collect()
+}
+
 /// The names that a list of globs stands for. One that stands for none is told.
 fn resolve<K, T>(
     globs: &[At<String>],
@@ -101,7 +112,7 @@ where
         let Some(glob) = at.value.as_deref() else { continue };
         let mut matched = false;
         if glob.contains('*') {
-            let names = known.names().filter(|name| names::matches(glob, name));
+            let names = known.names().filter(|name| glob::matches(glob, name));
             resolved.extend(names.inspect(|_| matched = true).map(K::from));
         } else if known.contains(glob) {
             matched = true;

@@ -66,6 +66,18 @@ pub enum Strategy {
     Cheapest,
 }
 
+impl Strategy {
+    /// Its name in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ordered => "ordered",
+            Self::Weighted => "weighted",
+            Self::Fastest => "fastest",
+            Self::Cheapest => "cheapest",
+        }
+    }
+}
+
 /// How long one try waits for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {

@@ -7,7 +7,7 @@ use crate::clock::Instant;
 use crate::resilience::ring::Ring;
 
 /// What a breaker knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct State {
     settings: BreakerSettings,
     /// Counts the changes of phase.
@@ -18,7 +18,7 @@ pub(super) struct State {
     opened: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Phase {
     Closed {
         /// Failures since the last success.
@@ -230,6 +230,12 @@ impl State {
     fn open(&mut self, again: u32, now: Instant) {
         self.opened += 1;
         self.enter(Phase::Open { since: now, again });
+    }
+
+    /// Opens for the first time, whatever it has seen.
+    pub(super) fn trip(&mut self, now: Instant) {
+        self.opened += 1;
+        self.enter(Phase::Open { since: now, again: 0 });
     }
 
     fn enter(&mut self, phase: Phase) {
