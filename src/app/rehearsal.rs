@@ -91,3 +91,6 @@ fn keys(policy: &Snapshot) -> Environment {
     let keys = providers.flat_map(|provider| provider.keys.iter().map(|key| (&provider.id, &key.name)));
     Environment::of(keys.map(|(provider, key)| (rehearsed_key(provider, key), key.to_string())))
 }
+
+#[cfg(test)]
+mod tests;

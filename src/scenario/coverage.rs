@@ -1,6 +1,6 @@
 //! What of a policy its tests have seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use crate::ids::{LimitKey, ModelId, RouteId, TenantId};
@@ -19,7 +19,7 @@ pub enum Part {
     Limit(Owner, LimitKey),
     /// A model behind a name: it was tried.
     Target(RouteId, ModelId),
-    /// A model that is asked for by its own name alone: it was tried.
+    /// A model that is behind no name but its own: it was tried.
     Model(ModelId),
     /// The `when` of a target: it was seen to hold, or not to.
     Condition(RouteId, ModelId, bool),
@@ -93,9 +93,12 @@ impl Coverage {
         let mut all = BTreeSet::new();
         all.extend(policy.tenants.keys().cloned().map(Part::Tenant));
         all.extend(policy.rules().map(|rule| Part::Limit(rule.owner.clone(), rule.key.clone())));
-        for route in policy.routes.values() {
-            all.extend(parts(route));
-        }
+        let named = || policy.routes.values().filter(|route| !is_own_name(route));
+        all.extend(named().flat_map(|route| parts(route)));
+        let behind: HashSet<_> =
+            named().flat_map(|route| &route.targets).map(|target| &target.model.id).collect();
+        let alone = policy.models.keys().filter(|model| !behind.contains(model));
+        all.extend(alone.cloned().map(Part::Model));
         let missed = all.difference(&seen.0).cloned().collect();
         Self { all, missed }
     }
@@ -108,9 +111,6 @@ fn is_own_name(route: &Route) -> bool {
 }
 
 fn parts(route: &Route) -> Vec<Part> {
-    if is_own_name(route) {
-        return route.targets.iter().map(|target| Part::Model(target.model.id.clone())).collect();
-    }
     let mut parts = Vec::new();
     if route.when.is_some() {
         parts.extend([true, false].map(|held| Part::RouteCondition(route.id.clone(), held)));

@@ -272,6 +272,3 @@ fn of_unit(unit: Unit, amount: u64) -> String {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
