@@ -13,6 +13,7 @@ use egret::telemetry::spans::{Queue, Spans};
 use http::Request;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
+use serde_json::json;
 use tracing::Level;
 
 use crate::support::*;
@@ -108,6 +109,13 @@ async fn pages(proxy: &Proxy) -> String {
         while let Some(frame) = body.frame().await {
             pages += std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap();
         }
+    }
+    for key in [CALLER_KEY, WRONG_KEY] {
+        let inquiry =
+            json!({ "key": key, "model": "m", "input": PROMPT, "headers": { "x-anything": TRACE } });
+        let explained = proxy.state.explain(inquiry.to_string().as_bytes()).unwrap();
+        assert!(explained.get("caller").is_some(), "{explained:#}");
+        pages += &explained.to_string();
     }
     for metric in ["egret_policy_info", "egret_calls_total", "gen_ai_client_inference_duration_seconds"] {
         assert!(pages.contains(metric), "{metric} is not there:\n{pages}");

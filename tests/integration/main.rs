@@ -50,6 +50,7 @@ mod cost;
 mod dialects;
 mod exceed;
 mod exhausted;
+mod explain;
 mod failover;
 mod fault_matrix;
 mod hedging;

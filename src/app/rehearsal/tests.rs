@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::app::rehearsal;
 use crate::policy::compile::{self, suite};
 use crate::policy::load::Sources;
 use crate::scenario::Failure;
@@ -36,7 +35,7 @@ fn tried(tests: &str) -> (Vec<Outcome>, Coverage) {
     let documents = suite::read(&sources).unwrap_or_else(|faults| panic!("{faults}"));
     let tests = documents[0].compile(&sources, &policy).unwrap_or_else(|faults| panic!("{faults}"));
     let mut outcomes = Vec::new();
-    let coverage = rehearsal::run(&policy, &tests, |outcome| outcomes.push(outcome)).unwrap();
+    let coverage = run(&policy, &tests, |outcome| outcomes.push(outcome)).unwrap();
     (outcomes, coverage)
 }
 

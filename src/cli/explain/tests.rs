@@ -1,1 +1,173 @@
+//! What is said of a call, to people.
+
+use clap::Parser as _;
+
 use super::*;
+
+#[derive(Debug, clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+const POLICY: &str = r#"apiVersion: egret.dev/v1alpha1
+kind: Policy
+providers:
+  a: { preset: openai, key: { fromEnv: A }, limits: { tpm: { tokens: 90000, per: 1m } } }
+  b: { preset: anthropic, key: { fromEnv: B } }
+models:
+  a1: { provider: a, maxOutputTokens: 4096, price: [{ inputPerMTok: "2.00", outputPerMTok: "8.00" }] }
+  b1: { provider: b, maxOutputTokens: 8192, price: [{ inputPerMTok: "3.00", outputPerMTok: "15.00" }] }
+routes:
+  chat: { targets: [{ model: a1 }, { model: b1, when: { inputTokensBelow: 1000 } }] }
+  cheap: { targets: [{ model: b1 }], onExhausted: { respond: "Try later." } }
+plans:
+  pro: { limits: { rpm: { requests: 2, per: 1m } } }
+tenants:
+  shop:
+    local: true
+    plan: pro
+    match: [{ apiKeySha256: "SHA", name: ci }]
+    access: { allow: ["ch*"], deny: [] }
+    reserveOutput: { cap: 1000 }
+    limits: { month: { usd: "10.00", per: month, onExceed: { downgrade: { to: cheap } } } }
+"#;
+
+const KEY: &str = "egret-sk-canary-of-explain";
+
+fn policy(folder: &std::path::Path) -> PathBuf {
+    let digest = crate::auth::api_key::KeyDigest::of(KEY).hex();
+    let path = folder.join("policy.yaml");
+    fs::write(&path, POLICY.replace("SHA", &digest)).unwrap();
+    path
+}
+
+/// What is printed, and whether somebody would be tried.
+fn said(more: &[&str], input: &str) -> (String, ExitCode) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = policy(folder.path()).display().to_string();
+    let line = Line::try_parse_from(["explain", "--policy", &path].iter().chain(more)).unwrap();
+    let mut out = Vec::new();
+    let code = run(&line.args, &mut input.as_bytes(), &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(!text.contains(KEY), "{text}");
+    (text.replace(&format!("{}/", folder.path().display()), ""), code)
+}
+
+#[test]
+fn a_call_is_told_from_its_caller_to_its_cost() {
+    let (text, code) = said(&["--model", "chat", "--input-tokens", "500", "--max-tokens", "100"], "");
+    assert_eq!(
+        text,
+        "caller   tenant `shop`, plan `pro`, without a key
+call     `chat` by chat, 1500 bytes, at most 100 tokens of output
+allowed  by `ch*`, policy.yaml:19
+
+`chat`: ordered, at most 3 tries within 10m
+  1. a1 at a with key `a`
+     reserves  500 tokens in, 100 out, $0.0018
+     at most   500 tokens in, 100 out, $0.0018
+     sends     `a1` for the model
+     month of tenant `shop`  asks $0.0018 of $10 left  policy.yaml:21
+     rpm of tenant `shop`    asks 1 of 2 left  policy.yaml:13
+     tpm of provider `a`     asks 600 of 90000 left  policy.yaml:4
+  2. b1 at b with key `b`
+     reserves  500 tokens in, 100 out, $0.003
+     at most   500 tokens in, 100 out, $0.003
+     sends     `b1` for the model; translated to messages
+     month of tenant `shop`  asks $0.003 of $10 left  policy.yaml:21
+     rpm of tenant `shop`    asks 1 of 2 left  policy.yaml:13
+
+costs    at most: $0.003
+"
+    );
+    assert_eq!(code, ExitCode::SUCCESS);
+}
+
+#[test]
+fn what_is_used_and_who_is_down_changes_the_plan() {
+    let used = ["--usage", "shop/month=9.9999"];
+    let (text, code) = said(&["--model", "chat", "--down", "b", used[0], used[1]], "");
+    assert!(text.contains("  -  a1 at a: passed over, limit"), "{text}");
+    assert!(text.contains("`cheap`, to which a limit downgrades it"), "{text}");
+    assert!(text.contains("  -  b1 at b: passed over, breaker_open"), "{text}");
+    assert!(text.contains("refused  503 no_provider_available"), "{text}");
+    assert!(text.contains("gets the answer of `onExhausted` instead"), "{text}");
+    assert_eq!(code, ExitCode::from(1));
+    let (text, code) = said(&["--model", "chat", used[0], used[1]], "");
+    assert!(text.contains("  1. b1 at b"), "{text}");
+    assert_eq!(code, ExitCode::SUCCESS);
+    let (text, _) =
+        said(&["--model", "chat", "--usage", "provider:a/tpm=89990", "--usage", "shop/rpm=1"], "");
+    assert!(text.contains("  -  a1 at a: passed over, provider_limit"), "{text}");
+    assert!(text.contains("tpm of provider `a`     asks 1023 of 10 left  policy.yaml:4  NO ROOM"), "{text}");
+}
+
+#[test]
+fn a_key_comes_by_standard_input_and_is_shown_to_nobody() {
+    let (text, _) = said(&["--model", "chat", "--key", "-"], &format!("{KEY}\n"));
+    assert!(text.starts_with("caller   tenant `shop`, plan `pro`, by its key `ci`\n"), "{text}");
+    let (text, code) = said(&["--model", "chat", "--key", "-"], "another");
+    assert!(text.starts_with("caller   nobody knows\n"), "{text}");
+    assert!(text.contains("refused  401 invalid_api_key"), "{text}");
+    assert_eq!(code, ExitCode::from(1));
+    let refused = Line::try_parse_from(["explain", "--policy", "p", "--key", KEY]).unwrap_err().to_string();
+    assert!(refused.contains("pipe it to `--key -`"), "{refused}");
+}
+
+#[test]
+fn a_whole_body_or_request_is_explained_as_it_stands() {
+    let body =
+        r#"{"model":"chat","max_tokens":7,"messages":[{"role":"user","content":"hi"}],"logit_bias":{"1":2}}"#;
+    let (text, _) = said(&["--body", "-"], body);
+    assert!(text.contains("call     `chat` by chat, 96 bytes, at most 7 tokens of output"), "{text}");
+    assert!(text.contains("translated to messages; without logit_bias"), "{text}");
+    let request = r#"{"tenant":"shop","keyName":"ci","model":"chat","usage":[{"tenant":"shop","limit":"rpm","amount":2}]}"#;
+    let (text, code) = said(&["--request", "-"], request);
+    assert!(
+        text.contains("refused  429 rate_limit_exceeded: Limit `rpm` of tenant `shop` is reached"),
+        "{text}"
+    );
+    assert_eq!(code, ExitCode::from(1));
+}
+
+#[test]
+fn json_has_all_of_it() {
+    let (text, _) = said(&["--model", "chat", "--format", "json"], "");
+    let all: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(all["caller"]["tenant"], "shop");
+    assert_eq!(all["allowedBy"]["place"], "policy.yaml:19");
+    assert_eq!(all["routes"][0]["targets"][1]["try"]["edits"]["translatedTo"], "messages");
+    assert_eq!(all["routes"][0]["targets"][0]["limits"][0]["left"], "10");
+    assert_eq!(all["worstCaseUsd"], "0.015069");
+    assert!(all["refusal"].is_null());
+}
+
+#[test]
+fn what_cannot_be_explained_is_said_in_a_sentence() {
+    for (more, sentence) in [
+        (
+            &["--model", "chat", "--tenant", "shpo"][..],
+            "the policy has no tenant `shpo`; did you mean `shop`?",
+        ),
+        (
+            &["--model", "chat", "--tenant", "shop", "--key-name", "cj"],
+            "the policy has no key of this tenant `cj`",
+        ),
+        (&["--model", "chat", "--usage", "shop/moth=1"], "the policy has no limit of `shop` `moth`"),
+        (
+            &["--model", "chat", "--usage", "shop/rpm=x"],
+            "limit `rpm` counts requests, and \"x\" is no amount of that",
+        ),
+        (&["--model", "chat", "--usage", "shop/rpm@ann=1"], "limit `rpm` of `shop` has one count for all"),
+        (&["--model", "chat", "--down", "c"], "the policy has no provider `c`"),
+        (&["--model", "chat", "--at", "noon"], "`noon` is no moment; write 2026-03-02T09:00:00Z"),
+        (&["--model", "chat", "--jwt", "-"], "callers by token are not built yet"),
+        (&[], "say what the call asks for: `model`"),
+        (&["--body", "/nowhere.json"], "/nowhere.json: No such file or directory"),
+    ] {
+        let (text, code) = said(more, "");
+        assert!(text.starts_with("error: ") && text.contains(sentence), "{text}");
+        assert_eq!((text.lines().count(), code), (1, ExitCode::from(2)), "{text}");
+    }
+}

@@ -85,7 +85,11 @@ fn summary(report: &Report) -> String {
         0 => String::new(),
         faults => format!(", {faults} that could not run"),
     };
-    format!("{passed} passed, {failed} failed{faults}; {calls} calls, {} of virtual time", time(seconds))
+    format!(
+        "{passed} passed, {failed} failed{faults}; {calls} {}, {} of virtual time",
+        if calls == 1 { "call" } else { "calls" },
+        time(seconds)
+    )
 }
 
 /// `45 s`, `12 min`, `3 h`, `40 d`.
