@@ -129,8 +129,9 @@ fn serve_operators(state: &Arc<State>, operators: Operators) -> Result<(), Start
 }
 
 async fn follow_policy(state: Arc<State>, watch: Watch) {
+    let overlays = watch.overlays().to_vec();
     let load = |path: &std::path::Path| {
-        let mut loaded = load_policy(path)?;
+        let mut loaded = load_policy(path, &overlays)?;
         state.prepare(&mut loaded);
         Ok(loaded)
     };

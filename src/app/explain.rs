@@ -27,7 +27,7 @@ impl State {
         let explaining = pin!(relay.explain(question.request, question.from));
         // Nothing in it waits: the body is here, and no store is asked for a lease.
         match explaining.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(explanation) => Ok(explained::json(&explanation)),
+            Poll::Ready(explanation) => Ok(explained::json(&explanation, &|_| None)),
             Poll::Pending => Err("the call would have to wait".to_owned()),
         }
     }

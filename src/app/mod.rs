@@ -18,7 +18,7 @@ mod tests;
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ use crate::telemetry::otlp::{self, OtlpError};
 pub struct Options {
     /// The policy's file or directory.
     pub policy: PathBuf,
+    /// What is laid over it, in this order.
+    pub overlays: Vec<PathBuf>,
     /// Where apps call.
     pub listen: SocketAddr,
     /// Where operators look.
@@ -132,8 +134,8 @@ pub fn run(options: &Options, environment: &Environment, say: impl FnOnce(&str))
     let main = control::Main { runtime, last: Tasks::new() };
     let tls = LazyTls::new(options.extra_ca.as_deref())?;
     // Before the first load: a change in between is then noticed.
-    let watch = Watch::start(&options.policy);
-    let loaded = match load_policy(&options.policy) {
+    let watch = Watch::start_all(&options.policy, &options.overlays);
+    let loaded = match load_policy(&options.policy, &options.overlays) {
         Err(LoadFault::Bad(text) | LoadFault::Unreadable(text)) if !options.await_policy => {
             return Err(StartError::Policy(text));
         }
@@ -214,9 +216,9 @@ fn ready_line(state: &State, calls: &TcpListener, operators: &control::Operators
     format!("egret is {word}: listen={listen} admin={admin}{metrics} policy={policy}")
 }
 
-/// Reads and compiles a policy: what `check` does, and every reload.
-pub fn load_policy(path: &std::path::Path) -> Result<Loaded, LoadFault> {
-    let sources = load::read(path).map_err(|error| LoadFault::Unreadable(chain(&error)))?;
+/// Reads and compiles a policy with its overlays: what `check` does, and every reload.
+pub fn load_policy(path: &Path, overlays: &[PathBuf]) -> Result<Loaded, LoadFault> {
+    let sources = load::read_with(path, overlays).map_err(|error| LoadFault::Unreadable(chain(&error)))?;
     match compile::compile(&sources) {
         Ok((snapshot, warnings)) => {
             Ok(Loaded { snapshot, warnings: warnings.iter().map(ToString::to_string).collect() })

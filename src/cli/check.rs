@@ -1,18 +1,22 @@
 //! `egret check`: says everything that is wrong with a policy, and where.
 
+mod merged;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::overlay_args::OverlayArgs;
 use crate::policy::compile::compile;
-use crate::policy::load::{self, LoadError};
+use crate::policy::load::{self, LoadError, Sources};
 use crate::policy::snapshot::Snapshot;
 
 /// Checks policies, offline: says everything that is wrong, with file, line and what to write instead.
 ///
-/// Each PATH is a policy of its own: one file, or a folder whose *.yaml and *.yml files make one policy together.
+/// Each PATH is a policy of its own: one file, or a folder whose *.yaml and *.yml files make one policy together. Overlays
+/// are laid over each of them.
 ///
 /// Exit codes: 0 every policy is good; 1 a policy has errors (or, with --deny-warnings, warnings); 2 a path cannot
 /// be read, or the command line is wrong.
@@ -24,6 +28,13 @@ pub struct CheckArgs {
     /// Takes warnings for errors.
     #[arg(long)]
     pub deny_warnings: bool,
+    /// What is laid over each.
+    #[command(flatten)]
+    pub overlay: OverlayArgs,
+    /// Prints each good policy as one YAML document, its overlays laid over it, with the file and line of every value
+    /// behind it; what else is said of it stands in comments. What looks like a secret is masked.
+    #[arg(long)]
+    pub show_merged: bool,
 }
 
 /// Checks every path, also after one that is faulty. The worst of them decides the exit code.
@@ -31,7 +42,7 @@ pub fn run(args: &CheckArgs, out: &mut impl Write) -> ExitCode {
     let mut worst = Verdict::Good;
     for path in &args.paths {
         // Who closed the pipe has read enough; the exit code still tells.
-        worst = worst.max(check(path, args.deny_warnings, out).unwrap_or(Verdict::Unreadable));
+        worst = worst.max(check(path, args, out).unwrap_or(Verdict::Unreadable));
     }
     worst.exit_code()
 }
@@ -53,13 +64,26 @@ impl Verdict {
     }
 }
 
-fn check(path: &Path, deny_warnings: bool, out: &mut impl Write) -> io::Result<Verdict> {
-    let sources = match load::read(path) {
+fn check(path: &Path, args: &CheckArgs, out: &mut impl Write) -> io::Result<Verdict> {
+    let sources = match load::read_with(path, &args.overlay.overlays) {
         Ok(sources) => sources,
         Err(error) => return unreadable(&error, out),
     };
+    if !args.show_merged {
+        return judge(path, &sources, args.deny_warnings, out);
+    }
+    let mut said = Vec::new();
+    let verdict = judge(path, &sources, args.deny_warnings, &mut said)?;
+    match verdict {
+        Verdict::Good => merged::write(&sources, &String::from_utf8_lossy(&said), out)?,
+        Verdict::Faulty | Verdict::Unreadable => out.write_all(&said)?,
+    }
+    Ok(verdict)
+}
+
+fn judge(path: &Path, sources: &Sources, deny_warnings: bool, out: &mut impl Write) -> io::Result<Verdict> {
     let at = path.display();
-    match compile(&sources) {
+    match compile(sources) {
         Ok((snapshot, warnings)) => {
             for warning in &warnings {
                 writeln!(out, "{warning}\n")?;
@@ -117,13 +141,17 @@ mod tests {
 
     use super::*;
 
+    fn args(deny_warnings: bool) -> CheckArgs {
+        CheckArgs { paths: Vec::new(), deny_warnings, overlay: OverlayArgs::default(), show_merged: false }
+    }
+
     fn checked(files: &[(&str, &str)], deny_warnings: bool) -> (Verdict, String) {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
         }
         let mut out = Vec::new();
-        let verdict = check(folder.path(), deny_warnings, &mut out).unwrap();
+        let verdict = check(folder.path(), &args(deny_warnings), &mut out).unwrap();
         let shown = String::from_utf8(out).unwrap();
         (verdict, shown.replace(&folder.path().display().to_string(), "policies"))
     }
@@ -158,7 +186,7 @@ mod tests {
     #[test]
     fn a_path_that_cannot_be_read_is_named_with_its_cause() {
         let mut out = Vec::new();
-        let verdict = check(Path::new("nowhere/policy.yaml"), false, &mut out).unwrap();
+        let verdict = check(Path::new("nowhere/policy.yaml"), &args(false), &mut out).unwrap();
         let shown = String::from_utf8(out).unwrap();
         assert_eq!(verdict, Verdict::Unreadable);
         assert!(shown.starts_with("error: cannot read nowhere/policy.yaml: "), "{shown}");

@@ -4,6 +4,7 @@ pub mod check;
 pub mod explain;
 pub mod key;
 pub mod mock;
+pub mod overlay_args;
 pub mod probe;
 pub mod run;
 pub mod test;

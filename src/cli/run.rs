@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 
+use super::overlay_args::OverlayArgs;
 use crate::app::{self, LedgerPlace, Options};
 use crate::environment::Environment;
 use crate::ids::TenantId;
@@ -22,6 +23,9 @@ pub struct Args {
     /// The policy: a YAML file, or a directory of them; watched for changes
     #[arg(long, env = "EGRET_POLICY", value_name = "PATH")]
     policy: PathBuf,
+
+    #[command(flatten)]
+    overlay: OverlayArgs,
 
     /// Where apps call
     #[arg(long, env = "EGRET_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:4100")]
@@ -118,6 +122,7 @@ fn print(line: &str) {
 fn options(args: Args) -> Options {
     Options {
         policy: args.policy,
+        overlays: args.overlay.overlays,
         listen: args.listen,
         admin: args.admin,
         metrics: args.metrics,

@@ -2,11 +2,12 @@
 
 mod mask;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::load::Sources;
-pub(super) use mask::{looks_secret, quoted, shown};
+pub(super) use mask::{is_secret_field, looks_secret, masked_line, quoted, shown};
 
 /// Whether a policy with this finding may serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,6 +178,8 @@ pub(super) struct Findings<'a> {
     sources: &'a Sources,
     /// Where each line of each file begins; made when a file has its first finding.
     lines: Vec<Option<Vec<usize>>>,
+    /// Where an overlay deleted a name, by its section and itself.
+    deleted: BTreeMap<(String, String), Span>,
     list: Vec<(Span, Diagnostic)>,
     errors: usize,
     left_out: usize,
@@ -197,6 +200,7 @@ impl<'a> Findings<'a> {
         Self {
             sources,
             lines: vec![None; sources.files().len()],
+            deleted: BTreeMap::new(),
             list: Vec::new(),
             errors: 0,
             left_out: 0,
@@ -238,6 +242,17 @@ impl<'a> Findings<'a> {
         added.place = (at.line > 0).then(|| self.make_place(at, conceal));
         self.list.push((at, added));
         self.list.last_mut().map_or(&mut self.spill, |(_, added)| added)
+    }
+
+    /// Notes that an overlay deleted a name: who still refers to it learns where it went.
+    pub(super) fn deleted(&mut self, section: &str, name: &str, at: Span) {
+        self.deleted.insert((section.to_owned(), name.to_owned()), at);
+    }
+
+    /// Where an overlay deleted a name, if one did.
+    pub(super) fn place_deleted(&mut self, section: &str, name: &str) -> Option<Place> {
+        let at = self.deleted.get(&(section.to_owned(), name.to_owned())).copied()?;
+        Some(self.make_place(at, false))
     }
 
     /// A place, for a finding's other place or for `Rule::place`.

@@ -1,10 +1,12 @@
 //! Policy: text -> [`Snapshot`]. Pure but for `load` (reads files) and `watch` (tells when to).
 
 pub mod compile;
+mod compose;
 pub mod diagnostic;
 pub mod glob;
 pub mod load;
 pub mod node;
+pub mod origin;
 pub mod snapshot;
 pub mod spec;
 pub mod store;

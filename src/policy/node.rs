@@ -15,6 +15,8 @@ use super::diagnostic::{Findings, Span};
 pub(super) struct Node {
     pub(super) span: Span,
     pub(super) value: Value,
+    /// Where the value stands whose place it took, if an overlay put it there. Boxed: hardly a node has one.
+    pub(super) over: Option<Box<Span>>,
 }
 
 /// What stands there.
@@ -146,10 +148,23 @@ impl Node {
         }
     }
 
-    /// The value of a map's key.
-    pub(super) fn field(&self, name: &str) -> Option<&Self> {
+    /// What kind of value it is, for messages.
+    pub(super) fn kind(&self) -> &'static str {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|(key, _)| key.text == name).map(|(_, value)| value),
+            Value::Null => "nothing",
+            Value::Bool(_) => "a boolean",
+            Value::Whole(_) => "a number",
+            Value::Fraction(_) => "a fraction",
+            Value::Text(_) => "text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+        }
+    }
+
+    /// The entries of a map.
+    pub(super) fn entries(&self) -> Option<&[(Key, Self)]> {
+        match &self.value {
+            Value::Map(entries) => Some(entries),
             Value::Null
             | Value::Bool(_)
             | Value::Whole(_)
@@ -158,12 +173,30 @@ impl Node {
             | Value::List(_) => None,
         }
     }
+
+    /// The same, to change them.
+    pub(super) fn entries_mut(&mut self) -> Option<&mut Vec<(Key, Self)>> {
+        match &mut self.value {
+            Value::Map(entries) => Some(entries),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Whole(_)
+            | Value::Fraction(_)
+            | Value::Text(_)
+            | Value::List(_) => None,
+        }
+    }
+
+    /// The value of a map's key.
+    pub(super) fn field(&self, name: &str) -> Option<&Self> {
+        self.entries()?.iter().find(|(key, _)| key.text == name).map(|(_, value)| value)
+    }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Spanned { value, referenced, .. } = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Self { span: span(referenced), value })
+        Ok(Self { span: span(referenced), value, over: None })
     }
 }
 

@@ -8,6 +8,7 @@
 mod follow;
 mod places;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::future;
 use std::io;
@@ -35,19 +36,20 @@ const POLL_ALONE: Duration = Duration::from_secs(1);
 /// Every mount that this process sees.
 const MOUNTS: &str = "/proc/self/mountinfo";
 
-/// Watches a policy file or directory. Dropping it ends the watch.
+/// Watches a policy's file or directory, and those of its overlays. Dropping it ends the watch.
 ///
 /// Start it before the first load: a change between the two is then told, and one that the load already saw is
 /// accepted again as the revision in force.
 #[derive(Debug)]
 pub struct Watch {
     path: PathBuf,
+    overlays: Vec<PathBuf>,
     events: Arc<Notify>,
     watcher: Option<RecommendedWatcher>,
     /// Directories under watch, each by the one path that has no symlink in it: inotify knows a directory once.
     armed: Vec<PathBuf>,
     hangup: Option<Signal>,
-    seen: u64,
+    seen: Vec<u64>,
 }
 
 /// Why a reload is due.
@@ -76,6 +78,11 @@ impl Watch {
     /// Watches `path`, which need not exist yet. Where the system has no watches to give (inotify instances are few
     /// on a node, and shared by its pods), this is logged and the files are looked at every second instead.
     pub fn start(path: impl Into<PathBuf>) -> Self {
+        Self::start_all(path, &[])
+    }
+
+    /// The same, and watches the overlays too.
+    pub fn start_all(path: impl Into<PathBuf>, overlays: &[PathBuf]) -> Self {
         let events = Arc::<Notify>::default();
         let woken = Arc::clone(&events);
         let told = move |event: notify::Result<Event>| {
@@ -84,11 +91,12 @@ impl Watch {
                 woken.notify_one();
             }
         };
-        Self::start_with(path.into(), events, notify::recommended_watcher(told))
+        let watch = Self { overlays: overlays.to_vec(), events, ..Self::without_events(path) };
+        watch.armed_with(notify::recommended_watcher(told))
     }
 
-    fn start_with(path: PathBuf, events: Arc<Notify>, watcher: notify::Result<RecommendedWatcher>) -> Self {
-        let mut watch = Self { events, ..Self::without_events(path) };
+    fn armed_with(self, watcher: notify::Result<RecommendedWatcher>) -> Self {
+        let mut watch = self;
         match watcher {
             Ok(watcher) => watch.watcher = Some(watcher),
             Err(error) => warn!(%error, "the file system gives no events; the policy is polled"),
@@ -97,7 +105,8 @@ impl Watch {
         if watch.watcher.is_some() && watch.armed.is_empty() {
             warn!(path = %watch.path.display(), "no directory of the policy can be watched; it is polled");
         }
-        for file in places::mounted_files(&watch.path, &fs::read_to_string(MOUNTS).unwrap_or_default()) {
+        let mounts = fs::read_to_string(MOUNTS).unwrap_or_default();
+        for file in watch.paths().flat_map(|path| places::mounted_files(path, &mounts)) {
             warn!(
                 file = %file.display(),
                 "this file is a mount of its own, as `subPath` makes them: where another file takes its place outside, \
@@ -105,15 +114,24 @@ impl Watch {
             );
         }
         // After arming: what changes from here on is told by an event.
-        watch.seen = places::fingerprint(&watch.path);
+        watch.seen = watch.fingerprints();
         watch
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&*self.path).chain(self.overlays.iter().map(PathBuf::as_path))
+    }
+
+    fn fingerprints(&self) -> Vec<u64> {
+        self.paths().map(places::fingerprint).collect()
     }
 
     /// Watches `path` by looking at it alone.
     pub fn without_events(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        let seen = places::fingerprint(&path);
-        Self { path, events: Arc::default(), watcher: None, armed: Vec::new(), hangup: None, seen }
+        let seen = vec![places::fingerprint(&path)];
+        let overlays = Vec::new();
+        Self { path, overlays, events: Arc::default(), watcher: None, armed: Vec::new(), hangup: None, seen }
     }
 
     /// Tells of SIGHUP, too, and from now on keeps it from ending the process.
@@ -125,9 +143,14 @@ impl Watch {
         Ok(self)
     }
 
-    /// The file or directory that is watched.
+    /// The policy's file or directory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What is laid over it, in this order.
+    pub fn overlays(&self) -> &[PathBuf] {
+        &self.overlays
     }
 
     /// Whether the file system tells of changes; where not, they are found by polling alone.
@@ -176,14 +199,17 @@ impl Watch {
     /// Whether a load would read something else than at the last look.
     fn look(&mut self) -> bool {
         self.arm();
-        let now = places::fingerprint(&self.path);
-        std::mem::replace(&mut self.seen, now) != now
+        let now = self.fingerprints();
+        let is_new = now != self.seen;
+        self.seen = now;
+        is_new
     }
 
     /// Watches every directory in which a change could lead to another policy.
     ///
     /// Each time anew: where a directory was replaced, the watch is on the one that is gone.
     fn arm(&mut self) {
+        let folders: BTreeSet<PathBuf> = self.paths().flat_map(places::folders).collect();
         let Some(watcher) = &mut self.watcher else {
             return;
         };
@@ -191,7 +217,7 @@ impl Watch {
             // Fails where the directory is gone, and its watch with it.
             let _ = watcher.unwatch(&folder);
         }
-        for folder in places::folders(&self.path) {
+        for folder in folders {
             match watcher.watch(&folder, RecursiveMode::NonRecursive) {
                 Ok(()) => self.armed.push(folder),
                 Err(error) => debug!(folder = %folder.display(), %error, "directory not watched"),

@@ -7,15 +7,18 @@ use crate::policy::snapshot::{Access, Pattern, Principal};
 use crate::relay::{Bounds, Candidate, Edits, Explanation, Look, Refused, Room, Said, Try, Verdict};
 use crate::units::NanoUsd;
 
+/// Where something of the policy was written, by its path in there; none where nobody knows.
+pub type Places<'p> = &'p dyn Fn(&[&str]) -> Option<String>;
+
 /// All of it.
-pub fn json(explained: &Explanation) -> Value {
+pub fn json(explained: &Explanation, places: Places<'_>) -> Value {
     let Explanation { principal, said, looks, waits, refused } = explained;
     let access = principal.as_ref().map(|principal| &principal.tenant.access);
     json!({
         "caller": principal.as_deref().map(caller),
         "call": said.as_ref().map(call),
         "allowedBy": access.zip(said.as_ref()).and_then(|(access, said)| allowed_by(access, &said.name)),
-        "routes": looks.iter().map(|look| route(look, access)).collect::<Vec<_>>(),
+        "routes": looks.iter().map(|look| route(look, access, places)).collect::<Vec<_>>(),
         "worstCaseUsd": explained.worst().map(|usd| usd.to_string()),
         "waitsAtMostMs": waits.map(|wait| wait.as_millis() as u64),
         "refusal": refused.as_ref().map(refusal),
@@ -55,18 +58,19 @@ fn pattern(pattern: &Pattern) -> Value {
     json!({ "pattern": pattern.glob, "place": &*pattern.place })
 }
 
-fn route(look: &Look, access: Option<&Access>) -> Value {
+fn route(look: &Look, access: Option<&Access>, places: Places<'_>) -> Value {
     let Look { route, total, candidates } = look;
     json!({
         "route": route.id.as_str(),
+        "place": places(&["routes", route.id.as_str()]),
         "strategy": route.strategy.as_str(),
         "maxAttempts": route.retry.max_attempts,
         "totalMs": total.as_millis() as u64,
-        "targets": candidates.iter().map(|one| candidate(one, access)).collect::<Vec<_>>(),
+        "targets": candidates.iter().map(|one| candidate(one, access, places)).collect::<Vec<_>>(),
     })
 }
 
-fn candidate(candidate: &Candidate, access: Option<&Access>) -> Value {
+fn candidate(candidate: &Candidate, access: Option<&Access>, places: Places<'_>) -> Value {
     let Candidate { model, verdict, rooms } = candidate;
     let (verdict, reason, tried) = match verdict {
         Verdict::Tried(tried) => ("tried", None, Some(tried)),
@@ -76,6 +80,7 @@ fn candidate(candidate: &Candidate, access: Option<&Access>) -> Value {
     let denied = access.filter(|_| reason == Some("denied"));
     json!({
         "model": model.id.as_str(),
+        "place": places(&["models", model.id.as_str()]),
         "provider": model.provider.id.as_str(),
         "verdict": verdict,
         "reason": reason,

@@ -1,6 +1,6 @@
 //! Changed policies under calls: files to snapshots, by the functions that the process uses.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use egret::app::load_policy;
 use egret::policy::store::ReloadResult;
@@ -17,8 +17,13 @@ fn says(text: &str) -> String {
 
 /// What a changed file leads to.
 async fn changed(proxy: &Proxy, path: &Path) -> ReloadResult {
+    changed_under(proxy, path, &[]).await
+}
+
+/// The same, where overlays lie over it.
+async fn changed_under(proxy: &Proxy, path: &Path, overlays: &[PathBuf]) -> ReloadResult {
     let load = |path: &Path| -> Result<Loaded, LoadFault> {
-        let mut loaded = load_policy(path)?;
+        let mut loaded = load_policy(path, overlays)?;
         proxy.state.prepare(&mut loaded);
         Ok(loaded)
     };
@@ -96,6 +101,26 @@ async fn peer_bug_24_a_file_is_all_that_a_policy_needs() {
         proxy.state.shared.store.status().fault
     );
     assert_eq!(proxy.chat("m").await.text(), "hello");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_overlay_holds_for_the_next_call_and_a_bad_one_is_told_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, overlay] = ["policy.yaml", "prod.yaml"].map(|name| folder.path().join(name));
+    let proxy = proxy(&chain(&["ok"]));
+    std::fs::write(&file, says("one")).unwrap();
+    let overlays = [overlay.clone()];
+    for text in ["two", "three"] {
+        let written = format!("{HEAD}providers: {{ p: {{ mock: {{ says: {text} }} }} }}\n");
+        std::fs::write(&overlay, written).unwrap();
+        assert_eq!(changed_under(&proxy, &file, &overlays).await, ReloadResult::Accepted);
+        assert_eq!(proxy.chat("m").await.text(), text);
+    }
+    std::fs::write(&overlay, format!("{HEAD}providers: {{ q: {{ $patch: delete }} }}\n")).unwrap();
+    assert_eq!(changed_under(&proxy, &file, &overlays).await, ReloadResult::Rejected);
+    let fault = proxy.state.shared.store.status().fault.expect("the fault is shown");
+    assert!(fault.contains("there is no `q` to delete") && fault.contains("/prod.yaml:4:14"), "{fault}");
+    assert_eq!(proxy.chat("m").await.text(), "three");
 }
 
 #[tokio::test(start_paused = true)]

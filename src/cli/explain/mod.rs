@@ -13,7 +13,9 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::app::{chain, rehearsal};
+use crate::cli::overlay_args::OverlayArgs;
 use crate::clock::Clock;
+use crate::policy::origin::Origins;
 use crate::policy::{compile, load};
 use crate::scenario::{Counted, Inquiry, explained};
 
@@ -34,6 +36,8 @@ pub struct Args {
     /// The policy: a YAML file, or a directory of them.
     #[arg(long, env = "EGRET_POLICY", value_name = "PATH")]
     policy: PathBuf,
+    #[command(flatten)]
+    overlay: OverlayArgs,
     /// The tenant that calls. Default: that of callers on loopback without a key.
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
@@ -112,7 +116,7 @@ pub fn run(args: &Args, input: &mut impl Read, out: &mut impl Write) -> anyhow::
         Ok(inquiry) => inquiry,
         Err(error) => return unready(format!("error: {error:#}"), out),
     };
-    let sources = match load::read(&args.policy) {
+    let sources = match load::read_with(&args.policy, &args.overlay.overlays) {
         Ok(sources) => sources,
         Err(error) => return unready(format!("error: {}", chain(&error)), out),
     };
@@ -127,9 +131,11 @@ pub fn run(args: &Args, input: &mut impl Read, out: &mut impl Write) -> anyhow::
         Err(fault) => return unready(format!("error: {fault}"), out),
     };
     let explanation = rehearsal::explain(&policy, question, Clock::system().wall())?;
+    let origins = Origins::of(&sources);
+    let places = |path: &[&str]| origins.at(path).map(|origin| origin.to_string());
     match args.format {
-        Format::Text => text::write(&explanation, out)?,
-        Format::Json => writeln!(out, "{:#}", explained::json(&explanation))?,
+        Format::Text => text::write(&explanation, &places, out)?,
+        Format::Json => writeln!(out, "{:#}", explained::json(&explanation, &places))?,
     }
     out.flush()?;
     Ok(ExitCode::from(u8::from(explanation.refused.is_some())))

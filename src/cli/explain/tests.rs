@@ -63,7 +63,7 @@ fn a_call_is_told_from_its_caller_to_its_cost() {
 call     `chat` by chat, 1500 bytes, at most 100 tokens of output
 allowed  by `ch*`, policy.yaml:19
 
-`chat`: ordered, at most 3 tries within 10m
+`chat`: ordered, at most 3 tries within 10m, policy.yaml:10
   1. a1 at a with key `a`
      reserves  500 tokens in, 100 out, $0.0018
      at most   500 tokens in, 100 out, $0.0018

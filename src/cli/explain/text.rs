@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::limits::{Amounts, Mode, Unit};
 use crate::policy::snapshot::{Access, Pattern, Principal};
 use crate::relay::{Bounds, Candidate, Edits, Explanation, Look, Refused, Room, Said, Try, Verdict};
+use crate::scenario::explained::Places;
 use crate::units::NanoUsd;
 
 /// Writes who calls, what is asked, who would be tried, and the end of it.
-pub(super) fn write(explained: &Explanation, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(explained: &Explanation, places: Places<'_>, out: &mut impl Write) -> io::Result<()> {
     let Explanation { principal, said, looks, waits, refused } = explained;
     match principal {
         Some(principal) => writeln!(out, "caller   {}", caller(principal))?,
@@ -24,7 +25,7 @@ pub(super) fn write(explained: &Explanation, out: &mut impl Write) -> io::Result
     }
     for (at, one) in looks.iter().enumerate() {
         let instead = if at > 0 { ", to which a limit downgrades it" } else { "" };
-        look(one, instead, access, out)?;
+        look(one, instead, access, places, out)?;
     }
     writeln!(out)?;
     if let Some(waits) = waits {
@@ -86,11 +87,23 @@ fn pattern(pattern: &Pattern) -> String {
     format!("by `{}`, {}", pattern.glob, pattern.place)
 }
 
-fn look(look: &Look, instead: &str, access: Option<&Access>, out: &mut impl Write) -> io::Result<()> {
+fn look(
+    look: &Look,
+    instead: &str,
+    access: Option<&Access>,
+    places: Places<'_>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let Look { route, total, candidates } = look;
     let (attempts, strategy) = (route.retry.max_attempts, route.strategy.as_str());
     let name = &route.id;
-    writeln!(out, "\n`{name}`{instead}: {strategy}, at most {attempts} tries within {}", span(*total))?;
+    let place = places(&["routes", name.as_str()]);
+    let place = place.map_or_else(String::new, |place| format!(", {place}"));
+    writeln!(
+        out,
+        "\n`{name}`{instead}: {strategy}, at most {attempts} tries within {}{place}",
+        span(*total)
+    )?;
     let mut number = 0;
     for candidate in candidates {
         let Candidate { model, verdict, rooms } = candidate;

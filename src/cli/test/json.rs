@@ -25,7 +25,7 @@ fn suite(suite: &Suite) -> Value {
     let Suite { path, policy, outcomes, coverage } = suite;
     json!({
         "path": path.display().to_string(),
-        "policy": policy.display().to_string(),
+        "policy": policy,
         "tests": outcomes.iter().map(outcome).collect::<Vec<_>>(),
         "coverage": self::coverage(coverage),
     })

@@ -20,8 +20,8 @@ pub(super) struct Report {
 pub(super) struct Suite {
     /// Where the tests are.
     pub(super) path: PathBuf,
-    /// The policy under test.
-    pub(super) policy: PathBuf,
+    /// The policy under test, with what is laid over it.
+    pub(super) policy: String,
     /// How each test came out.
     pub(super) outcomes: Vec<Outcome>,
     /// What they saw of the policy.

@@ -48,7 +48,7 @@ pub(super) fn run(
                     progress.done(&outcome);
                     outcomes.push(outcome);
                 })?;
-                add(report, Suite { path: path.to_owned(), policy: ready.at, outcomes, coverage });
+                add(report, Suite { path: path.to_owned(), policy: ready.named, outcomes, coverage });
             }
         }
     }
@@ -70,7 +70,7 @@ fn add(report: &mut Report, suite: Suite) {
 
 /// Tests that may run.
 struct Ready {
-    at: PathBuf,
+    named: String,
     policy: Arc<crate::policy::Snapshot>,
     tests: Vec<crate::policy::suite::Test>,
 }
@@ -78,11 +78,8 @@ struct Ready {
 fn compiled(path: &Path, sources: &Sources, document: &Document) -> Result<Ready, String> {
     let at = policy_of(path, sources, document);
     let overlays: Vec<PathBuf> = document.overlays().map(|overlay| beside(path).join(overlay)).collect();
-    if !overlays.is_empty() {
-        return Err(format!("error: {}: `overlays` is not built yet", path.display()));
-    }
-    let policy =
-        load::read(&at).map_err(|error| format!("error: the policy under test: {}", chain(&error)))?;
+    let policy = load::read_with(&at, &overlays)
+        .map_err(|error| format!("error: the policy under test: {}", chain(&error)))?;
     let policy = compile::rehearse(&policy).map_err(|found| {
         format!("{found}\n\n{}: no test ran: the policy {} is faulty", path.display(), at.display())
     })?;
@@ -90,7 +87,8 @@ fn compiled(path: &Path, sources: &Sources, document: &Document) -> Result<Ready
     let tests = document
         .compile(sources, &policy)
         .map_err(|found| format!("{found}\n\n{}: no test ran: the tests are faulty", path.display()))?;
-    Ok(Ready { at, policy, tests })
+    let files = [&at].into_iter().chain(&overlays).map(|file| file.display().to_string());
+    Ok(Ready { named: files.collect::<Vec<_>>().join(" + "), policy, tests })
 }
 
 /// Where the policy under test is: where the document says, else beside it.

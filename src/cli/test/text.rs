@@ -71,7 +71,7 @@ pub(super) fn lacks(suite: &Suite, demanded: Option<u8>) -> String {
         "{}: the tests cover {} % of {}, and at least {} % are asked for",
         suite.path.display(),
         suite.coverage.percent(),
-        suite.policy.display(),
+        suite.policy,
         demanded.unwrap_or_default()
     )
 }

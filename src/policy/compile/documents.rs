@@ -1,10 +1,11 @@
-//! Files -> documents -> one policy as written: sections joined, names and single values unique.
+//! Documents -> one policy as written: sections joined, names and single values unique.
 
 use std::collections::BTreeMap;
 
+use crate::policy::compose::{self, Documents};
 use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
 use crate::policy::load::Sources;
-use crate::policy::node::{self, Node, Value, decode};
+use crate::policy::node::{Node, decode};
 use crate::policy::spec::{self, At, Defaults, Entries};
 
 use super::names;
@@ -35,48 +36,28 @@ pub(super) struct Item<T> {
     pub(super) value: Option<T>,
 }
 
-pub(super) const API_VERSION: &str = "egret.dev/v1alpha1";
-
 /// Reads every document. Where one cannot be read, the rest is judged all the same, but nothing is missed in it:
 /// what seems to be missing may stand where nothing can be read.
 ///
 /// None where there is no policy at all.
 pub(super) fn read(sources: &Sources, found: &mut Findings<'_>) -> Option<Written> {
-    let mut documents = Vec::new();
-    for (index, file) in sources.files().iter().enumerate() {
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
-        documents.extend(node::parse(index, &file.bytes, found));
-    }
-    documents.retain(|document| !is_test(document));
-    if documents.is_empty() && found.errors() == 0 {
+    let Documents { list, partial } = compose::read(sources, found);
+    if list.is_empty() && found.errors() == 0 {
         found
             .error_overall("there is no policy here: the files hold no document of `kind: Policy`")
             .hint("begin with `apiVersion: egret.dev/v1alpha1` and `kind: Policy`");
         return None;
     }
-    let unread = found.errors() > 0;
-    let policies: Vec<_> = documents.iter().filter_map(|document| policy(document, found)).collect();
-    let partial = unread || policies.len() < documents.len();
+    let policies: Vec<_> = list.iter().filter_map(|document| policy(document, found)).collect();
+    let partial = partial || policies.len() < list.len();
     Some(join(policies, partial, found))
-}
-
-/// Whether there is a document of a policy among these files; of what cannot be read the answer is no.
-pub(super) fn any(sources: &Sources) -> bool {
-    let mut found = Findings::new(sources);
-    let mut files = (0..).zip(sources.files());
-    files.any(|(index, file)| {
-        node::parse(index, &file.bytes, &mut found).iter().any(|document| !is_test(document))
-    })
-}
-
-pub(super) fn is_test(document: &Node) -> bool {
-    document.field("kind").is_some_and(|kind| kind.value == Value::Text("PolicyTest".to_owned()))
 }
 
 fn policy(document: &Node, found: &mut Findings<'_>) -> Option<spec::Policy> {
     let policy: spec::Policy = decode::decode(document, found)?;
-    let version_fits = head(document, "apiVersion", policy.api_version.as_ref(), API_VERSION, found);
-    let kind_fits = head(document, "kind", policy.kind.as_ref(), "Policy", found);
+    let [(version, wanted), (kind, policys)] = compose::HEAD;
+    let version_fits = head(document, version, policy.api_version.as_ref(), wanted, found);
+    let kind_fits = head(document, kind, policy.kind.as_ref(), policys, found);
     (version_fits && kind_fits).then_some(policy)
 }
 

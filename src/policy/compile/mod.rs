@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::compose;
 use super::diagnostic::{Diagnostic, Diagnostics, Findings, Span};
 use super::load::Sources;
 use super::snapshot::{Reserve, Snapshot};
@@ -51,7 +52,7 @@ pub fn rehearse(sources: &Sources) -> Result<(Snapshot, Vec<Diagnostic>), Diagno
 
 /// Whether these files hold a document of a policy.
 pub fn holds_policy(sources: &Sources) -> bool {
-    documents::any(sources)
+    compose::holds_policy(sources)
 }
 
 /// The variable in which a rehearsal looks for a provider's key. No real one has such a name.

@@ -40,9 +40,14 @@ impl<K: Ord + std::borrow::Borrow<str> + for<'n> From<&'n str>, T> Known<K, T> {
             Some(item) => item.clone(),
             None if self.partial => None,
             None => {
-                found
+                let mut sections = what.split(" or ").map(|what| format!("{what}s"));
+                let deleted = sections.find_map(|section| found.place_deleted(&section, name));
+                let error = found
                     .error(reference.span, format!("there is no {what} {}", quoted(name)))
                     .maybe_hint(self.suggestion(name));
+                if let Some(place) = deleted {
+                    error.other("an overlay deletes it here", place);
+                }
                 None
             }
         }

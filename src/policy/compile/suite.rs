@@ -7,12 +7,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::documents::{API_VERSION, head, is_test};
+use super::documents::head;
 use super::{count, mock, span_between};
 use crate::clock::Timestamp;
 use crate::ids::{LimitKey, ProviderId};
 use crate::limits::{Rule, Unit};
 use crate::policy::Snapshot;
+use crate::policy::compose::{self, is_test};
 use crate::policy::diagnostic::{Diagnostics, Findings, Span, did_you_mean, quoted};
 use crate::policy::load::Sources;
 use crate::policy::node::{self, decode};
@@ -38,11 +39,12 @@ pub struct Document(spec::PolicyTest);
 pub fn read(sources: &Sources) -> Result<Vec<Document>, Diagnostics> {
     let mut found = Findings::new(sources);
     let mut documents = Vec::new();
+    let [(version, wanted), _] = compose::HEAD;
     for (index, file) in sources.files().iter().enumerate() {
         let parsed = node::parse(u32::try_from(index).unwrap_or(u32::MAX), &file.bytes, &mut found);
         for node in parsed.iter().filter(|node| is_test(node)) {
             let Some(document) = decode::decode::<spec::PolicyTest>(node, &mut found) else { continue };
-            if !head(node, "apiVersion", document.api_version.as_ref(), API_VERSION, &mut found) {
+            if !head(node, version, document.api_version.as_ref(), wanted, &mut found) {
                 continue;
             }
             if document

@@ -38,6 +38,16 @@ pub(crate) fn shown(text: &str, most: usize) -> String {
     shown.into_iter().collect()
 }
 
+/// Whether a scalar under this name is a secret.
+pub(crate) fn is_secret_field(name: &str) -> bool {
+    FIELDS.contains(&name.to_lowercase().as_str())
+}
+
+/// A line as it may be shown.
+pub(crate) fn masked_line(line: &str) -> String {
+    masked(line).into_iter().collect()
+}
+
 /// A line with stars for everything that looks like a secret; no character moves.
 pub(super) fn masked(line: &str) -> Vec<char> {
     let mut chars: Vec<char> = line
@@ -112,7 +122,7 @@ fn mask_secret_fields(chars: &mut [char]) {
         let is_name = |c: &&char| c.is_alphanumeric() || **c == '_';
         let before = chars.iter().take(colon).rev().skip_while(|c| matches!(c, '"' | '\'' | ' '));
         let name: String = before.take_while(is_name).collect::<Vec<_>>().into_iter().rev().collect();
-        if !FIELDS.contains(&name.to_lowercase().as_str()) {
+        if !is_secret_field(&name) {
             continue;
         }
         let start = from + chars.iter().skip(from).take_while(|c| **c == ' ').count();

@@ -4,6 +4,7 @@
 mod access;
 mod error;
 mod placed;
+mod shape;
 
 use std::cell::RefCell;
 
@@ -11,7 +12,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::{Node, Value};
+use super::{Key, Node, Value};
 use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
 use crate::policy::spec::planned;
 use access::{EntriesAccess, FieldsAccess, ItemsAccess, OneKey, PlacedAccess};
@@ -19,6 +20,7 @@ use error::{Failed, Fault};
 use placed::{AT, ENTRIES};
 
 pub use placed::{At, Entries, Entry};
+pub(in crate::policy) use shape::{Shape, shape_of};
 
 /// Reads a spec type from a node; none where that failed, which then is among the findings.
 pub(in crate::policy) fn decode<T: DeserializeOwned>(node: &Node, found: &mut Findings<'_>) -> Option<T> {
@@ -67,19 +69,11 @@ impl<'n> Decoder<'n> {
     }
 
     fn kind(self) -> &'static str {
-        match &self.node.value {
-            Value::Null => "nothing",
-            Value::Bool(_) => "a boolean",
-            Value::Whole(_) => "a number",
-            Value::Fraction(_) => "a fraction",
-            Value::Text(_) => "text",
-            Value::List(_) => "a list",
-            Value::Map(_) => "a map",
-        }
+        self.node.kind()
     }
 
     /// Tells fields that a struct does not have. False where one of them decides what the whole struct means.
-    fn tell_unknown(self, of: &str, fields: &[&str], entries: &[(super::Key, Node)]) -> bool {
+    fn tell_unknown(self, of: &str, fields: &[&str], entries: &[(Key, Node)]) -> bool {
         let mut complete = true;
         for (key, _) in entries.iter().filter(|(key, _)| !fields.contains(&&*key.text)) {
             let at = Some(key.span);

@@ -110,6 +110,28 @@ async fn files_of_a_directory_are_told_when_they_come_change_and_go() {
 }
 
 #[tokio::test]
+async fn overlays_are_told_when_they_change_come_and_go() {
+    let place = Place::new();
+    fs::create_dir(place.at("overlays")).unwrap();
+    place.write("policy.yaml", "a");
+    place.write("overlays/prod.yaml", "a");
+    let overlays = [place.at("overlays/prod.yaml"), place.at("more")];
+    let mut watch = Watch::start_all(place.at("policy.yaml"), &overlays);
+    assert_eq!(watch.overlays(), overlays);
+    place.write("overlays/prod.yaml", "b");
+    assert_eq!(told(&mut watch).await, Why::Event);
+    place.write("overlays/other.yaml", "x");
+    nothing_told(&mut watch).await;
+    fs::create_dir(place.at("more")).unwrap();
+    place.write("more/b.yaml", "b");
+    told(&mut watch).await;
+    place.write("policy.yaml", "b");
+    told(&mut watch).await;
+    fs::remove_file(place.at("overlays/prod.yaml")).unwrap();
+    told(&mut watch).await;
+}
+
+#[tokio::test]
 async fn a_directory_that_is_replaced_is_told_and_watched_on() {
     let place = Place::new();
     for name in ["policies", "next"] {

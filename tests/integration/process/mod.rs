@@ -6,6 +6,7 @@ mod drain;
 mod exact;
 mod http;
 mod ledger;
+mod overlays;
 mod policy;
 mod provider;
 mod push;

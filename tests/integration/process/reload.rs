@@ -266,7 +266,7 @@ impl Variants {
 /// The revision of a policy that consists of one file, `policy.yaml`.
 fn revision(text: &str) -> String {
     let file = PolicyFile::new(text);
-    let loaded = egret::app::load_policy(&file.path).unwrap();
+    let loaded = egret::app::load_policy(&file.path, &[]).unwrap();
     loaded.snapshot.revision.as_str().to_owned()
 }
 
@@ -337,19 +337,19 @@ fn reloads(egret: &Egret) -> u64 {
 }
 
 /// A folder as the kubelet makes it: files are links through `..data`, which is swapped by a rename.
-struct ConfigMap {
-    folder: TempDir,
+pub(super) struct ConfigMap {
+    pub(super) folder: TempDir,
 }
 
 impl ConfigMap {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         let map = Self { folder: tempfile::tempdir().unwrap() };
         map.update(usize::MAX, text);
         symlink("..data/policy.yaml", map.folder.path().join("policy.yaml")).unwrap();
         map
     }
 
-    fn update(&self, number: usize, text: &str) {
+    pub(super) fn update(&self, number: usize, text: &str) {
         self.update_with_mode(number, text, 0o644);
     }
 

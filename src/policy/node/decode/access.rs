@@ -103,7 +103,7 @@ impl<'de> MapAccess<'de> for EntriesAccess<'_> {
 }
 
 /// A key as the pair (place, name).
-struct PlacedName<'n>(&'n Key);
+pub(super) struct PlacedName<'n>(pub(super) &'n Key);
 
 impl<'de> Deserializer<'de> for PlacedName<'_> {
     type Error = Failed;
@@ -164,7 +164,7 @@ impl<'de> SeqAccess<'de> for PlacedAccess<'_> {
     }
 }
 
-fn numbers(span: Span) -> SeqDeserializer<std::array::IntoIter<u32, 4>, Failed> {
+pub(super) fn numbers(span: Span) -> SeqDeserializer<std::array::IntoIter<u32, 4>, Failed> {
     SeqDeserializer::new([span.file, span.line, span.column, span.length].into_iter())
 }
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::policy::load::{Sources, read};
+use crate::policy::load::{Sources, read, read_with};
 
 /// When an update links the names that are new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +134,23 @@ async fn every_update_of_a_config_map_is_told_once_for_a_file_in_it() {
     }
 }
 
+#[tokio::test]
+async fn every_update_of_an_overlays_config_map_is_told_once() {
+    for order in ORDERS {
+        let (policy, mut volume) = (Place::new(), Volume::new(order, &["prod.yaml"]));
+        policy.write("policy.yaml", "a");
+        let overlays = [volume.place.at("prod.yaml")];
+        let mut watch = Watch::start_all(policy.at("policy.yaml"), &overlays);
+        for number in 1..=4 {
+            volume.update(&["prod.yaml"]);
+            assert_eq!(told(&mut watch).await, Why::Event, "update {number}, {order:?}");
+            let sources = read_with(watch.path(), watch.overlays()).unwrap();
+            assert_eq!(sources.files()[1].bytes, number.to_string().as_bytes());
+            nothing_told(&mut watch).await;
+        }
+    }
+}
+
 #[test]
 fn after_each_step_of_an_update_a_load_gives_the_old_state_or_the_new_one_whole() {
     for order in ORDERS {
@@ -168,7 +185,7 @@ fn a_file_that_is_no_part_of_the_config_map_is_read_beside_it() {
 async fn where_the_node_has_no_watch_left_every_update_is_found_by_looking_within_two_seconds() {
     let mut volume = Volume::new(Order::SwapFirst, &["a.yaml"]);
     let no_instance_left = notify::Error::io(io::Error::from_raw_os_error(EMFILE));
-    let mut watch = Watch::start_with(volume.path().to_owned(), Arc::default(), Err(no_instance_left));
+    let mut watch = Watch::without_events(volume.path()).armed_with(Err(no_instance_left));
     assert!(!watch.has_events());
     for (number, names) in (1..).zip(UPDATES) {
         volume.update(names);
