@@ -4,6 +4,7 @@ pub mod compile;
 mod compose;
 pub mod diagnostic;
 pub mod glob;
+pub mod diff;
 pub mod load;
 pub mod node;
 pub mod origin;

@@ -1,4 +1,4 @@
-//! A compiled policy: immutable, with every reference resolved. Only `compile` makes one.
+//! A compiled policy: immutable, with every reference resolved. Only `compile` makes one that has anything in it.
 
 mod accounting;
 mod exceed;
@@ -62,6 +62,24 @@ pub struct Snapshot {
     pub local: Option<Arc<Principal>>,
     /// What a caller without a credential is in each tenant, for `--tenant`.
     pub unkeyed: HashMap<TenantId, Arc<Principal>>,
+}
+
+/// A policy of nothing: nobody may call.
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            revision: Revision([b'0'; 12]),
+            header: HeaderValue::from_static(""),
+            label: None,
+            providers: BTreeMap::new(),
+            models: BTreeMap::new(),
+            routes: HashMap::new(),
+            tenants: BTreeMap::new(),
+            keys: HashMap::new(),
+            local: None,
+            unkeyed: HashMap::new(),
+        }
+    }
 }
 
 impl Snapshot {

@@ -20,6 +20,11 @@ impl PerMillion {
         (amount.0 < Self::BELOW * NanoUsd::DOLLAR.0).then_some(Self(amount))
     }
 
+    /// What a million tokens cost.
+    pub fn amount(self) -> NanoUsd {
+        self.0
+    }
+
     /// What the tokens cost, in millionths of a nano-dollar. Below 2^118: a thousand of them can be added.
     fn times(self, tokens: Tokens) -> u128 {
         u128::from(self.0.0) * u128::from(tokens.0)

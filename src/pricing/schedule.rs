@@ -1,6 +1,6 @@
 //! What holds from a day on.
 
-use crate::clock::{Date, Timestamp};
+use crate::clock::{Date, TimeZone, Timestamp};
 
 /// Values by the day from which they hold, in UTC: at any time the latest that has begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,11 @@ impl<T> Schedule<T> {
         self.0.iter().map(|entry| &entry.value)
     }
 
+    /// Every value with its first day, the one that holds first at the head; none: it has always held.
+    pub fn by_day(&self) -> impl Iterator<Item = (Option<Date>, &T)> {
+        self.0.iter().map(|entry| (day(entry.from), &entry.value))
+    }
+
     /// What holds at a time; nothing before the first day. Only compares numbers.
     pub fn at(&self, now: Timestamp) -> Option<&T> {
         let second = now.as_second();
@@ -47,6 +52,12 @@ impl<T> Default for Schedule<T> {
 /// The day's first second in UTC, since 1970.
 fn midnight(day: Date) -> i64 {
     day.duration_since(Date::constant(1970, 1, 1)).as_secs()
+}
+
+/// The day that begins with such a second.
+fn day(second: i64) -> Option<Date> {
+    let at = Timestamp::from_second(second).ok().filter(|_| second != i64::MIN)?;
+    Some(at.to_zoned(TimeZone::UTC).date())
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ fn span_between(
 }
 
 /// A time span as a policy writes it.
-fn shown(span: Duration) -> String {
+pub(super) fn shown(span: Duration) -> String {
     let millis = span.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
     let unit = units.into_iter().find(|(unit, _)| millis.is_multiple_of(*unit));

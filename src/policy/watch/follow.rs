@@ -10,6 +10,7 @@ use tracing::{debug, error, info, warn};
 use super::Watch;
 use crate::clock::Clock;
 use crate::policy::Snapshot;
+use crate::policy::diff::Changes;
 use crate::policy::store::{PolicyStore, ReloadResult};
 
 /// How often, and how far apart, unreadable files are tried again: a kubelet with `fsGroup` gives the new files to the
@@ -90,10 +91,13 @@ fn accept(store: &PolicyStore, loaded: Loaded, clock: &Clock) -> ReloadResult {
     let Loaded { snapshot, warnings } = loaded;
     let revision = snapshot.revision;
     let said = warnings.clone();
+    // Told by what callers gain and lose; the first policy has nothing before it.
+    let changes = store.load().filter(|before| before.revision != revision);
+    let changes = changes.map(|before| Changes::between(&before, &snapshot));
     let result = store.accept(snapshot, warnings, clock.wall());
     match result {
         ReloadResult::Accepted => {
-            info!(%revision, "policy in force");
+            info!(%revision, changes = changes.map(|changes| changes.to_string()), "policy in force");
             for warning in said {
                 warn!(%revision, warning, "policy warning");
             }
@@ -119,9 +123,15 @@ fn reject(store: &PolicyStore, path: &Path, diagnostics: String, clock: &Clock) 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::io;
+    use std::sync::{Arc, LazyLock};
+
+    use parking_lot::Mutex;
 
     use super::*;
     use crate::clock::Timestamp;
+    use crate::policy::compile::compile;
+    use crate::policy::load::Sources;
     use crate::policy::store::tests::snapshot;
 
     fn clock() -> Clock {
@@ -163,5 +173,57 @@ mod tests {
         };
         reload(&store, Path::new("p"), load, &clock()).await;
         assert_eq!((tries.get(), store.status().fault.as_deref()), (1, Some("line 1")));
+    }
+    /// What was logged on this thread.
+    #[derive(Clone, Default)]
+    struct Logged(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Logged {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Hears nothing. Beside a single listener, an event that a thread without one met first would not be told to that
+    /// listener either.
+    static ANOTHER: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_logs_in_one_line_what_it_changes_and_no_secret() {
+        LazyLock::force(&ANOTHER);
+        let logged = Logged::default();
+        let writer = logged.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let store = PolicyStore::empty();
+        let policy = |requests: u32, variable: &str| {
+            let text = format!(
+                "apiVersion: egret.dev/v1alpha1\nkind: Policy\nproviders: {{ openai: {{ key: {{ fromEnv: {variable} }} }} }}\n\
+                 models: {{ m: {{ provider: openai }} }}\ntenants: {{ a: {{ local: true, access: {{ allow: [m] }}, \
+                 limits: {{ rpm: {{ requests: {requests}, per: 1m }} }} }} }}\n"
+            );
+            let (snapshot, _) = compile(&Sources::single("p.yaml", text)).unwrap();
+            Ok(Loaded { snapshot, warnings: Vec::new() })
+        };
+        for (requests, variable) in [(5, "A"), (6, "A"), (6, "A"), (4, "SECRET_B")] {
+            reload(&store, Path::new("p"), |_: &Path| policy(requests, variable), &clock()).await;
+        }
+        let text = String::from_utf8(logged.0.lock().clone()).unwrap();
+        let changes: Vec<_> = text
+            .lines()
+            .filter(|line| line.contains("policy in force"))
+            .map(|line| line.split_once(" changes=").map(|(_, changes)| changes))
+            .collect();
+        let loosened = Some("\"1 tenant loosened\"");
+        let tightened = Some("\"1 tenant tightened, 1 provider changed\"");
+        assert_eq!(changes, [None, loosened, tightened], "{text}");
+        assert!(!text.contains("SECRET_B"), "{text}");
     }
 }
