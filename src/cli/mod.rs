@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod explain;
+pub mod diff;
 pub mod key;
 pub mod mock;
 pub mod overlay_args;
@@ -36,6 +37,7 @@ enum Verb {
     Check(check::CheckArgs),
     Test(test::Args),
     Explain(Box<explain::Args>),
+    Diff(diff::DiffArgs),
     Key(key::Args),
     Probe(probe::Args),
     Mock(mock::Args),
@@ -50,6 +52,7 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::run(&args, &mut out),
         Verb::Test(args) => ended(test::run(&args, &mut out)),
         Verb::Explain(args) => ended(explain::run(&args, &mut io::stdin(), &mut out)),
+        Verb::Diff(args) => diff::run(&args, &environment, &mut out, &mut io::stderr()),
         Verb::Key(args) => ended(key::run(&args, &mut io::stdin(), &mut out).map(|()| ExitCode::SUCCESS)),
         Verb::Probe(args) => ended(probe::run(&args, &mut out)),
         Verb::Mock(args) => ended(mock::main(args, &mut out).map(|()| ExitCode::SUCCESS)),

@@ -48,6 +48,7 @@ mod commit;
 mod conditions;
 mod cost;
 mod dialects;
+mod diff;
 mod exceed;
 mod exhausted;
 mod explain;
