@@ -11,8 +11,9 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
@@ -23,7 +24,7 @@ use crate::policy::diagnostic::Diagnostics;
 use crate::policy::diff::{self, Change, Changes, Direction, Place, Places, Subject};
 use crate::policy::load::{self, LoadError, Sources};
 
-/// Tell what a change of policy means for callers: what they gain and lose
+/// Tells what a change of policy means for callers: what they gain and lose.
 ///
 /// OLD and NEW are policies: a file, a folder whose *.yaml and *.yml files make one policy together, or git:REV:PATH, which
 /// is one of these at a revision of the git repository around the current folder. As in git, PATH is seen from the top of
@@ -44,6 +45,10 @@ pub struct DiffArgs {
     /// The policy that is to hold.
     #[arg(value_name = "NEW")]
     pub new: String,
+    /// What is laid over both policies, such as overlays/prod.yaml; of one at a git revision, as it is there. Several:
+    /// repeat it.
+    #[arg(long = "overlay", value_name = "PATH")]
+    pub overlays: Vec<PathBuf>,
     /// End with 1 where there is such a change; several with commas between. What is mixed counts as loosening and as
     /// tightening.
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
@@ -177,8 +182,8 @@ fn diff(
     out: &mut impl Write,
     faults: &mut impl Write,
 ) -> io::Result<u8> {
-    let old = read(&args.old, folder);
-    let new = read(&args.new, folder);
+    let old = read(&args.old, &args.overlays, folder);
+    let new = read(&args.new, &args.overlays, folder);
     for (which, name, side) in [("OLD", &args.old, &old), ("NEW", &args.new, &new)] {
         if let Err(fault) = side {
             fault.tell(which, name, faults)?;
@@ -217,18 +222,33 @@ enum Fault {
 }
 
 /// The policy of a name. Its warnings are for `check` to tell.
-fn read(name: &str, folder: &Path) -> Result<Policy, Fault> {
-    let sources = sources(name, folder).map_err(Fault::Unreadable)?;
+fn read(name: &str, overlays: &[PathBuf], folder: &Path) -> Result<Policy, Fault> {
+    let sources = sources(name, overlays, folder).map_err(Fault::Unreadable)?;
     let (snapshot, _) = compile(&sources).map_err(Fault::Faulty)?;
     Ok(Policy { snapshot, places: Places::of(&sources) })
 }
 
 /// The one place that knows what OLD and NEW may be.
-fn sources(name: &str, folder: &Path) -> Result<Sources, String> {
+fn sources(name: &str, overlays: &[PathBuf], folder: &Path) -> Result<Sources, String> {
     match name.strip_prefix("git:") {
-        Some(at) => git::read(at, folder).map_err(|fault| fault.to_string()),
-        None => load::read(&folder.join(name)).map_err(|fault| told(&fault)),
+        Some(at) => at_revision(at, overlays, folder).map_err(|fault| fault.to_string()),
+        None => {
+            let overlays: Vec<_> = overlays.iter().map(|overlay| folder.join(overlay)).collect();
+            load::read_with(&folder.join(name), &overlays).map_err(|fault| told(&fault))
+        }
     }
+}
+
+fn at_revision(at: &str, overlays: &[PathBuf], folder: &Path) -> Result<Sources, git::GitFault> {
+    let mut sources = git::read(at, folder)?;
+    let revision = at.split_once(':').map_or(at, |(revision, _)| revision);
+    for overlay in overlays {
+        // Flags name files from the current folder.
+        let files = git::read(&format!("{revision}:./{}", overlay.display()), folder)?;
+        let files = files.files().iter().map(|file| (Arc::clone(&file.name), file.bytes.clone()));
+        sources = sources.overlaid(files);
+    }
+    Ok(sources)
 }
 
 fn told(fault: &LoadError) -> String {

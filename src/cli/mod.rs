@@ -1,8 +1,8 @@
 //! The verbs of the command line: the only place that prints.
 
 pub mod check;
-pub mod explain;
 pub mod diff;
+pub mod explain;
 pub mod key;
 pub mod mock;
 pub mod overlay_args;

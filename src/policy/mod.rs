@@ -3,8 +3,8 @@
 pub mod compile;
 mod compose;
 pub mod diagnostic;
-pub mod glob;
 pub mod diff;
+pub mod glob;
 pub mod load;
 pub mod node;
 pub mod origin;

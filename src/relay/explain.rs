@@ -20,7 +20,7 @@ use super::receive::{self, Asked};
 use super::refusal::Refusal;
 use super::route::{self, Candidates};
 use super::when::Circumstances;
-use super::{Caller, Relay, Shared, admit, count, exceed, exhausted};
+use super::{Caller, Relay, Shared, admit, candidate, count, exceed, exhausted};
 use crate::dialect::error::Cause;
 use crate::limits::{Amounts, Ask, Exceeded, Rule};
 use crate::policy::Snapshot;
@@ -139,15 +139,15 @@ fn excluded(call: &Call, route: &Route, order: &[usize]) -> Vec<Candidate> {
 fn passed_over(call: &Call, model: &Model) -> Verdict {
     let passed = call.record.iter().flat_map(|record| &record.passed_over);
     let of_model = passed.filter(|passed| Arc::ptr_eq(&passed.destination, &model.destination));
-    of_model.last().map_or(Verdict::NotReached, |passed| Verdict::PassedOver(passed.reason))
+    of_model.last().map_or(Verdict::NotReached, |passed| {
+        let (reason, says) = (passed.reason, None);
+        Verdict::PassedOver { reason, says }
+    })
 }
 
 /// Looks at the candidates, and where none of them has room at those to which a limit downgrades.
 async fn looks(call: &mut Call, way: Way<'_>, explained: &mut Explanation) -> Result<(), Refusal> {
-    let exceeded = match look(call, way, explained).await? {
-        None => return Ok(()),
-        Some(exceeded) => exceeded,
-    };
+    let Some(exceeded) = look(call, way, explained).await? else { return Ok(()) };
     call.held = None;
     let last = match exceed::downgraded(call, &exceeded, way) {
         None => exceeded,
@@ -238,7 +238,12 @@ impl Walk<'_> {
         let (fitted, well) = match self.ready(call, at, to, now.instant) {
             Ok(ready) => ready,
             Err(step) => {
-                return Considered { is_final: matches!(step, Step::Over), ..passed(call, Vec::new()) };
+                let mut considered = passed(call, Vec::new());
+                considered.is_final = matches!(step, Step::Over);
+                if let Verdict::PassedOver { says, .. } = &mut considered.verdict {
+                    *says = self.unfit_for(call, &to.model);
+                }
+                return considered;
             }
         };
         let rooms = asking(rooms, &fitted.sized.amounts);
@@ -254,6 +259,13 @@ impl Walk<'_> {
         call.written(id, now);
         call.loses(id, "unasked", None, Came::Nothing, now);
         Considered { verdict: Verdict::Tried(tried), rooms, is_final: false }
+    }
+
+    /// Why the call does not fit at a model, where it does not.
+    fn unfit_for(&self, call: &Call, model: &Model) -> Option<Box<str>> {
+        let Way { principal, asked, candidates, .. } = self.way;
+        let unfit = candidate::fits(call, principal, &candidates.route, model, asked).err()?;
+        Some(unfit.refusal.problem().message.into())
     }
 
     fn planned(&self, call: &Call, model: &Model, fitted: &Fitted, sized: &Sized, key: usize) -> Try {

@@ -31,7 +31,7 @@ impl Explanation {
         let candidates = self.looks.iter().flat_map(|look| &look.candidates);
         let tried = candidates.filter_map(|candidate| match &candidate.verdict {
             Verdict::Tried(tried) => Some(tried.bounds.usd),
-            Verdict::PassedOver(_) | Verdict::NotReached => None,
+            Verdict::PassedOver { .. } | Verdict::NotReached => None,
         });
         tried.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
@@ -83,8 +83,13 @@ pub struct Candidate {
 pub enum Verdict {
     /// It is tried, should those before it fail.
     Tried(Try),
-    /// It is passed over, for this reason; the words are those of the access log.
-    PassedOver(&'static str),
+    /// It is passed over.
+    PassedOver {
+        /// Why, in the words of the access log.
+        reason: &'static str,
+        /// What its caller would hear of it, where the call does not fit there.
+        says: Option<Box<str>>,
+    },
     /// It is not looked at: the call is over before.
     NotReached,
 }

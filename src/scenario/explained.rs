@@ -72,10 +72,10 @@ fn route(look: &Look, access: Option<&Access>, places: Places<'_>) -> Value {
 
 fn candidate(candidate: &Candidate, access: Option<&Access>, places: Places<'_>) -> Value {
     let Candidate { model, verdict, rooms } = candidate;
-    let (verdict, reason, tried) = match verdict {
-        Verdict::Tried(tried) => ("tried", None, Some(tried)),
-        Verdict::PassedOver(reason) => ("passedOver", Some(*reason), None),
-        Verdict::NotReached => ("notReached", None, None),
+    let (verdict, reason, says, tried) = match verdict {
+        Verdict::Tried(tried) => ("tried", None, None, Some(tried)),
+        Verdict::PassedOver { reason, says } => ("passedOver", Some(*reason), says.as_ref(), None),
+        Verdict::NotReached => ("notReached", None, None, None),
     };
     let denied = access.filter(|_| reason == Some("denied"));
     json!({
@@ -84,6 +84,7 @@ fn candidate(candidate: &Candidate, access: Option<&Access>, places: Places<'_>)
         "provider": model.provider.id.as_str(),
         "verdict": verdict,
         "reason": reason,
+        "says": says,
         "deniedBy": denied.and_then(|access| Pattern::first(&access.deny, model.id.as_str())).map(pattern),
         "try": tried.map(attempt),
         "limits": rooms.iter().map(room).collect::<Vec<_>>(),

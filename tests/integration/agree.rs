@@ -340,7 +340,9 @@ fn served(policy: &str, inquiry: &Inquiry) -> CallRecord {
         }
         let relay = state.relay(Random::seeded(1));
         let answer = relay.handle(question.request, question.from).await;
-        let _ = answer.into_body().collect().await;
+        let mut body = answer.into_body();
+        while let Some(Ok(_)) = body.frame().await {}
+        drop(body);
         let record = records.lock().pop().unwrap();
         state.tasks.stop();
         record
@@ -363,7 +365,7 @@ fn tries(explained: &Explanation) -> Vec<(String, Amounts)> {
     let candidates = explained.looks.iter().flat_map(|look| &look.candidates);
     let tried = candidates.filter_map(|candidate| match &candidate.verdict {
         Verdict::Tried(tried) => Some((candidate.model.id.to_string(), tried.held)),
-        Verdict::PassedOver(_) | Verdict::NotReached => None,
+        Verdict::PassedOver { .. } | Verdict::NotReached => None,
     });
     tried.collect()
 }
@@ -372,7 +374,7 @@ fn tries(explained: &Explanation) -> Vec<(String, Amounts)> {
 fn passed(explained: &Explanation) -> Vec<(String, &'static str)> {
     let candidates = explained.looks.last().into_iter().flat_map(|look| &look.candidates);
     let passed = candidates.filter_map(|candidate| match candidate.verdict {
-        Verdict::PassedOver(reason) => Some((candidate.model.id.to_string(), reason)),
+        Verdict::PassedOver { reason, .. } => Some((candidate.model.id.to_string(), reason)),
         Verdict::Tried(_) | Verdict::NotReached => None,
     });
     passed.collect()

@@ -216,3 +216,30 @@ fn the_example_of_the_manual_is_told_as_it_says() {
     let (_, changes) = said.split_once("\n\n").unwrap();
     assert_eq!(block("\n## Comparing\n", "text"), changes, "egret diff says\n{changes}");
 }
+
+#[test]
+fn an_overlay_is_laid_over_both_as_it_is_at_each_revision() {
+    let overlay = |requests: u32| {
+        format!(
+            "apiVersion: egret.dev/v1alpha1\nkind: Policy\ntenants: {{ app: {{ limits: {{ rpm: {{ requests: {requests} }} }} }} }}\n"
+        )
+    };
+    let folder = repository();
+    write(&folder, &[("overlays/prod.yaml", &overlay(100))]);
+    commit(&folder);
+    write(&folder, &[("overlays/prod.yaml", &overlay(200))]);
+    let with = ["--overlay", "overlays/prod.yaml"];
+    let (text, _, code) = diff(
+        folder.path(),
+        &[&["git:HEAD:policies", "policies", "--fail-on", "loosening"], &with[..]].concat(),
+    );
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("limits.rpm: 100 requests per 1m -> 200 requests per 1m"), "{text}");
+    assert!(text.contains("prod.yaml:3"), "{text}");
+    // Without it nothing changes.
+    assert_eq!(diff(folder.path(), &["git:HEAD:policies", "policies", "--fail-on", "any"]).2, 0);
+    // At the first revision there was none.
+    let (_, faults, code) = diff(folder.path(), &[&["git:v1:policies", "policies"], &with[..]].concat());
+    assert_eq!(code, 2, "{faults}");
+    assert!(faults.contains("there is no `./overlays/prod.yaml` at `v1`"), "{faults}");
+}

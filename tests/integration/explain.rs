@@ -88,7 +88,7 @@ async fn posted(proxy: &Proxy, method: &str, body: impl Into<bytes::Bytes>, face
     let request = Request::builder().method(method).uri("/explain").body(Full::new(body.into())).unwrap();
     let answer = admin::respond(request, face, &proxy.state.sight()).await;
     let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let body = answer.into_body().frame().await.unwrap().unwrap().into_data().unwrap();
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 

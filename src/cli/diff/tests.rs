@@ -19,7 +19,13 @@ fn told(folder: &Path, format: Format, fail_on: &[FailOn]) -> (u8, String, Strin
 }
 
 fn of(old: &str, new: &str, folder: &Path, format: Format, fail_on: &[FailOn]) -> (u8, String, String) {
-    let args = DiffArgs { old: old.into(), new: new.into(), fail_on: fail_on.to_vec(), format };
+    let args = DiffArgs {
+        old: old.into(),
+        new: new.into(),
+        fail_on: fail_on.to_vec(),
+        format,
+        overlays: Vec::new(),
+    };
     let (mut out, mut faults) = (Vec::new(), Vec::new());
     let code = diff(&args, folder, false, &mut out, &mut faults).unwrap();
     (code, String::from_utf8(out).unwrap(), String::from_utf8(faults).unwrap())

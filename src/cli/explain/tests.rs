@@ -117,11 +117,16 @@ fn a_key_comes_by_standard_input_and_is_shown_to_nobody() {
 
 #[test]
 fn a_whole_body_or_request_is_explained_as_it_stands() {
-    let body =
-        r#"{"model":"chat","max_tokens":7,"messages":[{"role":"user","content":"hi"}],"logit_bias":{"1":2}}"#;
+    let body = r#"{"model":"chat","max_tokens":7,"messages":[{"role":"user","content":"hi"}],"seed":1}"#;
     let (text, _) = said(&["--body", "-"], body);
-    assert!(text.contains("call     `chat` by chat, 96 bytes, at most 7 tokens of output"), "{text}");
-    assert!(text.contains("translated to messages; without logit_bias"), "{text}");
+    assert!(text.contains("call     `chat` by chat, 82 bytes, at most 7 tokens of output"), "{text}");
+    assert!(text.contains("translated to messages; without seed"), "{text}");
+    let body = body.replace("\"seed\":1", "\"logit_bias\":{\"1\":2}");
+    let (text, _) = said(&["--body", "-"], &body);
+    assert!(
+        text.contains("b1 at b: passed over, loss\n     `logit_bias` cannot be carried over to"),
+        "{text}"
+    );
     let request = r#"{"tenant":"shop","keyName":"ci","model":"chat","usage":[{"tenant":"shop","limit":"rpm","amount":2}]}"#;
     let (text, code) = said(&["--request", "-"], request);
     assert!(

@@ -115,11 +115,12 @@ fn look(
                 writeln!(out, "  {number}. {at}{key}")?;
                 attempt(tried, out)?;
             }
-            Verdict::PassedOver(reason) => {
+            Verdict::PassedOver { reason, says } => {
                 let denied = access.filter(|_| *reason == "denied");
                 let by = denied.and_then(|access| Pattern::first(&access.deny, model.id.as_str()));
                 let by = by.map_or_else(String::new, |by| format!(" {}", pattern(by)));
                 writeln!(out, "  -  {at}: passed over, {reason}{by}")?;
+                says.iter().try_for_each(|says| writeln!(out, "     {says}"))?;
             }
             Verdict::NotReached => writeln!(out, "  -  {at}: not looked at, the call is over before")?,
         }
