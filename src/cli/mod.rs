@@ -8,6 +8,7 @@ pub mod mock;
 pub mod overlay_args;
 pub mod probe;
 pub mod run;
+pub mod schema;
 pub mod test;
 
 use std::io::{self, Write as _};
@@ -38,6 +39,7 @@ enum Verb {
     Test(test::Args),
     Explain(Box<explain::Args>),
     Diff(diff::DiffArgs),
+    Schema(schema::Args),
     Key(key::Args),
     Probe(probe::Args),
     Mock(mock::Args),
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
         Verb::Test(args) => ended(test::run(&args, &mut out)),
         Verb::Explain(args) => ended(explain::run(&args, &mut io::stdin(), &mut out)),
         Verb::Diff(args) => diff::run(&args, &environment, &mut out, &mut io::stderr()),
+        Verb::Schema(args) => ended(schema::run(&args, &mut out).map(|()| ExitCode::SUCCESS)),
         Verb::Key(args) => ended(key::run(&args, &mut io::stdin(), &mut out).map(|()| ExitCode::SUCCESS)),
         Verb::Probe(args) => ended(probe::run(&args, &mut out)),
         Verb::Mock(args) => ended(mock::main(args, &mut out).map(|()| ExitCode::SUCCESS)),

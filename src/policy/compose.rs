@@ -22,7 +22,7 @@ pub(super) struct Documents {
 }
 
 /// The fields that say what a document is.
-pub(super) const HEAD: [(&str, &str); 2] = [("apiVersion", "egret.dev/v1alpha1"), ("kind", "Policy")];
+pub(super) const HEAD: [(&str, &str); 2] = [("apiVersion", spec::API_VERSION), ("kind", "Policy")];
 
 /// Reads every file, and lays the overlays over the policy in their order. `PolicyTest` documents are left out.
 pub(super) fn read(sources: &Sources, found: &mut Findings<'_>) -> Documents {

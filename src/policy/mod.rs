@@ -8,6 +8,7 @@ pub mod glob;
 pub mod load;
 pub mod node;
 pub mod origin;
+pub mod schema;
 pub mod snapshot;
 pub mod spec;
 pub mod store;

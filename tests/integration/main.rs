@@ -69,6 +69,7 @@ mod provider_limits;
 mod queue;
 mod reload;
 mod retries;
+mod schema;
 mod shadow;
 mod storm;
 mod strategies;

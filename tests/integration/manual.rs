@@ -1,10 +1,10 @@
 //! `policies/README.md`, the manual of the policy language: its prose stands there, what is between its marks is made from
-//! the source. `UPDATE_MANUAL=1 cargo test --test integration manual` writes it anew; the difference is then read in the
-//! change.
+//! the JSON Schemas and the source. `UPDATE_MANUAL=1 cargo test --test integration manual` writes it anew; the difference
+//! is then read in the change.
 
 mod known;
 mod page;
-mod source;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -36,13 +36,13 @@ fn manual() -> &'static str {
 
 /// The page as it should be: its prose, with what the source says between the marks.
 fn made(written: &str) -> String {
-    let types = source::types();
-    let planned = page::planned(&source::planned(), &types);
+    let types = types::types(&known::known());
     let parts = [
         ("fields", page::fields(&types)),
+        ("tests", page::tests(&types)),
         ("presets", page::presets()),
         ("guarded", page::guarded()),
-        ("planned", planned),
+        ("planned", page::planned(&types)),
     ];
     parts.iter().fold(written.to_owned(), |page, (mark, text)| with(&page, mark, text.trim_end()))
 }
@@ -95,16 +95,51 @@ fn the_manual_has_every_type_field_and_choice_that_a_policy_can_have_and_no_othe
     let known = known::known();
     for (of, names) in &known.types {
         match told.get(of) {
-            Some(told) => assert_eq!(told, names, "fields and choices of `{of}`"),
+            Some(told) => {
+                let names: BTreeSet<String> = names.iter().cloned().collect();
+                assert_eq!(*told, names, "fields and choices of `{of}`");
+            }
             None => assert!(page::is_value(of), "the manual does not tell of `{of}`"),
         }
     }
     let others = told.keys().filter(|of| !known.types.contains_key(*of) && *of != "Values");
     assert_eq!(others.collect::<Vec<_>>(), Vec::<&String>::new(), "nobody can write these");
     assert!(
-        known.types.len() > 50 && known.types["OnExceed"].contains("clamp.atLeast"),
+        known.types.len() > 50 && known.types["OnExceed"].iter().any(|name| name == "clamp.atLeast"),
         "not all was walked"
     );
+}
+
+/// The names of fields and choices, those of what a choice takes with the choice's before them.
+fn names(of: &types::Type) -> BTreeSet<String> {
+    match &of.shape {
+        types::Shape::Map(fields) => fields.iter().map(|field| field.name.clone()).collect(),
+        types::Shape::Choices(choices) => {
+            let below = |of: &types::Choice| match &of.takes {
+                types::Takes::Map(fields) => {
+                    fields.iter().map(|field| format!("{}.{}", of.name, field.name)).collect()
+                }
+                types::Takes::Nothing | types::Takes::One(_) => Vec::new(),
+            };
+            choices.iter().flat_map(|of| below(of).into_iter().chain([of.name.clone()])).collect()
+        }
+        types::Shape::As(_) | types::Shape::Value => BTreeSet::new(),
+    }
+}
+
+#[test]
+fn the_schema_has_every_type_field_and_choice_that_is_read_and_no_other() {
+    let known = known::known();
+    let types = types::types(&known);
+    for of in &types {
+        let read = known.types.get(&of.name).map(|names| names.iter().cloned().collect());
+        assert!(read.is_some() || page::is_value(&of.name), "nobody reads `{}`", of.name);
+        assert_eq!(names(of), read.unwrap_or_default(), "fields and choices of `{}`", of.name);
+    }
+    let missing: Vec<_> =
+        known.types.keys().filter(|name| types.iter().all(|of| of.name != **name)).collect();
+    assert_eq!(missing, Vec::<&String>::new(), "the schema does not tell of these");
+    assert!(types.len() > 70, "both kinds");
 }
 
 #[test]

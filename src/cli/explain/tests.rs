@@ -119,7 +119,7 @@ fn a_key_comes_by_standard_input_and_is_shown_to_nobody() {
 fn a_whole_body_or_request_is_explained_as_it_stands() {
     let body = r#"{"model":"chat","max_tokens":7,"messages":[{"role":"user","content":"hi"}],"seed":1}"#;
     let (text, _) = said(&["--body", "-"], body);
-    assert!(text.contains("call     `chat` by chat, 82 bytes, at most 7 tokens of output"), "{text}");
+    assert!(text.contains("call     `chat` by chat, 84 bytes, at most 7 tokens of output"), "{text}");
     assert!(text.contains("translated to messages; without seed"), "{text}");
     let body = body.replace("\"seed\":1", "\"logit_bias\":{\"1\":2}");
     let (text, _) = said(&["--body", "-"], &body);

@@ -13,7 +13,7 @@ mod keys;
 mod limit;
 mod mock;
 mod model;
-mod names;
+pub(super) mod names;
 mod provider;
 mod route;
 pub mod suite;

@@ -88,8 +88,11 @@ impl<K: Ord + std::borrow::Borrow<str> + for<'n> From<&'n str>, T> Known<K, T> {
 /// The longest name.
 const LONGEST: usize = 128;
 
+/// What [`check`] lets through, as a regular expression for editors.
+pub(in crate::policy) const PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$";
+
 /// Tells a name that logs, headers and globs could not carry.
-pub(super) fn check(what: &str, name: &str, at: Span, found: &mut Findings<'_>) -> bool {
+pub(in crate::policy) fn check(what: &str, name: &str, at: Span, found: &mut Findings<'_>) -> bool {
     let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@-".contains(&b));
     let fits = first && rest && name.len() <= LONGEST;

@@ -21,6 +21,7 @@ use crate::dialect::provider::{AuthHeader, StreamUsage};
 use crate::dialect::{Api, ApiSet};
 use crate::mock::{ErrorCode, Fault};
 use crate::policy::diagnostic::Severity;
+use crate::policy::schema;
 use crate::policy::snapshot::Timeouts;
 use crate::pricing::{PerMillion, Price};
 use crate::secret::SecretRef;
@@ -48,10 +49,11 @@ fn with(old: &str, new: &str) -> String {
     GOOD.replace(old, new)
 }
 
-/// Compiles; gives the snapshot and the first lines of its warnings.
+/// Compiles; gives the snapshot and the first lines of its warnings. The schema accepts it, too.
 fn good(text: &str) -> (Snapshot, Vec<String>) {
     match compile(&Sources::single("policy.yaml", text)) {
         Ok((snapshot, warnings)) => {
+            schema::tests::accepts_all_of(text);
             assert!(warnings.iter().all(|warning| warning.severity == Severity::Warning));
             (snapshot, warnings.into_iter().map(|warning| warning.message).collect())
         }

@@ -152,8 +152,13 @@ fn header_value(written: &At<String>, found: &mut Findings<'_>) -> Option<Box<st
 }
 
 fn budget_below(written: Option<&At<Entries<Left>>>, found: &mut Findings<'_>) -> Vec<(LimitKey, u8)> {
-    let entries = entries(written, found).iter();
-    entries.filter_map(|entry| Some((LimitKey::from(entry.name.as_str()), entry.value?.0))).collect()
+    let mut below = Vec::new();
+    for entry in entries(written, found) {
+        if names::check("limit", &entry.name, entry.span, found) {
+            below.extend(entry.value.map(|Left(percent)| (LimitKey::from(entry.name.as_str()), percent)));
+        }
+    }
+    below
 }
 
 fn time_of_day(written: &At<spec::TimeOfDay>, found: &mut Findings<'_>) -> Option<TimeOfDay> {

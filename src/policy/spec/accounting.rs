@@ -1,11 +1,12 @@
 //! How calls are accounted under limits of tokens and money, as written: by tenants, routes, models and `defaults`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{At, Expected, Price};
 
 /// How much output is held for a call before it is sent. With several answers (`n`) so many times as much.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ReserveOutput {
     /// As much as it may write: the bound that the call names, else the model's `maxOutputTokens`.
@@ -21,7 +22,7 @@ pub enum ReserveOutput {
 }
 
 /// How much input is held for a call before it is sent.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Estimate {
     /// By the size of its body and what earlier calls of the model used.
@@ -31,7 +32,7 @@ pub enum Estimate {
 }
 
 /// What a call costs whose provider does not say what it used.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnMissingUsage {
     /// All that was held for it.
@@ -41,7 +42,7 @@ pub enum OnMissingUsage {
 }
 
 /// What a try costs that was written to a provider and then given up.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnAbandoned {
     /// Its input.
@@ -53,7 +54,7 @@ pub enum OnAbandoned {
 }
 
 /// What becomes of a call under a limit of money where the model has no price.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnUnpriced {
     /// The model does not serve it.

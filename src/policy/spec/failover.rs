@@ -1,11 +1,12 @@
 //! What a route does when targets fail, take long or are too small, as written.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{At, HedgeAfter, Ratio, TimeSpan};
 
 /// How often is tried, and how long is waited between.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Retry {
     /// How many tries a call has, 1 to 20, the first included: `maxAttempts: 4`. Targets that are passed over count as
@@ -18,7 +19,7 @@ pub struct Retry {
 /// How long is waited before the targets are gone through again: a random part of `base`, of twice as much the next
 /// time, and so on up to `max`; at least as long as the provider asks for. Where nobody may be tried within `max`, it is
 /// not tried again.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Backoff {
     /// The longest first wait, `1ms` to `1m`: `base: 200ms`. Default: 250ms.
@@ -29,7 +30,7 @@ pub struct Backoff {
 
 /// When a second target is asked too, whichever answers first: `{ after: p95 }`. What the other one costs, its call
 /// costs too.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hedge {
     /// How long the first target is waited for alone, `10ms` to `10m`: `after: 2s`; or `after: p95`, as long as 95 of a
@@ -40,7 +41,7 @@ pub struct Hedge {
 }
 
 /// When a stream that has not begun is kept alive, so that nothing between gives it up: `{ after: 15s, every: 15s }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeepAlive {
     /// After so long without an answer its head is sent, `1s` to `10m`: `after: 15s`, which is also the default. From then
@@ -52,7 +53,7 @@ pub struct KeepAlive {
 }
 
 /// What happens to a call that is too long for a target's `contextTokens`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnContextOverflow {
     /// It is refused.
@@ -64,7 +65,7 @@ pub enum OnContextOverflow {
 }
 
 /// What is answered where no target answers.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnExhausted {
     /// This text, 1 to 4000 characters, as if a model had said it: `{ respond: "Please try again shortly." }`.
@@ -72,7 +73,7 @@ pub enum OnExhausted {
 }
 
 /// What happens to a call that a target's dialect cannot carry whole.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnLoss {
     /// What does not change the answer's meaning is left out, and named in the header `x-egret-lost`.
@@ -82,7 +83,7 @@ pub enum OnLoss {
 }
 
 /// What happens while the breakers of all targets are open.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnAllOpen {
     /// The call is refused.

@@ -1,13 +1,22 @@
 //! A limit as written.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{At, Buffer, Dollars, Per, TimeSpan, Zone};
 
 /// How much of what, and in which time: `rpm: { requests: 100, per: 1m, each: user }`,
 /// `tpm: { tokens: 200000, per: 1m }`, `month: { usd: "500.00", per: month }` or `open: { concurrent: 40 }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    { "required": ["requests", "per"] },
+    { "required": ["tokens", "per"] },
+    { "required": ["inputTokens", "per"] },
+    { "required": ["outputTokens", "per"] },
+    { "required": ["usd", "per"] },
+    { "required": ["concurrent"] },
+]))]
 pub struct Limit {
     /// Calls per window: `requests: 100`.
     pub requests: Option<At<u32>>,
@@ -55,7 +64,7 @@ pub struct Limit {
 }
 
 /// What gets a count of its own.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Each {
     /// Each user.
@@ -71,7 +80,7 @@ pub enum Each {
 }
 
 /// Whether a limit holds.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Mode {
     /// It holds.
@@ -81,7 +90,7 @@ pub enum Mode {
 }
 
 /// What happens to a call beyond a limit.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum OnExceed {
     /// It is refused.
@@ -123,7 +132,7 @@ impl OnExceed {
 }
 
 /// What a limit does while the ledger's store fails.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OnLedgerDown {
     /// It refuses.

@@ -1,11 +1,12 @@
 //! `mock:` as written.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{At, Size, TimeSpan};
 
 /// How a scripted provider behaves. For trying things out and for tests.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Mock {
     /// What every answer says: `says: "Hello from egret."`. Default: a text that names the model.
@@ -22,7 +23,7 @@ pub struct Mock {
 }
 
 /// One way to fail.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Fault {
     /// Answers properly.
@@ -111,7 +112,7 @@ pub enum Fault {
 }
 
 /// What a scripted provider complains about.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// 400: the prompt is longer than the model's window.

@@ -17,6 +17,7 @@ pub mod test;
 mod timeouts;
 mod when;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use super::node::decode::{At, Entries, Entry};
@@ -25,6 +26,7 @@ pub use failover::{Backoff, Hedge, KeepAlive, OnAllOpen, OnContextOverflow, OnEx
 pub use limit::{Each, Limit, Mode, OnExceed, OnLedgerDown};
 pub use mock::{ErrorCode, Fault, Mock};
 pub use model::{Accepts, MaxTokensField, Model, Price, ReasoningForm};
+pub use planned::not_built_yet;
 pub use provider::{
     Breaker, Dialect, KeyOfPool, KeyPool, KeySource, OfferedApi, Provider, RetryBudget, StreamUsage,
 };
@@ -37,13 +39,18 @@ pub use tenant::{Access, AccessMode, Match, Plan, Tenant};
 pub use timeouts::{MinRate, Timeouts, TryTimeouts};
 pub use when::{Attributes, Source, TimeOfDay, Weekday, When};
 
+/// What every document says at its top.
+pub(super) const API_VERSION: &str = "egret.dev/v1alpha1";
+
 /// One document of a policy. Several documents, also of several files, make one policy together.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Policy {
     /// Always `egret.dev/v1alpha1`.
+    #[schemars(required, extend("const" = API_VERSION))]
     pub api_version: Option<At<String>>,
     /// Always `Policy`. (Documents of `kind: PolicyTest` may lie beside it; they do not serve.)
+    #[schemars(required, extend("const" = "Policy"))]
     pub kind: Option<At<String>>,
     /// A name for this state of the policy, usually the git commit: `revision: "4f2c1a9"`. Shown beside the
     /// revision that egret computes from the text.
@@ -66,7 +73,7 @@ pub struct Policy {
 }
 
 /// What holds where nothing else is said.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Defaults {
     /// How long to wait for what:

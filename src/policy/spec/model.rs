@@ -1,11 +1,12 @@
 //! `models:` as written.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{At, Date, Decimal, Estimate, ReserveOutput, TryTimeouts};
 
 /// A model at a provider: `gpt-4.1: { provider: openai, contextTokens: 1047576, maxOutputTokens: 32768 }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Model {
     /// Who serves it, by a name under `providers`: `provider: openai`.
@@ -37,7 +38,7 @@ pub struct Model {
 
 /// What a model takes, as far as models differ. But for `maxTokensField` it is asked of calls that are translated: one in
 /// the provider's own dialect goes through as it came, and the provider judges it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Accepts {
     /// Whether it takes `temperature`, `top_p` and `top_k` other than 1: `sampling: false`. A call that says such a thing
@@ -64,7 +65,7 @@ pub struct Accepts {
 }
 
 /// How a model is told how much to think.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ReasoningForm {
     /// By a word: `reasoning_effort`, `output_config.effort`, `thinkingLevel`.
@@ -76,7 +77,7 @@ pub enum ReasoningForm {
 }
 
 /// The field of a chat call that bounds an answer.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MaxTokensField {
     /// The newer one, which OpenAI's reasoning models want.
@@ -87,7 +88,7 @@ pub enum MaxTokensField {
 
 /// A price from a date on, in US dollars per million tokens. Quoted, so that no digit is lost. What a call costs
 /// is rounded up once, to a billionth of a dollar.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// Input: `inputPerMTok: "2.00"`.

@@ -60,11 +60,10 @@ pub(in crate::policy) fn choice(of: &str, word: &str) -> bool {
     CHOICES.iter().any(|(spec, words)| *spec == of && words.contains(&word))
 }
 
-/// Everything that is not built yet.
-#[cfg(test)]
-pub(in crate::policy) fn names() -> impl Iterator<Item = &'static str> {
-    let fields = FIELDS.iter().flat_map(|(_, fields)| fields.iter().map(|field| field.name));
-    fields.chain(CHOICES.iter().flat_map(|(_, words)| words.iter().copied()))
+/// Fields and choices that are not built yet, by the spec type that will have them.
+pub fn not_built_yet() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    let fields = FIELDS.iter().map(|(of, fields)| (*of, fields.iter().map(|field| field.name).collect()));
+    fields.chain(CHOICES.iter().map(|(of, words)| (*of, words.to_vec())))
 }
 
 /// What is said of a field or choice.

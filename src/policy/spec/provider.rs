@@ -1,19 +1,22 @@
 //! `providers:` as written.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{At, Entries, Limit, Mock, Percent, Ratio, TimeSpan, TryTimeouts};
+use crate::dialect::provider::PRESETS;
 
 /// An endpoint that answers calls.
 ///
 /// A provider whose name is a preset's needs no more than its key: `openai: { key: { fromEnv: OPENAI_API_KEY } }`.
 /// Any other says `dialect` and `baseUrl`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Provider {
     /// The known provider that this one is like: `preset: openai`. Gives address, dialect, key header and operations.
     /// One of openai, azure, anthropic, gemini, deepseek, groq, mistral, openrouter, holysheep, vllm, ollama. Default:
     /// the provider's own name, if it is one.
+    #[schemars(extend("enum" = presets()))]
     pub preset: Option<At<String>>,
     /// The wire format it speaks: `dialect: openai`. Default: the preset's.
     pub dialect: Option<At<Dialect>>,
@@ -60,8 +63,12 @@ pub struct Provider {
     pub mock: Option<At<Mock>>,
 }
 
+fn presets() -> Vec<&'static str> {
+    PRESETS.iter().map(|preset| preset.name).collect()
+}
+
 /// Where a key is to be found.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum KeySource {
     /// In an environment variable, read when the policy is loaded: `{ fromEnv: OPENAI_API_KEY }`.
@@ -71,14 +78,16 @@ pub enum KeySource {
 }
 
 /// Several keys that take turns.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct KeyPool(pub Vec<At<KeyOfPool>>);
 
 /// One key of several: `{ name: a, fromEnv: OPENAI_KEY_A }`. It comes from one place.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["fromEnv"] }, { "required": ["fromFile"] }]))]
 pub struct KeyOfPool {
     /// Its name, for limits with `each: providerKey` and for logs: `name: a`. No two of a provider have the same.
+    #[schemars(required)]
     pub name: Option<At<String>>,
     /// The environment variable that holds it, read when the policy is loaded: `fromEnv: OPENAI_KEY_A`.
     pub from_env: Option<At<String>>,
@@ -87,7 +96,7 @@ pub struct KeyOfPool {
 }
 
 /// When what keeps failing is left alone, and how it comes back.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Breaker {
     /// It opens after so many failures in a row: `consecutiveFailures: 5`. Default: 5; where `failureRatio` is said, not
@@ -110,7 +119,7 @@ pub struct Breaker {
 }
 
 /// What of a provider's calls may be tried there again.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RetryBudget {
     /// Tries beyond the first, as a part of the calls, 0 to 10: `ratio: 0.2` is one for five calls. Default: 0.2.
@@ -120,7 +129,7 @@ pub struct RetryBudget {
 }
 
 /// A wire format.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Dialect {
     /// OpenAI's API, and those shaped like it.
@@ -132,7 +141,7 @@ pub enum Dialect {
 }
 
 /// An operation that a provider may offer.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum OfferedApi {
     /// `POST /v1/chat/completions`
@@ -156,7 +165,7 @@ pub enum OfferedApi {
 }
 
 /// How a provider is brought to report the tokens of a stream.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum StreamUsage {
     /// Asked for; the event is taken out again where the caller did not ask for it.

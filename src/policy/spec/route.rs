@@ -1,5 +1,6 @@
 //! `routes:` as written.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
 
 /// A name that leads to the first of several models that answers:
 /// `chat: { targets: [{ model: gpt-4.1 }, { model: deepseek-v3.2 }] }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Route {
     /// How the order of targets is found: `strategy: ordered`, `weighted`, `fastest` or `cheapest`. Default: ordered.
@@ -48,7 +49,7 @@ pub struct Route {
 }
 
 /// How the order of targets is found.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Strategy {
     /// As written.
@@ -62,7 +63,7 @@ pub enum Strategy {
 }
 
 /// One place to which a route leads.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
     /// A name under `models`: `model: gpt-4.1`. Always the model, also where a route has the same name.

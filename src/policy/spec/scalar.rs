@@ -5,8 +5,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use serde_json::Value;
 
 use super::planned;
 use crate::auth::api_key::KeyDigest;
@@ -17,8 +19,16 @@ use crate::policy::diagnostic::{did_you_mean, quoted};
 use crate::pricing::PerMillion;
 use crate::units::{AmountFault, NanoUsd};
 
+/// How values are written, for editors: nothing that is read is refused by these, and little else accepted.
+const SPAN: &str = "^[0-9]+(ms|s|m|h|d)$";
+const WINDOW: &str = "^([0-9]+(ms|s|m|h|d)|day|week|month)$";
+const HEDGE: &str = "^([0-9]+(ms|s|m|h|d)|p95)$";
+const MOMENT: &str = r"^[0-9+-][0-9-]+[Tt ][0-9:.,]+([Zz]|[+-][0-9:]+)(\[.*\])?$";
+const MONEY: &str = r"^[0-9]+(\.[0-9]{1,9})?$";
+
 /// A time span: a whole number and a unit, `500ms`, `30s`, `1m`, `2h`, `1d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = SPAN, "patternErrorMessage" = SPAN_HINT, "examples" = ["30s", "500ms"]))]
 pub struct TimeSpan(pub Duration);
 
 impl FromStr for TimeSpan {
@@ -45,13 +55,17 @@ impl FromStr for TimeSpan {
 const SPAN_HINT: &str = "write a whole number and a unit: 500ms, 30s, 1m, 2h, 1d";
 
 /// The window of a limit: a time span that rolls, `1m`, or a piece of the calendar, `day`, `week`, `month`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = WINDOW, "patternErrorMessage" = WINDOW_HINT, "examples" = ["1m", "day", "week", "month"]))]
 pub enum Per {
     /// A time span that rolls: `1m`.
     Rolling(TimeSpan),
     /// A piece of the calendar: `day`, `week`, `month`.
     Calendar(Turn),
 }
+
+/// What editors say, which do not know what was meant.
+const WINDOW_HINT: &str = "write a whole number and a unit: 1m, 24h; or day, week, month";
 
 impl FromStr for Per {
     type Err = String;
@@ -69,7 +83,8 @@ impl FromStr for Per {
 }
 
 /// A time zone by its name in the IANA database: `Europe/Berlin`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^[A-Za-z0-9/_+-]+$", "patternErrorMessage" = ZONE_HINT, "examples" = ["Europe/Berlin", "America/New_York"]))]
 pub struct Zone(pub Arc<TimeZone>);
 
 impl FromStr for Zone {
@@ -88,7 +103,8 @@ impl FromStr for Zone {
 const ZONE_HINT: &str = "write its name in the IANA database: Europe/Berlin, America/New_York, UTC";
 
 /// An amount of money as a decimal number in text: `"500.00"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = MONEY, "patternErrorMessage" = DOLLARS_HINT, "examples" = ["500.00"]))]
 pub struct Dollars(pub NanoUsd);
 
 impl FromStr for Dollars {
@@ -110,7 +126,8 @@ impl FromStr for Dollars {
 const DOLLARS_HINT: &str = "write US dollars: \"500.00\", at most nine digits after the point";
 
 /// A number of bytes: `4096`, `64Ki`, `100Mi`, `1Gi`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "Value", extend("anyOf" = [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^[0-9]+(Ki|Mi|Gi)?$", "patternErrorMessage": SIZE_HINT }], "examples" = [4096, "100Mi"]))]
 pub struct Size(pub u64);
 
 impl<'de> Deserialize<'de> for Size {
@@ -140,7 +157,8 @@ impl<'de> Deserialize<'de> for Size {
 const SIZE_HINT: &str = "write bytes, or a number with its unit: 4096, 64Ki, 100Mi, 1Gi";
 
 /// How much output is expected of an answer: a number of tokens, or `learned`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "Value", extend("anyOf" = [{ "type": "integer", "minimum": 0 }, { "const": "learned" }]))]
 pub enum Expected {
     /// So many tokens.
     Tokens(u64),
@@ -174,7 +192,8 @@ impl<'de> Deserialize<'de> for Expected {
 }
 
 /// Money as a decimal number in text, so that no digit is lost: `"2.00"`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = MONEY, "patternErrorMessage" = PRICE_HINT, "examples" = ["2.00"]))]
 pub struct Decimal {
     /// As written.
     pub text: Box<str>,
@@ -204,7 +223,8 @@ impl FromStr for Decimal {
 const PRICE_HINT: &str = "write US dollars per million tokens: \"2.00\", at most nine digits after the point";
 
 /// A day: `"2026-01-01"`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "patternErrorMessage" = DAY_HINT, "examples" = ["2026-01-01"]))]
 pub struct Date(pub clock::Date);
 
 impl FromStr for Date {
@@ -220,7 +240,8 @@ impl FromStr for Date {
 const DAY_HINT: &str = "write year, month and day: \"2026-01-01\"";
 
 /// How long is waited before a second target is asked too: a time span, or `p95`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = HEDGE, "patternErrorMessage" = HEDGE_HINT, "examples" = ["p95", "2s"]))]
 pub enum HedgeAfter {
     /// As long as 95 of a hundred of the first one's answers take to begin.
     P95,
@@ -242,7 +263,8 @@ impl FromStr for HedgeAfter {
 const HEDGE_HINT: &str = "write `p95`, or a whole number and a unit: 2s, 500ms";
 
 /// A time of the day: `"22:00"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$", "patternErrorMessage" = TIME_HINT, "examples" = ["22:00"]))]
 pub struct Time(pub clock::Time);
 
 impl FromStr for Time {
@@ -260,7 +282,8 @@ impl FromStr for Time {
 const TIME_HINT: &str = "write hours and minutes in quotes, from \"00:00\" to \"23:59\"";
 
 /// A moment in RFC 3339: `"2026-03-02T09:00:00Z"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = MOMENT, "patternErrorMessage" = MOMENT_HINT, "examples" = ["2026-03-02T09:00:00Z"]))]
 pub struct Moment(pub clock::Timestamp);
 
 impl FromStr for Moment {
@@ -274,7 +297,8 @@ impl FromStr for Moment {
 const MOMENT_HINT: &str = "write day, time and zone in quotes: \"2026-03-02T09:00:00Z\"";
 
 /// So much of what a limit counts: a whole number of calls or tokens, or money in quotes, `"499.00"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "Value", extend("anyOf" = [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": MONEY, "patternErrorMessage": DOLLARS_HINT }], "examples" = [900_000, "499.00"]))]
 pub enum Amount {
     /// Calls or tokens.
     Count(u64),
@@ -309,7 +333,8 @@ impl<'de> Deserialize<'de> for Amount {
 }
 
 /// The SHA-256 of a caller's key: 64 hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^[0-9A-Fa-f]{64}$", "patternErrorMessage" = HASH_HINT))]
 pub struct KeyHash(pub KeyDigest);
 
 impl FromStr for KeyHash {

@@ -1,5 +1,6 @@
 //! `tenants:` and `plans:` as written.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -7,7 +8,7 @@ use super::{
 };
 
 /// Who pays and who is limited.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tenant {
     /// How its callers are known; one of the entries must fit:
@@ -48,11 +49,12 @@ pub struct Tenant {
 }
 
 /// One way to know a caller. What stands in one entry must all hold.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Match {
     /// The SHA-256 of the caller's key, 64 hex digits. `egret key` makes a key and prints it.
     #[serde(rename = "apiKeySha256")]
+    #[schemars(with = "KeyHash")]
     pub api_key_sha256: Option<At<KeyHash>>,
     /// A name for this key, for limits with `each: key` and for logs: `name: ci`. Default: none.
     pub name: Option<At<String>>,
@@ -63,7 +65,7 @@ pub struct Match {
 }
 
 /// What a tenant may use. `*` stands for any text in a name.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Access {
     /// Routes and models that it may ask for: `allow: [chat, "claude-*"]`. Allowing a route allows its targets
@@ -76,7 +78,7 @@ pub struct Access {
 }
 
 /// Whether what a tenant may use holds.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AccessMode {
     /// It holds.
@@ -84,7 +86,7 @@ pub enum AccessMode {
 }
 
 /// A named set of limits.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Plan {
     /// Its limits by name: `limits: { rpm: { requests: 100, per: 1m, each: user } }`.

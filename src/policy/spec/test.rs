@@ -1,16 +1,21 @@
 //! `kind: PolicyTest` as written.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Amount, At, Dollars, Entries, Mock, Moment, TimeSpan};
+use super::when::HEADER;
+use super::{API_VERSION, Amount, At, Dollars, Entries, Mock, Moment, TimeSpan};
+use crate::dialect::error::Cause;
 
 /// One document of tests of a policy: who calls, what was used before, how the providers behave, and what is to come of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicyTest {
     /// Always `egret.dev/v1alpha1`.
+    #[schemars(required, extend("const" = API_VERSION))]
     pub api_version: Option<At<String>>,
     /// Always `PolicyTest`.
+    #[schemars(required, extend("const" = "PolicyTest"))]
     pub kind: Option<At<String>>,
     /// The policy under test, a file or directory, seen from where this file is: `policy: ../saas`. Default: the documents
     /// of `kind: Policy` in this file, else those of its directory.
@@ -20,12 +25,14 @@ pub struct PolicyTest {
     /// When each test begins, in RFC 3339: `at: "2026-03-02T09:00:00Z"`. Default: noon of 2026-01-01, UTC.
     pub at: Option<At<Moment>>,
     /// The tests, each by a sentence that says what holds: `a spent budget refuses: { call: .., expect: .. }`.
+    #[schemars(required, extend("propertyNames" = true, "minProperties" = 1))]
     pub tests: Option<At<Entries<Test>>>,
 }
 
 /// One test: one call, or several in order.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["call", "expect"] }, { "required": ["calls"] }]))]
 pub struct Test {
     /// When it begins: `at: "2026-03-02T09:00:00Z"`. Default: as the document says.
     pub at: Option<At<Moment>>,
@@ -46,7 +53,7 @@ pub struct Test {
 }
 
 /// One call of several.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Step {
     /// So long after the one before has ended: `after: 60s`. Default: at once.
@@ -60,13 +67,14 @@ pub struct Step {
     #[serde(rename = "as")]
     pub caller: Option<At<Caller>>,
     /// The call: `call: { model: chat }`.
+    #[schemars(with = "Call")]
     pub call: Option<At<Call>>,
     /// What is to come of it: `expect: { status: 200 }`. Default: nothing in particular.
     pub expect: Option<At<Expect>>,
 }
 
 /// Who calls.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Caller {
     /// A tenant, as its caller without a key: `tenant: checkout`; with `key` as the one with that key.
@@ -81,8 +89,9 @@ pub struct Caller {
 }
 
 /// What a limit has counted before.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["tenant"] }, { "required": ["provider"] }]))]
 pub struct Used {
     /// Whose limit it is: `tenant: checkout`. Either this or `provider`.
     pub tenant: Option<At<String>>,
@@ -98,10 +107,11 @@ pub struct Used {
 }
 
 /// One call.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Call {
     /// The name asked for: `model: chat`.
+    #[schemars(required)]
     pub model: Option<At<String>>,
     /// By which operation: `api: chat`, `responses`, `messages`, `generateContent`, `completions` or `embeddings`. Default: chat.
     pub api: Option<At<CallApi>>,
@@ -116,15 +126,17 @@ pub struct Call {
     pub stream: Option<At<bool>>,
     /// Headers that the caller sends: `headers: { x-egret-task: summarization }`. None that carries a credential: who calls
     /// is said by `as`.
+    #[schemars(extend("propertyNames" = { "pattern": HEADER }))]
     pub headers: Option<At<Entries<String>>>,
     /// What it says under `metadata`: `metadata: { task: code }`.
+    #[schemars(extend("propertyNames" = true))]
     pub metadata: Option<At<Entries<String>>>,
     /// Other members of the body, as JSON: `fields: '{ "temperature": 0.2 }'`.
     pub fields: Option<At<String>>,
 }
 
 /// The operation by which is asked.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum CallApi {
     /// `POST /v1/chat/completions`
@@ -141,18 +153,25 @@ pub enum CallApi {
     Embeddings,
 }
 
+/// How calls end, in the words of the access log.
+pub(in crate::policy) const OUTCOMES: [&str; 6] =
+    ["answered", "refused", "upstream_error", "upstream_failed", "fixed_answer", "stream_interrupted"];
+
 /// What is to come of a call. What is not said may be anything.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
 pub struct Expect {
     /// The status that the caller sees: `status: 429`.
     pub status: Option<At<u16>>,
     /// Why egret refused it, the code of the access log: `code: rate_limit_exceeded`.
+    #[schemars(extend("enum" = Cause::ALL.map(Cause::code)))]
     pub code: Option<At<String>>,
     /// A part of the sentence that a refusal says: `message: "Limit `rpm`"`.
     pub message: Option<At<String>>,
     /// How it ended, the word of the access log: `outcome: answered`, `refused`, `upstream_error`, `upstream_failed`,
     /// `fixed_answer` or `stream_interrupted`.
+    #[schemars(extend("enum" = OUTCOMES))]
     pub outcome: Option<At<String>>,
     /// The tenant for which it was taken: `tenant: checkout`.
     pub tenant: Option<At<String>>,
@@ -179,6 +198,7 @@ pub struct Expect {
     /// What is left of the caller's limits when it has ended: `left: { rpm: 19, month: "0.50" }`.
     pub left: Option<At<Entries<Amount>>>,
     /// Headers of the answer: `headers: { x-egret-model: gpt-4.1 }`.
+    #[schemars(extend("propertyNames" = { "pattern": HEADER }))]
     pub headers: Option<At<Entries<String>>>,
     /// What the answer says: `says: "The assistant is busy."`.
     pub says: Option<At<String>>,
@@ -196,7 +216,7 @@ pub struct Expect {
 }
 
 /// So much of what limits count.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Amounts {
     /// Input and output together: `tokens: 616`.

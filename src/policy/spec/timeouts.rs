@@ -1,11 +1,12 @@
 //! `timeouts:` as written.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{At, TimeSpan};
 
 /// How long to wait for what, where a whole call is spoken of: at routes and in `defaults`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Timeouts {
     /// Until a connection stands, name look-up and TLS included: `connect: 3s`. Default: 3s.
@@ -24,7 +25,7 @@ pub struct Timeouts {
 }
 
 /// How long one try waits for what: at providers and models.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TryTimeouts {
     /// Until a connection stands, name look-up and TLS included: `connect: 1s`. Default: as `defaults` say.
@@ -41,7 +42,7 @@ pub struct TryTimeouts {
 
 /// The slowest begin of a stream that is an answer: `{ tokensPerSecond: 5, over: 2s }`. A slower one is given up for
 /// another target, as long as nothing of it has gone to the caller.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MinRate {
     /// So many tokens a second at least: `tokensPerSecond: 5`.

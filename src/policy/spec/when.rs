@@ -1,12 +1,16 @@
 //! Conditions on calls, and where calls say what they are about, as written.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{At, Entries, Left, Time, Zone};
 
+/// How names of headers are written, for editors.
+pub(super) const HEADER: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
 /// What has to hold of a call: `{ inputTokensBelow: 8000, task: [summarization] }`. All that is said must hold, of a list
 /// one of its values.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct When {
     /// Its input is estimated to be below so many tokens: `inputTokensBelow: 8000`.
@@ -23,6 +27,7 @@ pub struct When {
     /// Its tenant has one of these plans: `plan: [pro]`.
     pub plan: Option<At<Vec<At<String>>>>,
     /// Each of these headers of it has one of these values: `header: { x-env: [staging] }`. An empty list: any value.
+    #[schemars(extend("propertyNames" = { "pattern": HEADER }))]
     pub header: Option<At<Entries<Vec<At<String>>>>>,
     /// Of each of these limits of its tenant less than so much is left, 1% to 100%: `budgetBelow: { month: 20% }`. One
     /// whose tenant has no such limit does not fit.
@@ -32,7 +37,7 @@ pub struct When {
 }
 
 /// A part of the day; one that ends before it begins goes over midnight.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TimeOfDay {
     /// From this time on, quoted: `from: "22:00"`.
@@ -46,7 +51,7 @@ pub struct TimeOfDay {
 }
 
 /// A day of the week.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Weekday {
     /// Monday.
@@ -67,7 +72,7 @@ pub enum Weekday {
 
 /// Where the calls of a tenant say what they are about, for `when` and for what reports tell apart:
 /// `{ task: { header: x-egret-task } }`. What a call says of itself is believed; who it is, it cannot say here.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Attributes {
     /// What they are for, such as `summarization`: `task: { header: x-egret-task }`. Default: they do not say.
@@ -83,7 +88,7 @@ pub struct Attributes {
 }
 
 /// Where a call says something.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Source {
     /// In a header: `{ header: x-egret-task }`.

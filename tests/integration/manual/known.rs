@@ -1,10 +1,10 @@
-//! What serde knows of the spec: its types with the names of their fields and choices, found by reading a policy that has
-//! everything. Knows nothing of the source, so that a reader of that can be held against it.
+//! What serde knows of the spec: its types with the names of their fields and choices, found by reading a policy and tests
+//! that have everything. Knows nothing of the schema, so that that can be held against it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use egret::policy::spec::Policy;
+use egret::policy::spec::{Policy, test::PolicyTest};
 use serde::Deserialize;
 use serde::de::value::{Error, SeqDeserializer, StrDeserializer};
 use serde::de::{
@@ -13,19 +13,20 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-/// The names of each type; those of what a choice takes have the choice's before them: `clamp.atLeast`.
+/// The names of each type in their order; those of what a choice takes have the choice's before them: `clamp.atLeast`.
 #[derive(Default)]
 pub(super) struct Known {
-    pub(super) types: BTreeMap<String, BTreeSet<String>>,
+    pub(super) types: BTreeMap<String, Vec<String>>,
     /// How often each choice was made: a policy has one at a place, so several policies are read.
     made: BTreeMap<(&'static str, &'static str), usize>,
 }
 
-/// Everything that can stand in a policy.
+/// Everything that can stand in a policy or in tests of one.
 pub(super) fn known() -> Known {
     let known = RefCell::new(Known::default());
     loop {
         Policy::deserialize(Walk(&known)).expect("every fault stays in its field");
+        PolicyTest::deserialize(Walk(&known)).expect("every fault stays in its field");
         if known.borrow().made.values().all(|times| *times > 0) {
             return known.into_inner();
         }
@@ -38,7 +39,12 @@ struct Walk<'k>(&'k RefCell<Known>);
 impl Walk<'_> {
     fn note<'a>(self, of: &str, names: impl IntoIterator<Item = &'a str>) {
         let mut known = self.0.borrow_mut();
-        known.types.entry(of.to_owned()).or_default().extend(names.into_iter().map(str::to_owned));
+        let noted = known.types.entry(of.to_owned()).or_default();
+        for name in names {
+            if noted.iter().all(|known| known != name) {
+                noted.push(name.to_owned());
+            }
+        }
     }
 
     /// The one that was made least often.

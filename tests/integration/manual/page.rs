@@ -1,26 +1,29 @@
-//! The parts of `policies/README.md` that are made from the source, as Markdown.
+//! The parts of `policies/README.md` that are made from the schema and the source, as Markdown.
 
 use std::fmt::Write;
 
 use egret::dialect::edit::guarded_fields;
 use egret::dialect::provider::{AuthHeader, PRESETS, Preset, StreamUsage};
 use egret::dialect::{Api, Dialect};
+use egret::policy::spec::not_built_yet;
 
-use super::source::{Choice, Field, Kind, Shape, Takes, Type};
+use super::types::{Choice, Field, Kind, Shape, Takes, Type};
 
-/// Where the page begins to tell fields.
-const ROOT: &str = "Policy";
+/// Where the page begins to tell fields: the types of documents.
+const ROOTS: [&str; 2] = ["Policy", "PolicyTest"];
 
 /// What one and several of a value are called, by its type.
-const VALUES: [(&str, &str, &str); 15] = [
+const VALUES: [(&str, &str, &str); 17] = [
     ("TimeSpan", "time span", "time spans"),
     ("Per", "window", "windows"),
     ("Zone", "time zone", "time zones"),
     ("Date", "day", "days"),
     ("Time", "time of day", "times of day"),
+    ("Moment", "moment", "moments"),
     ("HedgeAfter", "time to wait", "times to wait"),
     ("Dollars", "amount of money", "amounts of money"),
     ("Decimal", "price", "prices"),
+    ("Amount", "amount", "amounts"),
     ("Size", "size", "sizes"),
     ("Expected", "expected output", "expected outputs"),
     ("Percent", "percentage", "percentages"),
@@ -41,12 +44,22 @@ pub(super) fn is_value(name: &str) -> bool {
 
 /// A section for each type that a policy can have, in the order in which they are first spoken of; in the end the values.
 pub(super) fn fields(types: &[Type]) -> String {
-    let types_in_order = in_order(types);
-    let links: Vec<String> = types_in_order.iter().map(|of| link(&of.name)).collect();
-    let mut page = wrapped(links.into_iter().chain(["[Values](#values)".to_owned()]), " ·") + "\n";
-    for of in &types_in_order {
+    let [policy, _] = in_order(types);
+    let links = policy.iter().map(|of| link(&of.name)).chain(["[Values](#values)".to_owned()]);
+    wrapped(links, " ·") + "\n" + &sections(&policy, types) + "### Values\n\n" + &values(types)
+}
+
+/// A section for each type that a document of tests can have and a policy has not.
+pub(super) fn tests(types: &[Type]) -> String {
+    let [_, tests] = in_order(types);
+    wrapped(tests.iter().map(|of| link(&of.name)), " ·") + "\n" + &sections(&tests, types)
+}
+
+fn sections(some: &[&Type], all: &[Type]) -> String {
+    let mut page = String::new();
+    for of in some {
         writeln!(page, "### {}\n\n{}\n", of.name, of.about.join("\n\n")).unwrap();
-        let places = places(&of.name, &types_in_order);
+        let places = places(&of.name, &in_order(all).concat());
         if !places.is_empty() {
             writeln!(page, "Stands at {}.\n", places.join("; ")).unwrap();
         }
@@ -61,7 +74,7 @@ pub(super) fn fields(types: &[Type]) -> String {
         }
         page.push('\n');
     }
-    page + "### Values\n\n" + &values(types)
+    page
 }
 
 fn table_of(choices: &[Choice]) -> String {
@@ -115,20 +128,24 @@ fn listed(things: &[String]) -> String {
     }
 }
 
-/// The types that are no values: what a policy has at its top, and then what each of these leads to. What nothing leads to
-/// is a fault.
-fn in_order(types: &[Type]) -> Vec<&Type> {
-    let root = types.iter().find(|of| of.name == ROOT).expect("the type of a policy");
-    let mut found = vec![root];
-    let top = led_to(root, types);
-    found.extend(&top);
-    for of in top {
-        follow(of, types, &mut found);
-    }
+/// The types that are no values, of a policy and then those of tests alone: what a document has at its top, and then what
+/// each of these leads to. What nothing leads to is a fault.
+fn in_order(types: &[Type]) -> [Vec<&Type>; 2] {
+    let mut found = Vec::new();
+    let ends = ROOTS.map(|root| {
+        let root = types.iter().find(|of| of.name == root).expect("the type of a document");
+        found.push(root);
+        let top = led_to(root, types);
+        let new = top.iter().filter(|of| found.iter().all(|known: &&Type| known.name != of.name));
+        found.extend(new.copied().collect::<Vec<_>>());
+        top.into_iter().for_each(|of| follow(of, types, &mut found));
+        found.len()
+    });
     for of in types.iter().filter(|of| !matches!(of.shape, Shape::Value)) {
         assert!(found.iter().any(|found| found.name == of.name), "nothing leads to `{}`", of.name);
     }
-    found
+    let tests = found.split_off(ends[0]);
+    [found, tests]
 }
 
 fn follow<'t>(of: &Type, types: &'t [Type], found: &mut Vec<&'t Type>) {
@@ -291,10 +308,10 @@ fn wrapped(words: impl Iterator<Item = String>, between: &str) -> String {
 const LINE: usize = 118;
 
 /// What the language has and egret does not do yet.
-pub(super) fn planned(planned: &[(String, Vec<String>)], types: &[Type]) -> String {
+pub(super) fn planned(types: &[Type]) -> String {
     let mut list = String::new();
-    for (of, names) in planned {
-        assert!(types.iter().any(|known| known.name == *of), "there is no `{of}`");
+    for (of, names) in not_built_yet() {
+        assert!(types.iter().any(|known| known.name == of), "there is no `{of}`");
         let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         writeln!(list, "- {} of {}", listed(&names), link(of)).unwrap();
     }

@@ -9,7 +9,7 @@ use crate::limits::Unit;
 use crate::policy::Snapshot;
 use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
 use crate::policy::snapshot::Tenant;
-use crate::policy::spec::test as spec;
+use crate::policy::spec::test::{self as spec, OUTCOMES};
 use crate::policy::spec::{At, Entries};
 use crate::policy::suite::{Expected, Wanted};
 
@@ -19,10 +19,6 @@ pub(super) struct Names<'p> {
     /// Whose call it is; none of a stranger's.
     pub(super) tenant: Option<&'p Tenant>,
 }
-
-/// How calls end, in the words of the access log.
-const OUTCOMES: [&str; 6] =
-    ["answered", "refused", "upstream_error", "upstream_failed", "fixed_answer", "stream_interrupted"];
 
 impl Names<'_> {
     /// Everything that is expected; what is faulty was told.

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
 use super::NewtypeOf;
 
 /// A part of a limit, in percent of it: `10%`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^0*([1-9]|[1-4][0-9]|50)%$", "patternErrorMessage" = BUFFER_HINT, "examples" = ["10%"]))]
 pub struct Buffer(pub u8);
 
 impl FromStr for Buffer {
@@ -31,7 +33,8 @@ impl FromStr for Buffer {
 const BUFFER_HINT: &str = "write a whole number of percent, 1% to 50%: 10%";
 
 /// What of a limit is left, in percent of it: `20%`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^0*([1-9][0-9]?|100)%$", "patternErrorMessage" = LEFT_HINT, "examples" = ["20%"]))]
 pub struct Left(pub u8);
 
 impl FromStr for Left {
@@ -50,7 +53,8 @@ impl FromStr for Left {
 const LEFT_HINT: &str = "write a whole number of percent, 1% to 100%: 20%";
 
 /// A part in percent, whole or with one decimal: `50%`, `12.5%`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = r"^[0-9]+(\.[0-9])?%$", "patternErrorMessage" = PERCENT_HINT, "examples" = ["50%", "12.5%"]))]
 pub struct Percent {
     /// Of a thousand: 1 to 1000.
     pub permille: u16,
@@ -72,7 +76,8 @@ impl FromStr for Percent {
 const PERCENT_HINT: &str = "write percent with at most one digit after the point: 50%, 12.5%";
 
 /// A part as a plain number: `0.2`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "f64", extend("minimum" = 0, "maximum" = MOST / 1000, "examples" = [0.2]))]
 pub struct Ratio {
     /// In thousandths.
     pub permille: u32,
