@@ -11,11 +11,12 @@ pub mod run;
 pub mod schema;
 pub mod test;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::clock::{Clock, TimeZone};
 use crate::environment::Environment;
 
 /// A sidecar proxy for LLM API calls: policy in git, failover, limits, traces.
@@ -51,7 +52,13 @@ pub fn main() -> ExitCode {
     let mut out = io::stdout();
     match Cli::parse().verb {
         Verb::Run(args) => run::run(*args, &environment),
-        Verb::Check(args) => check::run(&args, &mut out),
+        Verb::Check(args) => {
+            let today = Clock::system().wall().to_zoned(TimeZone::UTC).date();
+            let columns = terminal_size::terminal_size_of(&out).map(|(width, _)| width.0);
+            let around =
+                check::Around { environment: &environment, today, terminal: out.is_terminal(), columns };
+            check::run(&args, &around, &mut io::stdin(), &mut out)
+        }
         Verb::Test(args) => ended(test::run(&args, &mut out)),
         Verb::Explain(args) => ended(explain::run(&args, &mut io::stdin(), &mut out)),
         Verb::Diff(args) => diff::run(&args, &environment, &mut out, &mut io::stderr()),

@@ -7,7 +7,7 @@ mod patch;
 
 use std::collections::HashMap;
 
-use super::diagnostic::{Findings, Span, quoted};
+use super::diagnostic::{Code, Findings, Span, quoted};
 use super::load::{Role, Sources};
 use super::node::decode::{Shape, shape_of};
 use super::node::{self, Key, Node, Value};
@@ -64,6 +64,7 @@ fn layers(sources: &Sources, found: &mut Findings<'_>) -> Vec<(Role, Vec<Node>)>
                 let start = Span { file: index, line: 1, column: 1, length: 1 };
                 found
                     .error(start, "this overlay holds no document of `kind: Policy`")
+                    .code(Code::WrongKind)
                     .hint("begin with `apiVersion: egret.dev/v1alpha1` and `kind: Policy`; or leave the overlay away");
             }
             Role::Overlay(_) | Role::Base => {}
@@ -113,13 +114,16 @@ fn lay(base: &mut Documents, mut overlay: Vec<Node>, shape: &Shape, found: &mut 
 /// Whether an overlay's document is one of a policy; tells if not.
 fn is_policy(document: &Node, found: &mut Findings<'_>) -> bool {
     if document.entries().is_none() {
-        found.error(document.span, format!("expected a map, found {}", document.kind()));
+        found
+            .error(document.span, format!("expected a map, found {}", document.kind()))
+            .code(Code::WrongValue);
         return false;
     }
     let fits = HEAD.map(|(field, wanted)| match document.field(field) {
         None => {
             found
                 .error(document.span, format!("`{field}` is missing"))
+                .code(Code::WrongKind)
                 .hint(format!("write `{field}: {wanted}` at the top of the document"));
             false
         }
@@ -128,6 +132,7 @@ fn is_policy(document: &Node, found: &mut Findings<'_>) -> bool {
             if !fits {
                 found
                     .error(written.span, format!("this egret reads `{field}: {wanted}` only"))
+                    .code(Code::WrongKind)
                     .hint("an overlay is written in the language of the policy that it is laid over");
             }
             fits
@@ -201,6 +206,7 @@ fn is_first(said: &mut HashMap<String, Span>, key: &Key, found: &mut Findings<'_
     let first = found.place(*first);
     found
         .error(key.span, format!("{} is said twice in this overlay", quoted(&key.text)))
+        .code(Code::DefinedTwice)
         .other("first here", first);
     false
 }

@@ -1,13 +1,17 @@
 //! What is wrong with a policy, where, and what to write instead. Nothing here shows a secret.
 
+mod code;
 mod mask;
+mod place;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::load::Sources;
-pub(super) use mask::{is_secret_field, looks_secret, masked_line, quoted, shown};
+pub use code::{Code, Level};
+pub(super) use mask::{is_secret_field, looks_secret, masked_line, quoted, secrets_in, shown};
+pub use place::{Paint, Painted, Place};
 
 /// Whether a policy with this finding may serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,9 +37,11 @@ impl Severity {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
+    /// Which kind of finding it is.
+    pub code: Code,
     /// What is wrong, one sentence without a full stop.
     pub message: String,
-    /// Where; none where no single place is at fault ("no tenants").
+    /// Where; none where the fault is not in the text (no memory to read it with).
     pub place: Option<Place>,
     /// What to write instead.
     pub hint: Option<String>,
@@ -44,6 +50,22 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// As text, in colours.
+    pub fn painted(&self, paint: Paint) -> Painted<'_> {
+        Painted { of: self, paint }
+    }
+
+    /// Its places, to name their files otherwise.
+    pub fn places_mut(&mut self) -> impl Iterator<Item = &mut Place> {
+        self.place.iter_mut().chain(self.other.iter_mut().map(|(_, place)| place))
+    }
+
+    /// Says which kind of error it is.
+    pub(super) fn code(&mut self, code: Code) -> &mut Self {
+        self.code = code;
+        self
+    }
+
     /// Says what to write instead.
     pub(super) fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
         self.hint = Some(hint.into());
@@ -64,64 +86,12 @@ impl Diagnostic {
 }
 
 impl fmt::Display for Diagnostic {
-    /// As rustc does it: the sentence, the place, the line, a caret, the hint.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.severity.name(), self.message)?;
-        let mut gutter = 1;
-        if let Some(place) = &self.place {
-            gutter = place.gutter();
-            write!(f, "\n{place}")?;
-        }
-        if let Some(hint) = &self.hint {
-            write!(f, "\n{:gutter$} = help: {hint}", "")?;
-        }
-        if let Some((how, place)) = &self.other {
-            write!(f, "\nnote: {how}\n{place}")?;
-        }
-        Ok(())
+        self.painted(Paint::PLAIN).fmt(f)
     }
 }
 
-/// A place in a policy's text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The file's name.
-    pub file: Arc<str>,
-    /// From 1.
-    pub line: u32,
-    /// In characters, from 1.
-    pub column: u32,
-    excerpt: Option<Excerpt>,
-}
-
-/// A line as it is shown: cut to a width, secrets masked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Excerpt {
-    text: String,
-    caret: usize,
-    length: usize,
-}
-
-impl Place {
-    fn gutter(&self) -> usize {
-        self.line.to_string().len()
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gutter = self.gutter();
-        let Self { file, line, column, .. } = self;
-        write!(f, "{:gutter$}--> {file}:{line}:{column}", "")?;
-        if let Some(Excerpt { text, caret, length }) = &self.excerpt {
-            write!(f, "\n{:gutter$} |\n{line} | {text}\n{:gutter$} | ", "", "")?;
-            write!(f, "{:caret$}{}", "", "^".repeat(*length))?;
-        }
-        Ok(())
-    }
-}
-
-/// Every finding about a policy that may not serve: at least one error, and the warnings beside it.
+/// Every finding about a policy, as far as they are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
@@ -138,6 +108,31 @@ impl Diagnostics {
     /// The findings: errors first, then by place.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()
+    }
+
+    /// Adds those that are not among them.
+    pub fn add(&mut self, more: Self) {
+        for found in more.list {
+            if !self.list.contains(&found) {
+                self.errors += usize::from(found.severity == Severity::Error);
+                self.list.push(found);
+            }
+        }
+        self.left_out += more.left_out;
+        self.list.sort_by_key(|found| found.severity);
+    }
+
+    /// Takes out those of a kind. Gives whether there were any.
+    pub fn take(&mut self, code: Code) -> bool {
+        let (taken, kept): (Vec<_>, Vec<_>) = self.list.drain(..).partition(|found| found.code == code);
+        self.list = kept;
+        self.errors -= taken.iter().filter(|found| found.severity == Severity::Error).count();
+        !taken.is_empty()
+    }
+
+    /// The same, to name their files otherwise.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Diagnostic> {
+        self.list.iter_mut()
     }
 
     /// How many more there were than are kept.
@@ -180,6 +175,8 @@ pub(super) struct Findings<'a> {
     lines: Vec<Option<Vec<usize>>>,
     /// Where an overlay deleted a name, by its section and itself.
     deleted: BTreeMap<(String, String), Span>,
+    /// Kinds of warnings that are not told.
+    allowed: Vec<Code>,
     list: Vec<(Span, Diagnostic)>,
     errors: usize,
     left_out: usize,
@@ -191,9 +188,6 @@ pub(super) struct Findings<'a> {
 const MAX_FINDINGS: usize = 200;
 /// Longer lines are not shown, only named.
 const MAX_LINE: usize = 8 * 1024;
-/// How many characters of a line are shown, and how many of them before the caret.
-const WIDTH: usize = 140;
-const BEFORE: usize = 70;
 
 impl<'a> Findings<'a> {
     pub(super) fn new(sources: &'a Sources) -> Self {
@@ -201,43 +195,50 @@ impl<'a> Findings<'a> {
             sources,
             lines: vec![None; sources.files().len()],
             deleted: BTreeMap::new(),
+            allowed: Vec::new(),
             list: Vec::new(),
             errors: 0,
             left_out: 0,
-            spill: diagnostic(Severity::Error, String::new()),
+            spill: diagnostic(Severity::Error, Code::MakesNoSense, String::new()),
         }
     }
 
-    /// Adds an error at a place.
+    /// Leaves out warnings of these kinds.
+    pub(super) fn allow(&mut self, codes: &[Code]) {
+        self.allowed.extend_from_slice(codes);
+    }
+
+    /// Adds an error at a place: something out of its range, or contradicted, unless its kind is said.
     pub(super) fn error(&mut self, at: Span, message: impl Into<String>) -> &mut Diagnostic {
-        self.add(at, Severity::Error, message.into(), false)
+        self.add(at, diagnostic(Severity::Error, Code::MakesNoSense, message.into()), false)
     }
 
     /// Adds an error at a place where a secret may stand: the line is shown up to there.
     pub(super) fn error_at_secret(&mut self, at: Span, message: impl Into<String>) -> &mut Diagnostic {
-        self.add(at, Severity::Error, message.into(), true)
+        self.add(at, diagnostic(Severity::Error, Code::KeyInPolicy, message.into()), true)
     }
 
     /// Adds a warning at a place.
-    pub(super) fn warning(&mut self, at: Span, message: impl Into<String>) -> &mut Diagnostic {
-        self.add(at, Severity::Warning, message.into(), false)
+    pub(super) fn warning(&mut self, code: Code, at: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.add(at, diagnostic(Severity::Warning, code, message.into()), false)
     }
 
     /// Adds an error for which no single place is at fault.
     pub(super) fn error_overall(&mut self, message: impl Into<String>) -> &mut Diagnostic {
-        self.add(Span::default(), Severity::Error, message.into(), false)
+        self.add(Span::default(), diagnostic(Severity::Error, Code::NoPolicy, message.into()), false)
     }
 
-    fn add(&mut self, at: Span, severity: Severity, message: String, conceal: bool) -> &mut Diagnostic {
-        match severity {
+    fn add(&mut self, at: Span, mut added: Diagnostic, conceal: bool) -> &mut Diagnostic {
+        match added.severity {
             Severity::Error => self.errors += 1,
+            Severity::Warning if self.allowed.contains(&added.code) => return self.spilt(added),
             Severity::Warning => {}
         }
-        let mut added = diagnostic(severity, message);
         if self.list.len() >= MAX_FINDINGS {
             self.left_out += 1;
-            self.spill = added;
-            return &mut self.spill;
+            if !self.has_room_for(&added) {
+                return self.spilt(added);
+            }
         }
         added.place = (at.line > 0).then(|| self.make_place(at, conceal));
         self.list.push((at, added));
@@ -255,6 +256,19 @@ impl<'a> Findings<'a> {
         Some(self.make_place(at, false))
     }
 
+    /// Takes what is not told.
+    fn spilt(&mut self, added: Diagnostic) -> &mut Diagnostic {
+        self.spill = added;
+        &mut self.spill
+    }
+
+    /// Makes room for an error in the place of a warning, however many there are.
+    fn has_room_for(&mut self, added: &Diagnostic) -> bool {
+        let is_warning = |(_, found): &(Span, Diagnostic)| found.severity == Severity::Warning;
+        let last = self.list.iter().rposition(is_warning).filter(|_| added.severity == Severity::Error);
+        last.map(|last| self.list.remove(last)).is_some()
+    }
+
     /// A place, for a finding's other place or for `Rule::place`.
     pub(super) fn place(&mut self, at: Span) -> Place {
         self.make_place(at, false)
@@ -265,10 +279,21 @@ impl<'a> Findings<'a> {
         format!("{}:{}", self.file(at), at.line).into()
     }
 
+    /// A line of a file, as written; none where there is no such line, or one that is no text.
+    pub(super) fn text(&mut self, file: u32, line: u32) -> Option<&'a str> {
+        self.line(Span { file, line, ..Span::default() })
+    }
+
     /// The character at a place, as written: tells a quoted scalar from a plain one.
     pub(super) fn first_char(&mut self, at: Span) -> Option<char> {
         let line = self.line(at)?;
         line.chars().nth((at.column as usize).checked_sub(1)?)
+    }
+
+    /// Whether something of that kind was told of the same line.
+    pub(super) fn told_on_line(&self, code: Code, at: Span) -> bool {
+        let is_there = |told: &Span| told.file == at.file && told.line == at.line;
+        self.list.iter().any(|(told, found)| found.code == code && is_there(told))
     }
 
     pub(super) fn errors(&self) -> usize {
@@ -276,22 +301,30 @@ impl<'a> Findings<'a> {
     }
 
     /// The value with its warnings, or everything that is wrong.
-    pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<(T, Vec<Diagnostic>), Diagnostics> {
-        // Errors first. What has no place comes last: it often follows from what stands before.
-        self.list.sort_by_key(|(at, found)| (found.severity, at.line == 0, *at));
-        let list = self.list.into_iter().map(|(_, diagnostic)| diagnostic).collect();
+    pub(super) fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<Diagnostic>), Diagnostics> {
+        let found = self.told();
         match value {
-            Some(value) if self.errors == 0 => Ok((value, list)),
-            Some(_) | None => Err(Diagnostics { list, errors: self.errors, left_out: self.left_out }),
+            Some(value) if found.errors == 0 => Ok((value, found.list)),
+            Some(_) | None => Err(found),
         }
     }
 
+    /// All of them: errors first, then by place. What is missing as a whole comes last: it often follows from what stands
+    /// before.
+    pub(super) fn told(mut self) -> Diagnostics {
+        self.list.sort_by_key(|(at, found)| (found.severity, found.code == Code::NoPolicy, *at));
+        let list = self.list.into_iter().map(|(_, diagnostic)| diagnostic).collect();
+        Diagnostics { list, errors: self.errors, left_out: self.left_out }
+    }
+
     fn make_place(&mut self, at: Span, conceal: bool) -> Place {
+        let line = self.line(at);
         Place {
             file: self.file(at),
             line: at.line,
             column: at.column,
-            excerpt: self.line(at).and_then(|line| excerpt(line, at, conceal)),
+            end_column: place::end_column(line, at, conceal),
+            excerpt: line.and_then(|line| place::excerpt(line, at, conceal)),
         }
     }
 
@@ -315,26 +348,8 @@ impl<'a> Findings<'a> {
     }
 }
 
-fn diagnostic(severity: Severity, message: String) -> Diagnostic {
-    Diagnostic { severity, message, place: None, hint: None, other: None }
-}
-
-fn excerpt(line: &str, at: Span, conceal: bool) -> Option<Excerpt> {
-    let caret = (at.column as usize).checked_sub(1)?;
-    let mut shown = mask::masked(line.trim_end());
-    if conceal {
-        // Not even how long it is.
-        shown.truncate(caret);
-        shown.extend("***".chars());
-    }
-    let cut = if shown.len() > WIDTH { caret.saturating_sub(BEFORE) } else { 0 };
-    let rest = shown.len().saturating_sub(caret);
-    let text: String = shown.iter().skip(cut).take(WIDTH).collect();
-    Some(Excerpt {
-        text,
-        caret: caret - cut,
-        length: if conceal { 1 } else { (at.length as usize).min(rest).clamp(1, WIDTH - BEFORE) },
-    })
+fn diagnostic(severity: Severity, code: Code, message: String) -> Diagnostic {
+    Diagnostic { severity, code, message, place: None, hint: None, other: None }
 }
 
 /// The candidate that was probably meant, as a sentence.
@@ -346,7 +361,10 @@ pub fn did_you_mean<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str
         .into_iter()
         .filter(near)
         .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).clamp(1, 3))
+        .filter(|(distance, candidate)| {
+            let length = candidate.chars().count();
+            *distance <= (length / 3).clamp(1, 3) && *distance < length
+        })
         .min()
         .map(|(_, candidate)| format!("did you mean {}?", quoted(candidate)))
 }

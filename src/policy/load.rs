@@ -106,7 +106,11 @@ pub fn read_with(path: &Path, overlays: &[PathBuf]) -> Result<Sources, LoadError
 }
 
 fn read_once(path: &Path, overlays: &[PathBuf]) -> Result<Sources, LoadError> {
-    let mut sources: Sources = read_path(path, MAX_BYTES)?.into_iter().collect();
+    laid_over(read_path(path, MAX_BYTES)?.into_iter().collect(), overlays)
+}
+
+/// Reads overlays to lay over a policy that was read already.
+pub fn laid_over(mut sources: Sources, overlays: &[PathBuf]) -> Result<Sources, LoadError> {
     for overlay in overlays {
         let read: usize = sources.0.iter().map(|source| source.bytes.len()).sum();
         let named = |(name, bytes): (Arc<str>, Vec<u8>)| (name_in(folder_of(overlay), &name), bytes);

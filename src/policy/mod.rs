@@ -5,6 +5,7 @@ mod compose;
 pub mod diagnostic;
 pub mod diff;
 pub mod glob;
+pub mod lint;
 pub mod load;
 pub mod node;
 pub mod origin;

@@ -8,7 +8,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
 use serde_yaml::{Location, Options, Spanned};
 
-use super::diagnostic::{Findings, Span};
+use super::diagnostic::{Code, Findings, Span, did_you_mean};
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +42,7 @@ pub(super) struct Key {
 /// How deep lists and maps may be nested.
 const MAX_DEPTH: usize = 64;
 /// How many values a file may have, and how many more aliases may make of them.
-const MAX_NODES: usize = 250_000;
+const MAX_NODES: usize = 700_000;
 const MAX_REPLAYED: usize = 50_000;
 
 /// The documents of one file; those that hold nothing are left out. A file that is no YAML is one finding.
@@ -89,7 +89,10 @@ fn text<'b>(file: u32, bytes: &'b [u8], found: &mut Findings<'_>) -> Option<&'b 
         }
     };
     if let Some((at, message)) = fault {
-        found.error(place_of(file, bytes, at), message).hint("save it as UTF-8; is it a policy at all?");
+        found
+            .error(place_of(file, bytes, at), message)
+            .code(Code::NotText)
+            .hint("save it as UTF-8; is it a policy at all?");
         return None;
     }
     Some(text.strip_prefix('\u{feff}').unwrap_or(text))
@@ -148,6 +151,12 @@ impl Node {
         }
     }
 
+    /// Whether a map has a key that was probably meant to be this one.
+    pub(super) fn has_slip_of(&self, name: &str) -> bool {
+        let Value::Map(entries) = &self.value else { return false };
+        entries.iter().any(|(key, _)| did_you_mean(&key.text, [name]).is_some())
+    }
+
     /// What kind of value it is, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match &self.value {
@@ -157,6 +166,7 @@ impl Node {
             Value::Fraction(_) => "a fraction",
             Value::Text(_) => "text",
             Value::List(_) => "a list",
+            Value::Map(entries) if entries.is_empty() => "an empty map",
             Value::Map(_) => "a map",
         }
     }

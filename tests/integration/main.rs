@@ -64,6 +64,7 @@ mod limits;
 mod manual;
 mod metrics;
 mod peers;
+mod policy_faults;
 mod process;
 mod provider_limits;
 mod queue;

@@ -3,6 +3,7 @@
 //! is then read in the change.
 
 mod known;
+mod lints;
 mod page;
 mod types;
 
@@ -43,6 +44,7 @@ fn made(written: &str) -> String {
         ("presets", page::presets()),
         ("guarded", page::guarded()),
         ("planned", page::planned(&types)),
+        ("lints", lints::table()),
     ];
     parts.iter().fold(written.to_owned(), |page, (mark, text)| with(&page, mark, text.trim_end()))
 }

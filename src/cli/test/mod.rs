@@ -15,6 +15,7 @@ use clap::ValueEnum;
 
 use progress::Progress;
 use report::Report;
+pub(super) use suite::{overlays_of, policy_of};
 
 /// Runs the tests of a policy, offline and in virtual time: an hour of retries takes milliseconds.
 ///

@@ -77,7 +77,7 @@ struct Ready {
 
 fn compiled(path: &Path, sources: &Sources, document: &Document) -> Result<Ready, String> {
     let at = policy_of(path, sources, document);
-    let overlays: Vec<PathBuf> = document.overlays().map(|overlay| beside(path).join(overlay)).collect();
+    let overlays = overlays_of(path, document);
     let policy = load::read_with(&at, &overlays)
         .map_err(|error| format!("error: the policy under test: {}", chain(&error)))?;
     let policy = compile::rehearse(&policy).map_err(|found| {
@@ -92,12 +92,17 @@ fn compiled(path: &Path, sources: &Sources, document: &Document) -> Result<Ready
 }
 
 /// Where the policy under test is: where the document says, else beside it.
-fn policy_of(path: &Path, sources: &Sources, document: &Document) -> PathBuf {
+pub(in crate::cli) fn policy_of(path: &Path, sources: &Sources, document: &Document) -> PathBuf {
     match document.policy() {
         Some(policy) => beside(path).join(policy),
         None if path.is_dir() || compile::holds_policy(sources) => path.to_owned(),
         None => beside(path),
     }
+}
+
+/// What is laid over it.
+pub(in crate::cli) fn overlays_of(path: &Path, document: &Document) -> Vec<PathBuf> {
+    document.overlays().map(|overlay| beside(path).join(overlay)).collect()
 }
 
 /// The folder from which the names in a document are seen.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::names::Known;
 use crate::ids::{ModelId, RouteId};
-use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, quoted};
 use crate::policy::glob;
 use crate::policy::snapshot::{Access, Model, Pattern, Route};
 use crate::policy::spec::{self, AccessMode, At};
@@ -76,7 +76,9 @@ impl Names<'_> {
                     "tenant {} may ask for {name}, but each of its targets is denied",
                     quoted(tenant)
                 );
-                found.warning(at, message);
+                found
+                    .warning(Code::DeadEnd, at, message)
+                    .hint("take the route out of `allow`, or a pattern out of `deny`");
             }
         }
     }
@@ -84,7 +86,7 @@ impl Names<'_> {
 
 fn allows_nothing(tenant: &str, at: Span, found: &mut Findings<'_>) {
     found
-        .warning(at, format!("tenant {} may not use anything", quoted(tenant)))
+        .warning(Code::NothingAllowed, at, format!("tenant {} may not use anything", quoted(tenant)))
         .hint("allow names of routes and models: `access: { allow: [chat, \"gpt-*\"] }`");
 }
 
@@ -120,8 +122,12 @@ where
         }
         if !matched && !known.is_partial() {
             found
-                .warning(at.span, format!("{} matches no name of this policy", quoted(glob)))
-                .maybe_hint(hint(glob).or_else(|| did_you_mean(glob, known.names())));
+                .warning(
+                    Code::PatternMatchesNothing,
+                    at.span,
+                    format!("{} matches no name of this policy", quoted(glob)),
+                )
+                .maybe_hint(hint(glob).or_else(|| known.suggestion(glob)));
         }
     }
     resolved

@@ -9,7 +9,7 @@ use super::names::Known;
 use crate::dialect::Api;
 use crate::ids::{ModelId, RouteId};
 use crate::limits::{Mode, Owner, Quota, Unit};
-use crate::policy::diagnostic::{Diagnostic, Findings, Span, quoted};
+use crate::policy::diagnostic::{Code, Diagnostic, Findings, Span, quoted};
 use crate::policy::snapshot::{Expected, Hold, Model, ReserveOutput, Route, Tenant, Unpriced};
 use crate::units::{NanoUsd, Tokens};
 
@@ -99,8 +99,8 @@ impl Checked<'_> {
     fn fault<'f>(&self, message: &str, found: &'f mut Findings<'_>) -> &'f mut Diagnostic {
         let message = format!("{} {message}", self.name);
         match self.mode {
-            Mode::Enforce => found.error(self.at, message),
-            Mode::Shadow => found.warning(self.at, message),
+            Mode::Enforce => found.error(self.at, message).code(Code::UnkeptLimit),
+            Mode::Shadow => found.warning(Code::UnkeptLimit, self.at, message),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::documents::Section;
 use crate::ids::TenantId;
 use crate::limits::{Quota, Rule};
-use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, did_you_mean, quoted};
 use crate::policy::snapshot::{Attributes, Source, Tenant};
 use crate::policy::spec::{self, Left};
 
@@ -70,7 +70,7 @@ impl Route<'_> {
             quoted(self.name)
         );
         found
-            .warning(at, message)
+            .warning(Code::NeverHolds, at, message)
             .hint(format!("add `attributes: {{ {what}: {{ header: x-egret-{what} }} }}` to the tenant"));
     }
 
@@ -83,6 +83,7 @@ impl Route<'_> {
             let known = || limits().map(|rule| rule.key.as_str());
             found
                 .error(entry.span, message)
+                .code(Code::UnknownName)
                 .hint("name one of the limits of its tenants or their plans")
                 .maybe_hint(did_you_mean(&entry.name, known()));
         } else if let Some(rule) = same.find(|rule| is_concurrent(rule)) {

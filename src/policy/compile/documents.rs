@@ -3,38 +3,41 @@
 use std::collections::BTreeMap;
 
 use crate::policy::compose::{self, Documents};
-use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, did_you_mean, quoted};
 use crate::policy::load::Sources;
-use crate::policy::node::{Node, decode};
+use crate::policy::node::{Node, Value, decode};
 use crate::policy::spec::{self, At, Defaults, Entries};
 
 use super::names;
 
 /// A policy as written, all its documents together.
 #[derive(Default)]
-pub(super) struct Written {
-    pub(super) revision: Option<String>,
-    pub(super) allow_mock: Option<At<bool>>,
-    pub(super) defaults: Option<Defaults>,
-    pub(super) providers: Section<spec::Provider>,
-    pub(super) models: Section<spec::Model>,
-    pub(super) routes: Section<spec::Route>,
-    pub(super) plans: Section<spec::Plan>,
-    pub(super) tenants: Section<spec::Tenant>,
+pub(in crate::policy) struct Written {
+    pub(in crate::policy) revision: Option<String>,
+    pub(in crate::policy) allow_mock: Option<At<bool>>,
+    pub(in crate::policy) defaults: Option<Defaults>,
+    pub(in crate::policy) providers: Section<spec::Provider>,
+    pub(in crate::policy) models: Section<spec::Model>,
+    pub(in crate::policy) routes: Section<spec::Route>,
+    pub(in crate::policy) plans: Section<spec::Plan>,
+    pub(in crate::policy) tenants: Section<spec::Tenant>,
 }
 
 /// The named things of one kind, by name.
-pub(super) struct Section<T> {
-    pub(super) entries: BTreeMap<String, Item<T>>,
+pub(in crate::policy) struct Section<T> {
+    pub(in crate::policy) entries: BTreeMap<String, Item<T>>,
     /// Whether a part of it could not be read: its names are not known then.
-    pub(super) partial: bool,
+    pub(in crate::policy) partial: bool,
 }
 
 /// One named thing; without a value where its shape was faulty.
-pub(super) struct Item<T> {
-    pub(super) span: Span,
-    pub(super) value: Option<T>,
+pub(in crate::policy) struct Item<T> {
+    pub(in crate::policy) span: Span,
+    pub(in crate::policy) value: Option<T>,
 }
+
+const KIND: &str = "this egret reads `kind: Policy` and `kind: PolicyTest` only";
+const NONE: &str = "there is no policy here: the files hold no document of `kind: Policy`";
 
 /// Reads every document. Where one cannot be read, the rest is judged all the same, but nothing is missed in it:
 /// what seems to be missing may stand where nothing can be read.
@@ -44,21 +47,39 @@ pub(super) fn read(sources: &Sources, found: &mut Findings<'_>) -> Option<Writte
     let Documents { list, partial } = compose::read(sources, found);
     if list.is_empty() && found.errors() == 0 {
         found
-            .error_overall("there is no policy here: the files hold no document of `kind: Policy`")
+            .error(Span { line: 1, column: 1, ..Span::default() }, NONE)
+            .code(Code::NoPolicy)
             .hint("begin with `apiVersion: egret.dev/v1alpha1` and `kind: Policy`");
         return None;
     }
     let policies: Vec<_> = list.iter().filter_map(|document| policy(document, found)).collect();
     let partial = partial || policies.len() < list.len();
-    Some(join(policies, partial, found))
+    let begins = list.first().map(|document| Span { length: 1, ..document.span }).unwrap_or_default();
+    Some(join(policies, partial, begins, found))
 }
 
 fn policy(document: &Node, found: &mut Findings<'_>) -> Option<spec::Policy> {
+    if let Some((at, kind)) = foreign(document) {
+        // Its fields are another language's.
+        let config_map = kind == "ConfigMap";
+        let hint =
+            config_map.then_some("a ConfigMap holds policies as text: check the files it is made from");
+        found.error(at, KIND).code(Code::WrongKind).maybe_hint(hint.map(str::to_owned));
+        return None;
+    }
     let policy: spec::Policy = decode::decode(document, found)?;
     let [(version, wanted), (kind, policys)] = compose::HEAD;
     let version_fits = head(document, version, policy.api_version.as_ref(), wanted, found);
     let kind_fits = head(document, kind, policy.kind.as_ref(), policys, found);
     (version_fits && kind_fits).then_some(policy)
+}
+
+/// The kind of a document of something else, and where it says so.
+fn foreign(document: &Node) -> Option<(Span, &str)> {
+    let kind = document.field("kind")?;
+    let Value::Text(text) = &kind.value else { return None };
+    let is_ours = text == "Policy" || did_you_mean(text, ["Policy", "PolicyTest"]).is_some();
+    (!is_ours).then_some((kind.span, text))
 }
 
 pub(super) fn head(
@@ -69,8 +90,12 @@ pub(super) fn head(
     found: &mut Findings<'_>,
 ) -> bool {
     let Some(written) = written else {
+        if document.has_slip_of(field) {
+            return false;
+        }
         found
             .error(document.span, format!("`{field}` is missing"))
+            .code(Code::WrongKind)
             .hint(format!("write `{field}: {wanted}` at the top of the document"));
         return false;
     };
@@ -78,12 +103,13 @@ pub(super) fn head(
     if value != wanted {
         found
             .error(written.span, format!("this egret reads `{field}: {wanted}` only"))
+            .code(Code::WrongKind)
             .maybe_hint(did_you_mean(value, [wanted, "PolicyTest"]));
     }
     value == wanted
 }
 
-fn join(policies: Vec<spec::Policy>, partial: bool, found: &mut Findings<'_>) -> Written {
+fn join(policies: Vec<spec::Policy>, partial: bool, begins: Span, found: &mut Findings<'_>) -> Written {
     let mut written = Written {
         providers: Section::new(partial),
         models: Section::new(partial),
@@ -111,12 +137,14 @@ fn join(policies: Vec<spec::Policy>, partial: bool, found: &mut Findings<'_>) ->
     written.defaults = defaults.and_then(|defaults| defaults.value);
     written.providers.require(
         "providers",
+        begins,
         "say where calls go: `openai: { key: { fromEnv: OPENAI_API_KEY } }`",
         found,
     );
-    written.models.require("models", "say what can be asked: `gpt-4.1: { provider: openai }`", found);
+    written.models.require("models", begins, "say what can be asked: `gpt-4.1: { provider: openai }`", found);
     written.tenants.require(
         "tenants",
+        begins,
         "say who may call: `app: { local: true, access: { allow: [\"*\"] } }`",
         found,
     );
@@ -171,9 +199,10 @@ impl<T> Section<T> {
         }
     }
 
-    fn require(&self, what: &str, instead: &str, found: &mut Findings<'_>) {
+    fn require(&self, what: &str, begins: Span, instead: &str, found: &mut Findings<'_>) {
         if self.entries.is_empty() && !self.partial {
-            found.error_overall(format!("the policy has no {what}")).hint(instead);
+            let message = format!("the policy has no {what}");
+            found.error(begins, message).code(Code::NoPolicy).hint(instead);
         }
     }
 }

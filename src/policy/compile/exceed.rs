@@ -8,7 +8,7 @@ use super::names::Known;
 use super::{MINUTE, not_zero, span_between};
 use crate::ids::{LimitKey, RouteId};
 use crate::limits::{Owner, Quota, Unit};
-use crate::policy::diagnostic::{Findings, Span, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, quoted};
 use crate::policy::snapshot::{Access, OnExceed, Route, Way};
 use crate::policy::spec::{self, At};
 use crate::units::Tokens;
@@ -135,6 +135,7 @@ impl Reach<'_> {
         } else if access.allowed.len() == 1 {
             found
                 .warning(
+                    Code::UselessSetting,
                     at,
                     format!("{owner} may use nothing but {name}, so its limit {limit} counts no call"),
                 )

@@ -8,7 +8,7 @@ use super::limit::Limits;
 use super::names;
 use crate::ids::KeyName;
 use crate::limits::Each;
-use crate::policy::diagnostic::{Findings, Span, looks_secret, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, looks_secret, quoted};
 use crate::policy::snapshot::ProviderKey;
 use crate::policy::spec::planned::POOL;
 use crate::policy::spec::{self, At, KeySource};
@@ -67,7 +67,9 @@ fn pool(provider: &str, written: &At<spec::KeyPool>, found: &mut Findings<'_>) -
         if let Some(same) = keys.iter().find(|other| place.is_some() && other.at == place) {
             let message =
                 format!("this is the key {} once more: both come from one place", quoted(same.name.as_str()));
-            found.warning(at.span, message).hint("two names of one key have no more room than one");
+            found
+                .warning(Code::SameKeyTwice, at.span, message)
+                .hint("two names of one key have no more room than one");
         }
         keys.extend(name.zip(place).map(|(name, place)| ProviderKey { name, at: Some(place) }));
     }
@@ -81,7 +83,10 @@ fn name(
     found: &mut Findings<'_>,
 ) -> Option<KeyName> {
     let Some(written) = &spec.name else {
-        found.error_at_secret(at, "this key has no name, by which limits and logs could tell it").hint(POOL);
+        found
+            .error_at_secret(at, "this key has no name, by which limits and logs could tell it")
+            .code(Code::MissingField)
+            .hint(POOL);
         return None;
     };
     let text = written.value.as_deref()?;
@@ -103,11 +108,15 @@ fn place(at: Span, spec: &spec::KeyOfPool, found: &mut Findings<'_>) -> Option<S
         (Some(_), Some(both)) => {
             found
                 .error_at_secret(both.span, "this key comes from two places")
+                .code(Code::MakesNoSense)
                 .hint("keep one of `fromEnv` and `fromFile`");
             return None;
         }
         (None, None) => {
-            found.error_at_secret(at, "this key does not say where it is to be found").hint(POOL);
+            found
+                .error_at_secret(at, "this key does not say where it is to be found")
+                .code(Code::MissingField)
+                .hint(POOL);
             return None;
         }
     };
@@ -140,7 +149,7 @@ pub(super) fn check_limits(provider: &str, keys: &[ProviderKey], limits: &Limits
             let message =
                 format!("limit {limit_name} is of each key, but provider {provider} has one at most");
             found
-                .warning(limit.at, message)
+                .warning(Code::UselessSetting, limit.at, message)
                 .hint("name several under `keys`, or leave `each: providerKey` out");
         }
     }

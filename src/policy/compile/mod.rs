@@ -6,7 +6,7 @@ mod attributes;
 mod breaker;
 mod budget;
 mod conditions;
-mod documents;
+pub(super) mod documents;
 mod exceed;
 mod failover;
 mod keys;
@@ -27,7 +27,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::compose;
-use super::diagnostic::{Diagnostic, Diagnostics, Findings, Span};
+use super::diagnostic::{Code, Diagnostic, Diagnostics, Findings, Span};
 use super::load::Sources;
 use super::snapshot::{Reserve, Snapshot};
 use super::spec::{self, At};
@@ -69,9 +69,22 @@ enum Stage {
 
 fn compile_for(stage: Stage, sources: &Sources) -> Result<(Snapshot, Vec<Diagnostic>), Diagnostics> {
     let mut found = Findings::new(sources);
-    let snapshot = documents::read(sources, &mut found)
-        .and_then(|written| snapshot(stage, sources, &written, &mut found));
+    let snapshot = written(stage, sources, &mut found).and_then(|(_, snapshot)| snapshot);
     found.finish(snapshot)
+}
+
+/// A policy that is to serve as written, and what it compiles to. What is wrong with it is added to the findings.
+pub(super) fn for_serving(
+    sources: &Sources,
+    found: &mut Findings<'_>,
+) -> Option<(Written, Option<Snapshot>)> {
+    written(Stage::Serving, sources, found)
+}
+
+fn written(stage: Stage, sources: &Sources, found: &mut Findings<'_>) -> Option<(Written, Option<Snapshot>)> {
+    let written = documents::read(sources, found)?;
+    let snapshot = snapshot(stage, sources, &written, found);
+    Some((written, snapshot))
 }
 
 fn snapshot(
@@ -88,7 +101,7 @@ fn snapshot(
     let defaults = route::Defaults::compile(written.defaults.as_ref(), found);
     let mut plans = Known::new(written.plans.partial);
     written.plans.entries.keys().for_each(|name| plans.insert(name, Some(())));
-    let names = route::Names { models: &models, plans: &plans, defaults: &defaults };
+    let names = route::Names { models: &models, plans: &plans, defaults: &defaults, routes: &written.routes };
     let routes = route::compile(&written.routes, &names, found);
     let models = models.known;
     let tenants = tenant::compile(written, &routes, &models, found);
@@ -169,7 +182,7 @@ fn count(written: &At<u32>, instead: &str, found: &mut Findings<'_>) -> Option<N
 /// The same thing said twice.
 fn twice(what: &str, again: Span, first: Span, found: &mut Findings<'_>) {
     let first = found.place(first);
-    found.error(again, what).other("first here", first);
+    found.error(again, what).code(Code::DefinedTwice).other("first here", first);
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::dialect::provider::MaxTokensField;
 use crate::dialect::translate::{Accepts, ReasoningForm};
 use crate::ids::{ModelId, ProviderId};
 use crate::net::endpoint::Endpoint;
-use crate::policy::diagnostic::{Findings, Span};
+use crate::policy::diagnostic::{Code, Findings, Span};
 use crate::policy::snapshot::{ListedPrice, Model, Provider, Reserve, Targets, WrittenPrice};
 use crate::policy::spec::{self, At};
 use crate::pricing::{Price, Schedule};
@@ -76,6 +76,7 @@ fn model(
         && longest > window
     {
         found.warning(
+            Code::UselessSetting,
             at.span,
             format!("the longest answer is longer than the whole window of {window} tokens"),
         );
@@ -115,7 +116,7 @@ fn model(
 fn name_at_provider(text: &str, at: Span, found: &mut Findings<'_>) -> Option<Arc<str>> {
     let fits = (1..=256).contains(&text.len()) && !text.chars().any(|c| c.is_control() || c.is_whitespace());
     if !fits {
-        found.error(at, "a model's name has 1 to 256 characters and no spaces");
+        found.error(at, "a model's name has 1 to 256 characters and no spaces").code(Code::BadName);
     }
     fits.then(|| text.into())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
-use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, did_you_mean, quoted};
 use crate::policy::spec::At;
 
 /// Compiled things by name. A name whose entry was faulty is known, but leads nowhere.
@@ -44,6 +44,7 @@ impl<K: Ord + std::borrow::Borrow<str> + for<'n> From<&'n str>, T> Known<K, T> {
                 let deleted = sections.find_map(|section| found.place_deleted(&section, name));
                 let error = found
                     .error(reference.span, format!("there is no {what} {}", quoted(name)))
+                    .code(Code::UnknownName)
                     .maybe_hint(self.suggestion(name));
                 if let Some(place) = deleted {
                     error.other("an overlay deletes it here", place);
@@ -58,7 +59,7 @@ impl<K: Ord + std::borrow::Borrow<str> + for<'n> From<&'n str>, T> Known<K, T> {
         self.items.get(name).cloned().flatten()
     }
 
-    fn suggestion(&self, name: &str) -> Option<String> {
+    pub(super) fn suggestion(&self, name: &str) -> Option<String> {
         did_you_mean(name, self.names()).or_else(|| {
             let names: Vec<_> = self.names().take(8).map(quoted).collect();
             let more = if self.items.len() > names.len() { ", ..." } else { "" };
@@ -99,6 +100,7 @@ pub(in crate::policy) fn check(what: &str, name: &str, at: Span, found: &mut Fin
     if !fits {
         found
             .error(at, format!("{} cannot be the name of a {what}", quoted(name)))
+            .code(Code::BadName)
             .hint(format!("a letter or digit, then letters, digits and . _ : / @ -, up to {LONGEST}"));
     }
     fits
@@ -109,6 +111,7 @@ pub(super) fn header(name: &str, at: Span, found: &mut Findings<'_>) -> Option<H
     let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
         found
             .error(at, format!("{} cannot be the name of a header", quoted(name)))
+            .code(Code::BadName)
             .hint("letters, digits and -, such as `x-egret-task`");
         return None;
     };

@@ -20,7 +20,7 @@ use crate::ids::{ModelId, ProviderId, RouteId, TenantId};
 use crate::limits::Owner;
 use crate::mock::Script;
 use crate::net::endpoint::Endpoint;
-use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, did_you_mean, quoted};
 use crate::policy::snapshot::{Model, Provider, ProviderKey, Route, Tenant};
 use crate::policy::spec::{self, At};
 use crate::secret::SecretRef;
@@ -122,6 +122,7 @@ impl One<'_> {
         if let Some(preset) = preset.filter(|_| is_keyless) {
             found
                 .warning(
+                    Code::NoKey,
                     self.at,
                     format!(
                         "provider {} has no key: {} will refuse its calls",
@@ -172,7 +173,10 @@ impl One<'_> {
             let names = PRESETS.iter().map(|preset| preset.name);
             let hint = did_you_mean(name, names.clone())
                 .unwrap_or_else(|| format!("one of {}", names.collect::<Vec<_>>().join(", ")));
-            found.error(at, format!("there is no preset {}", quoted(name))).hint(hint);
+            found
+                .error(at, format!("there is no preset {}", quoted(name)))
+                .code(Code::UnknownName)
+                .hint(hint);
             return None;
         }
         Some(preset)
@@ -194,6 +198,7 @@ impl One<'_> {
                         self.at,
                         format!("provider {} has no `dialect`, and its name is no preset", quoted(self.name)),
                     )
+                    .code(Code::MissingField)
                     .hint(format!(
                         "write `dialect: openai`, anthropic or gemini, or `preset:` with one of {}",
                         names.join(", ")
@@ -220,6 +225,7 @@ impl One<'_> {
         let Some(url) = preset.and_then(|preset| preset.base_url) else {
             found
                 .error(self.at, format!("provider {} has no `baseUrl`", quoted(self.name)))
+                .code(Code::MissingField)
                 .hint("its address up to and including the version: `baseUrl: https://api.example.com/v1`");
             return None;
         };

@@ -10,7 +10,7 @@ use super::names::Known;
 use super::waits::{self, Longest, Waits};
 use super::{accounting, budget, failover, when};
 use crate::ids::{PlanId, RouteId};
-use crate::policy::diagnostic::{Findings, Span, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, quoted};
 use crate::policy::snapshot::{Reserve, Route, Strategy, Target};
 use crate::policy::spec::{self, At};
 
@@ -39,6 +39,8 @@ pub(super) struct Names<'k> {
     pub(super) models: &'k Models,
     pub(super) plans: &'k Known<PlanId, ()>,
     pub(super) defaults: &'k Defaults,
+    /// As written, for hints.
+    pub(super) routes: &'k Section<spec::Route>,
 }
 
 pub(super) fn compile(
@@ -68,7 +70,7 @@ pub(super) fn compile(
         && models.all(|(_, model)| model.is_some_and(|model| model.context_tokens.is_none()))
     {
         found
-            .warning(at, "no model has a window: this does nothing")
+            .warning(Code::UselessSetting, at, "no model has a window: this does nothing")
             .hint("add `contextTokens` to the models");
     }
     known
@@ -158,7 +160,11 @@ impl Doubts<'_> {
             Strategy::Ordered => self.conditions(found),
             Strategy::Weighted | Strategy::Fastest if count == 1 => {
                 found
-                    .warning(at, format!("route {name} has one target: there is nothing to choose from"))
+                    .warning(
+                        Code::SingleTargetRoute,
+                        at,
+                        format!("route {name} has one target: there is nothing to choose from"),
+                    )
                     .hint("add a target, or remove `strategy`");
             }
             Strategy::Weighted | Strategy::Fastest => {}
@@ -168,14 +174,22 @@ impl Doubts<'_> {
         let chooses = self.strategy == Strategy::Weighted || self.targets.iter().any(|to| to.when.is_some());
         if let Some(at) = tries_once.filter(|_| count > 1 && !chooses) {
             found
-                .warning(at, format!("only the first of {count} targets of route {name} is ever tried"))
+                .warning(
+                    Code::UnreachableTarget,
+                    at,
+                    format!("only the first of {count} targets of route {name} is ever tried"),
+                )
                 .hint("where it fails, none stands in: raise `maxAttempts`, or take the others out");
         }
         let overflow = self.spec.on_context_overflow.as_ref();
         let knows_window = self.targets.iter().any(|target| target.model.context_tokens.is_some());
         if let Some(overflow) = overflow.filter(|_| !knows_window) {
             found
-                .warning(overflow.span, format!("no target of route {name} has a window: this does nothing"))
+                .warning(
+                    Code::UselessSetting,
+                    overflow.span,
+                    format!("no target of route {name} has a window: this does nothing"),
+                )
                 .hint("add `contextTokens` to its models");
         }
     }
@@ -186,7 +200,9 @@ impl Doubts<'_> {
                 "each target of route {} has a `when`: calls for which none holds are refused",
                 quoted(self.name)
             );
-            found.warning(self.spec.targets.span, message).hint("add a last target without `when`");
+            found
+                .warning(Code::NoLastTarget, self.spec.targets.span, message)
+                .hint("add a last target without `when`");
         }
     }
 
@@ -200,7 +216,7 @@ impl Doubts<'_> {
                 quoted(self.name),
                 budget::listed(&unpriced)
             );
-            found.warning(at, message).hint("add a `price` to the model");
+            found.warning(Code::UnpricedModel, at, message).hint("add a `price` to the model");
         }
     }
 }

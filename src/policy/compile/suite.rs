@@ -14,7 +14,7 @@ use crate::ids::{LimitKey, ProviderId};
 use crate::limits::{Rule, Unit};
 use crate::policy::Snapshot;
 use crate::policy::compose::{self, is_test};
-use crate::policy::diagnostic::{Diagnostics, Findings, Span, did_you_mean, quoted};
+use crate::policy::diagnostic::{Code, Diagnostics, Findings, Span, did_you_mean, quoted};
 use crate::policy::load::Sources;
 use crate::policy::node::{self, decode};
 use crate::policy::snapshot::{Principal, Tenant};
@@ -73,6 +73,18 @@ impl Document {
     pub fn overlays(&self) -> impl Iterator<Item = &str> {
         let overlays = self.0.overlays.as_ref().and_then(|overlays| overlays.value.as_ref());
         overlays.into_iter().flatten().filter_map(|overlay| overlay.value.as_deref())
+    }
+
+    /// Says that there is no policy under test.
+    pub fn without_policy(&self, sources: &Sources, why: &str) -> Diagnostics {
+        let mut found = Findings::new(sources);
+        let tests = self.0.tests.as_ref().map(|tests| tests.span);
+        let at = self.0.policy.as_ref().map(|policy| policy.span).or(tests).unwrap_or_default();
+        found
+            .error(at, format!("no policy to test: {why}"))
+            .code(Code::UnknownName)
+            .hint("name it as it is seen from this file: `policy: ../policy.yaml`");
+        found.told()
     }
 
     /// Its tests under a policy, or everything that is wrong with them. `sources` are those that it was read from.
@@ -355,7 +367,7 @@ fn not_there<'n>(
     found: &mut Findings<'_>,
 ) {
     let message = format!("the policy under test has no {what} {}", quoted(name));
-    found.error(at, message).maybe_hint(did_you_mean(name, known));
+    found.error(at, message).code(Code::UnknownName).maybe_hint(did_you_mean(name, known));
 }
 
 /// The rule of this name.

@@ -14,7 +14,7 @@ use super::names::{self, Known};
 use crate::auth::api_key::KeyDigest;
 use crate::ids::{AppId, KeyName, ModelId, PlanId, RouteId, TenantId, UserId};
 use crate::limits::Owner;
-use crate::policy::diagnostic::{Findings, Span, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, quoted};
 use crate::policy::snapshot::{Model, Principal, Route, Tenant, Unknowns};
 use crate::policy::spec::{self, At, Defaults};
 
@@ -87,7 +87,11 @@ impl Compiler<'_, '_> {
         // A limit that is faulty was meant to be one.
         if limits.is_empty() && spec.limits.is_none() && spec.plan.is_none() {
             self.found
-                .warning(entry.span, format!("tenant {} has no limits: nothing bounds its use", quoted(name)))
+                .warning(
+                    Code::NoLimits,
+                    entry.span,
+                    format!("tenant {} has no limits: nothing bounds its use", quoted(name)),
+                )
                 .hint("add `limits: { rpm: { requests: 100, per: 1m } }`, or a `plan`");
         }
         let said = self.said(spec);
@@ -160,7 +164,7 @@ impl Compiler<'_, '_> {
         let is_matched = spec.matches.is_some() && entries.is_none_or(|entries| !entries.is_empty());
         if !is_local && !is_matched {
             self.found
-                .warning(at, format!("nobody can be tenant {}: it has neither `match` nor `local: true`", quoted(name)))
+                .warning(Code::UnmatchedTenant, at, format!("nobody can be tenant {}: it has neither `match` nor `local: true`", quoted(name)))
                 .hint("add `match: [{ apiKeySha256: \"<64 hex from egret key>\" }]`, or start egret with `--tenant`");
         }
     }
@@ -184,6 +188,7 @@ impl Compiler<'_, '_> {
         let Some(hash) = &spec.api_key_sha256 else {
             self.found
                 .error(entry.span, "this entry does not say how the caller is known")
+                .code(Code::MissingField)
                 .hint("add `apiKeySha256: \"<64 hex from egret key>\"`");
             return;
         };

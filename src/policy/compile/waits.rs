@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{DAY, MINUTE, count, shown, span_between};
-use crate::policy::diagnostic::{Findings, Span};
+use crate::policy::diagnostic::{Code, Findings, Span};
 use crate::policy::snapshot::{MinRate, Route, Timeouts};
 use crate::policy::spec::{self, At};
 
@@ -137,7 +137,7 @@ impl Wait {
         if self.span > total {
             let message = format!("this is longer than the whole call may take, which is {}", shown(total));
             found
-                .warning(self.at, message)
+                .warning(Code::TimeoutsContradict, self.at, message)
                 .hint("shorten it, or raise `total` at the route or in `defaults`");
         }
     }

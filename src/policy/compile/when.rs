@@ -8,7 +8,7 @@ use super::names::{self, Known};
 use super::{not_zero, twice};
 use crate::clock::TimeZone;
 use crate::ids::{LimitKey, PlanId};
-use crate::policy::diagnostic::{Findings, Span, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, quoted};
 use crate::policy::snapshot::{TimeOfDay, When};
 use crate::policy::spec::{self, At, Entries, Left, Weekday};
 
@@ -71,6 +71,7 @@ fn input_tokens(spec: &spec::When, found: &mut Findings<'_>) -> (Option<u64>, Op
         let message = format!("no call has more than {above} and less than {below} tokens: this never holds");
         found
             .error(at.span, message)
+            .code(Code::NeverHolds)
             .hint("for one or the other write two targets, each with its own `when`");
     }
     (below, above)
@@ -83,6 +84,7 @@ fn list<'w, T>(written: Option<&'w At<Vec<At<T>>>>, found: &mut Findings<'_>) ->
     if written.value.is_some() && list.is_empty() {
         found
             .error(written.span, "nothing is in this list: it never holds")
+            .code(Code::NeverHolds)
             .hint("remove it, or name a value");
     }
     list
@@ -173,6 +175,7 @@ fn time_of_day(written: &At<spec::TimeOfDay>, found: &mut Findings<'_>) -> Optio
     if from.is_some() && from == to {
         found
             .error(spec.to.span, "it ends when it begins: this never holds")
+            .code(Code::NeverHolds)
             .hint("leave `timeOfDay` out for the whole day");
     }
     let days = spec.days.as_ref().map(|days| weekdays(days, found));

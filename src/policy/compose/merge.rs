@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::patch::{self, PATCH, Patch};
 use super::place;
-use crate::policy::diagnostic::{Findings, did_you_mean, quoted, shown};
+use crate::policy::diagnostic::{Code, Findings, did_you_mean, quoted, shown};
 use crate::policy::node::decode::Shape;
 use crate::policy::node::{Key, Node, Value};
 
@@ -110,6 +110,7 @@ impl Merge<'_, '_> {
         if value.value == Value::Null {
             self.found
                 .error(value.span, format!("nothing stands at {}", quoted(&key.text)))
+                .code(Code::WrongValue)
                 .hint(format!("to delete it write `{}: {{ $patch: delete }}`", shown(&key.text, NAME)));
             return;
         }
@@ -151,6 +152,7 @@ impl Merge<'_, '_> {
                 let hint = below.suggestion(&key.text);
                 self.found
                     .error(key.span, format!("there is no {} to delete", quoted(&key.text)))
+                    .code(Code::UnknownName)
                     .maybe_hint(hint);
             }
             return;

@@ -1,6 +1,6 @@
 //! `$patch`: how an overlay says that something goes, or is replaced as a whole.
 
-use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, did_you_mean, quoted};
 use crate::policy::node::{Node, Value};
 
 /// The key of an overlay's instruction; kustomize's, as are its words.
@@ -80,6 +80,7 @@ pub(super) fn settle(node: &mut Node, found: &mut Findings<'_>) {
             Some(Patch::Delete) => {
                 found
                     .error(key.span, format!("there is no {} to delete", quoted(&key.text)))
+                    .code(Code::UnknownName)
                     .hint("what stands here is new, or replaced as a whole: leave it out");
                 false
             }

@@ -84,6 +84,18 @@ fn mask_words(chars: &mut [char]) {
     }
 }
 
+/// Where words that look like secrets stand in a line: their columns, from 1. A git id is none.
+pub(crate) fn secrets_in(line: &str) -> impl Iterator<Item = usize> {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let mut before = 0;
+    line.split(move |c| !is_word(c)).filter_map(move |word| {
+        let column = before + 1;
+        before += word.chars().count() + 1;
+        let is_git_id = word.len() == 40 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        (word.len() >= 8 && !is_git_id && looks_secret(word)).then_some(column)
+    })
+}
+
 /// Whether a word is rather a secret than a name.
 pub(crate) fn looks_secret(word: &str) -> bool {
     if word.len() >= 8 && PREFIXES.iter().any(|prefix| word.starts_with(prefix)) {
@@ -91,7 +103,8 @@ pub(crate) fn looks_secret(word: &str) -> bool {
     }
     word.split(['-', '_']).any(|run| {
         let has = |class: fn(&char) -> bool| run.chars().any(|c| class(&c));
-        let is_hex = run.bytes().all(|b| b.is_ascii_hexdigit());
+        // Digits alone are rather a number that is too large.
+        let is_hex = run.bytes().all(|b| b.is_ascii_hexdigit()) && has(char::is_ascii_alphabetic);
         // 64 hex digits are a digest, which may be shown.
         let hex_key = is_hex && run.len() >= 32 && run.len() != 64;
         let mixed =

@@ -37,11 +37,11 @@ note: the first is here
 fn errors_are_told_first_then_by_place_and_those_without_one_last() {
     let text = rendered("a\nb\n", |found| {
         found.error_overall("three");
-        found.warning(span(2, 1, 1), "two");
+        found.warning(Code::NoLimits, span(2, 1, 1), "two");
         found.error(span(1, 1, 1), "one");
     });
     let order: Vec<_> = text.lines().filter(|l| l.contains(": ")).collect();
-    assert_eq!(order, ["error: one", "error: three", "warning: two"]);
+    assert_eq!(order, ["error: one", "error: three", "warning[no-limits]: two"]);
 }
 
 #[test]
@@ -60,6 +60,54 @@ fn findings_beyond_the_cap_are_counted() {
         }
     });
     assert!(text.ends_with("... and 7 more"));
+}
+
+#[test]
+fn no_error_is_left_out_for_warnings_that_came_before() {
+    let text = rendered("a\n", |found| {
+        for _ in 0..=MAX_FINDINGS {
+            found.warning(Code::NoLimits, span(1, 1, 1), "again");
+        }
+        found.error(span(1, 1, 1), "the cause");
+    });
+    assert!(text.starts_with("error: the cause\n"), "{text}");
+    assert!(text.ends_with("... and 2 more"), "{text}");
+}
+
+#[test]
+fn warnings_that_are_allowed_are_neither_told_nor_counted() {
+    let sources = Sources::single("policy.yaml", "a\n");
+    let mut found = Findings::new(&sources);
+    found.allow(&[Code::NoLimits]);
+    found.warning(Code::NoLimits, span(1, 1, 1), "one").hint("none");
+    found.warning(Code::NoKey, span(1, 1, 1), "two");
+    let told = found.told();
+    assert_eq!((told.counts(), told.left_out()), ((0, 1), 0));
+}
+
+#[test]
+fn a_place_ends_behind_its_last_character_on_its_line() {
+    let sources = Sources::single("policy.yaml", "key: |\n  é words  \n");
+    let mut found = Findings::new(&sources);
+    assert_eq!(found.place(span(1, 1, 3)).end_column, 4);
+    assert_eq!(found.place(span(2, 3, 90)).end_column, 10);
+    assert_eq!(found.place(span(2, 3, 0)).end_column, 4);
+}
+
+#[test]
+fn colours_stand_around_the_same_text() {
+    let sources = Sources::single("policy.yaml", "a: b\n");
+    let mut found = Findings::new(&sources);
+    found.error(span(1, 4, 1), "no").hint("write c");
+    let told = found.told();
+    let error = told.iter().next().unwrap();
+    let coloured = error.painted(Paint::COLOURED).to_string();
+    assert!(coloured.starts_with("\u{1b}[1;31merror\u{1b}[0m"), "{coloured}");
+    let plain: String = coloured
+        .split('\u{1b}')
+        .map(|part| part.split_once('m').filter(|_| part.starts_with('[')).map_or(part, |(_, rest)| rest))
+        .collect();
+    assert_eq!(plain, error.to_string());
 }
 
 #[test]

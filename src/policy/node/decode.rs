@@ -13,7 +13,7 @@ use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::{Key, Node, Value};
-use crate::policy::diagnostic::{Findings, Span, did_you_mean, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, did_you_mean, quoted};
 use crate::policy::spec::planned;
 use access::{EntriesAccess, FieldsAccess, ItemsAccess, OneKey, PlacedAccess};
 use error::{Failed, Fault};
@@ -27,13 +27,17 @@ pub(in crate::policy) fn decode<T: DeserializeOwned>(node: &Node, found: &mut Fi
     let told = RefCell::new(Vec::new());
     let decoder = Decoder { node, place: node.span, told: &told, secret: false };
     let value = T::deserialize(decoder).map_err(|failed| decoder.tell(failed)).ok();
-    for Fault { at, message, hint, secret } in told.into_inner() {
+    for Fault { at, message, hint, secret, code } in told.into_inner() {
         let at = at.unwrap_or(node.span);
         let added = if secret { found.error_at_secret(at, message) } else { found.error(at, message) };
-        added.maybe_hint(hint);
+        let holds_key = secret && code == Code::WrongValue;
+        added.code(if holds_key { Code::KeyInPolicy } else { code }).maybe_hint(hint);
     }
     value
 }
+
+/// What to do about a key with nothing behind it.
+const NOTHING: &str = "what belongs to this key is indented further, in the lines below; or remove the key";
 
 #[derive(Clone, Copy)]
 struct Decoder<'n> {
@@ -61,15 +65,33 @@ impl<'n> Decoder<'n> {
     }
 
     fn fault(self, message: String, hint: Option<String>) -> Failed {
-        Failed::Fault(Box::new(Fault { at: Some(self.node.span), message, hint, secret: self.secret }))
+        let (at, secret, code) = (Some(self.node.span), self.secret, Code::WrongValue);
+        Failed::Fault(Box::new(Fault { at, message, hint, secret, code }))
     }
 
     fn expected(self, what: &str) -> Failed {
-        self.fault(format!("expected {what}, found {}", self.kind()), None)
+        let hint = match (&self.node.value, what) {
+            (Value::Null, _) => Some(NOTHING),
+            (_, "a list") => Some("a list stands in brackets, `[a, b]`, or in lines that begin with `- `"),
+            (_, "a map of names") => Some("write `NAME: ...` for each of them"),
+            _ => None,
+        };
+        self.fault(format!("expected {what}, found {}", self.kind()), hint.map(str::to_owned))
     }
 
     fn kind(self) -> &'static str {
         self.node.kind()
+    }
+
+    /// Whether what is missing in a struct is there under a name with a slip, which is told.
+    fn is_slip(self, failed: &Failed, fields: &[&str], entries: &[(Key, Node)]) -> bool {
+        let Failed::Fault(fault) = failed else { return false };
+        let missing = fault.message.strip_suffix(" is missing").filter(|_| fault.code == Code::MissingField);
+        missing.is_some_and(|missing| {
+            let meant = Some(format!("did you mean {missing}?"));
+            let mut unknown = entries.iter().filter(|(key, _)| !fields.contains(&&*key.text));
+            unknown.any(|(key, _)| did_you_mean(&key.text, fields.iter().copied()) == meant)
+        })
     }
 
     /// Tells fields that a struct does not have. False where one of them decides what the whole struct means.
@@ -84,6 +106,7 @@ impl<'n> Decoder<'n> {
                     message: planned::not_built(&key.text),
                     hint: None,
                     secret: false,
+                    code: Code::NotBuiltYet,
                 })));
                 continue;
             }
@@ -96,7 +119,8 @@ impl<'n> Decoder<'n> {
                 .filter(|_| meant.is_none())
                 .map_or_else(|| format!("unknown field {}", quoted(&key.text)), str::to_owned);
             let hint = meant.unwrap_or_else(|| format!("known here: {}", fields.join(", ")));
-            self.tell(Failed::Fault(Box::new(Fault { at, message, hint: Some(hint), secret: self.secret })));
+            let (secret, code) = (self.secret, Code::UnknownField);
+            self.tell(Failed::Fault(Box::new(Fault { at, message, hint: Some(hint), secret, code })));
         }
         complete
     }
@@ -190,12 +214,14 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         let Value::Map(entries) = &self.node.value else {
             let shape = || format!("expected a map, found {}", self.kind());
             let message = planned::secret_message(name).map_or_else(shape, str::to_owned);
-            return Err(decoder.fault(message, planned::shape_hint(name).map(str::to_owned)));
+            let hint = if self.node.value == Value::Null { Some(NOTHING) } else { planned::shape_hint(name) };
+            return Err(decoder.fault(message, hint.map(str::to_owned)));
         };
         let complete = decoder.tell_unknown(name, fields, entries);
-        let value = visitor
-            .visit_map(FieldsAccess::new(decoder, fields, entries))
-            .map_err(|failed| failed.or_at(decoder.place, decoder.secret))?;
+        let value = visitor.visit_map(FieldsAccess::new(decoder, fields, entries)).map_err(|failed| {
+            let slip = decoder.is_slip(&failed, fields, entries);
+            if slip { Failed::Told } else { failed.or_at(decoder.place, decoder.secret) }
+        })?;
         if complete { Ok(value) } else { Err(Failed::Told) }
     }
 
@@ -235,16 +261,18 @@ impl Decoder<'_> {
             | Value::Fraction(_)
             | Value::List(_)
             | Value::Map(_) => {
-                let message = format!("expected one of {}, found {}", variants.join(", "), self.kind());
+                let several = matches!(&self.node.value, Value::Map(entries) if entries.len() > 1);
+                let found = if several { "several" } else { self.kind() };
+                let message = format!("expected one of {}, found {found}", variants.join(", "));
                 return Err(self.fault(message, planned::shape_hint(name).map(str::to_owned)));
             }
         };
-        let failed = |message, hint| {
-            let fault = Fault { at: Some(at), message, hint, secret: self.secret };
+        let failed = |message, hint, code| {
+            let fault = Fault { at: Some(at), message, hint, secret: self.secret, code };
             Failed::Fault(Box::new(fault))
         };
         if planned::choice(name, word) {
-            return Err(failed(planned::not_built(word), None));
+            return Err(failed(planned::not_built(word), None, Code::NotBuiltYet));
         }
         if !variants.contains(&word.as_str()) {
             let hint = planned::shape_hint(name)
@@ -253,7 +281,7 @@ impl Decoder<'_> {
                 .unwrap_or_else(|| format!("one of {}", variants.join(", ")));
             let message = planned::secret_message(name)
                 .map_or_else(|| format!("unknown choice {}", quoted(word)), str::to_owned);
-            return Err(failed(message, Some(hint)));
+            return Err(failed(message, Some(hint), Code::WrongValue));
         }
         match &self.node.value {
             Value::Map(entries) => match entries.first() {

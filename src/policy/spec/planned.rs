@@ -28,6 +28,8 @@ const CHOICES: &[(&str, &[&str])] = &[("AccessMode", &["shadow"]), ("OnLedgerDow
 
 /// Fields that stand elsewhere, by the spec type in which they are looked for, and where that is.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("Policy", "metadata", "a policy is no Kubernetes object: it lies in a ConfigMap as text"),
+    ("Policy", "spec", "a policy is no Kubernetes object: its sections stand at the top"),
     ("TryTimeouts", "total", "`total` is the whole call's: say it at a route or in `defaults`"),
     ("Target", "timeouts", "say it at the route, or at the model for all routes"),
     ("Target", "retry", "say it at the route"),
@@ -111,6 +113,8 @@ pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
         "OnUnpriced" => {
             Some("write `reject` or `{ assume: { inputPerMTok: \"5.00\", outputPerMTok: \"20.00\" } }`")
         }
+        "Policy" => Some("a policy begins with `apiVersion: egret.dev/v1alpha1` and `kind: Policy`"),
+        "Access" => Some("write `{ allow: [chat, \"gpt-*\"] }`"),
         "Price" => Some("write `{ inputPerMTok: \"2.00\", outputPerMTok: \"8.00\" }`"),
         _ => None,
     }
@@ -118,7 +122,7 @@ pub(in crate::policy) fn shape_hint(of: &str) -> Option<&'static str> {
 
 /// Whether nothing more is to be said of a thing of that type that has a field which the type does not have.
 pub(in crate::policy) fn is_whole(of: &str) -> bool {
-    matches!(of, "KeyOfPool" | "When")
+    matches!(of, "KeyOfPool" | "When" | "Limit")
 }
 
 /// Whether an author may have put a secret there, so that the text must not be shown.

@@ -77,10 +77,14 @@ impl FromStr for Per {
         let turn = [Turn::Day, Turn::Week, Turn::Month].into_iter().find(|turn| turn.as_str() == text);
         match turn {
             Some(turn) => Ok(Self::Calendar(turn)),
-            None => text.parse().map(Self::Rolling),
+            None => {
+                text.parse().map(Self::Rolling).map_err(|_: String| format!("this is no window\n{PER_HINT}"))
+            }
         }
     }
 }
+
+const PER_HINT: &str = "write a whole number and a unit: 30s, 1m, 2h, 1d; or day, week, month";
 
 /// A time zone by its name in the IANA database: `Europe/Berlin`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
@@ -389,7 +393,7 @@ macro_rules! read_from_text {
 }
 
 read_from_text!(TimeSpan, "a time span with its unit, such as 30s", SPAN_HINT);
-read_from_text!(Per, "a window with its unit, such as 1m", SPAN_HINT);
+read_from_text!(Per, "a window with its unit, such as 1m", PER_HINT);
 read_from_text!(Decimal, "a price in quotes, such as \"2.00\"", PRICE_HINT);
 read_from_text!(Zone, "the name of a time zone, such as Europe/Berlin", ZONE_HINT);
 read_from_text!(Dollars, "an amount in quotes, such as \"500.00\"", DOLLARS_HINT);

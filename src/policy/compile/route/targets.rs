@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Names;
 use crate::policy::compile::waits::Waits;
 use crate::policy::compile::when;
-use crate::policy::diagnostic::{Findings, Span, quoted};
+use crate::policy::diagnostic::{Code, Findings, Span, quoted};
 use crate::policy::snapshot::{Model, Strategy, Target};
 use crate::policy::spec::{self, At};
 
@@ -15,6 +15,19 @@ impl Names<'_> {
     pub(super) fn target(&self, model: &Arc<Model>, waits: Waits) -> Target {
         let said = waits.one.or(self.models.waits(&model.id)).or(self.defaults.waits.one);
         Target { model: Arc::clone(model), weight: NonZeroU32::MIN, timeouts: said.timeouts(), when: None }
+    }
+
+    /// The model that a target names.
+    fn model(&self, written: &At<String>, found: &mut Findings<'_>) -> Option<Arc<Model>> {
+        let name = written.value.as_deref()?;
+        if !self.models.known.contains(name) && self.routes.entries.contains_key(name) {
+            found
+                .error(written.span, format!("{} is a route, and a target is a model", quoted(name)))
+                .code(Code::UnknownName)
+                .hint("name its models here, too");
+            return None;
+        }
+        self.models.known.find("model", written, found)
     }
 
     /// Where a route leads. None where a fault was told.
@@ -42,7 +55,7 @@ impl Names<'_> {
             };
             let when = when::compile(spec.when.as_ref(), self.plans, found);
             let weight = spec.weight.as_ref().map(|weight| self::weight(weight, strategy, found));
-            let Some(model) = self.models.known.find("model", &spec.model, found) else {
+            let Some(model) = self.model(&spec.model, found) else {
                 complete = false;
                 continue;
             };
@@ -83,7 +96,11 @@ fn tell_twice(target: &Target, at: Span, earlier: &[(Target, Span)], found: &mut
     if let Some((_, first)) = same {
         let first = found.place(*first);
         found
-            .warning(at, format!("model {} is a target twice", quoted(target.model.id.as_str())))
+            .warning(
+                Code::UnreachableTarget,
+                at,
+                format!("model {} is a target twice", quoted(target.model.id.as_str())),
+            )
             .hint("one time is enough: tries go through the list again where that helps")
             .other("first here", first);
     }

@@ -33,9 +33,9 @@ fn a_tenant_says_where_its_calls_say_what_they_are_about() {
 
 #[test]
 fn an_attribute_has_one_source() {
-    let both = "expected one of header, metadata, found a map";
+    let both = "expected one of header, metadata, found several";
     assert_eq!(fault("task: { header: x-task, metadata: task }"), both);
-    assert_eq!(fault("task: {}"), both);
+    assert_eq!(fault("task: {}"), "expected one of header, metadata, found an empty map");
     assert_eq!(fault("task: { headr: x-task }"), "unknown choice `headr`");
     assert_eq!(fault("task: x-task"), "unknown choice `x-task`");
     assert_eq!(fault("task: { header: \"x task\" }"), "`x task` cannot be the name of a header");

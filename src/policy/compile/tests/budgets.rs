@@ -99,7 +99,7 @@ fn a_limit_that_makes_no_sense_is_an_error() {
         "`concurrent` counts calls at once, so it has no window"
     );
     assert_eq!(limit("{ tokens: 90000, per: 32d }"), "this time span must be from 1s to 31d");
-    assert_eq!(limit("{ tokens: 90000, per: year }"), "this is no time span");
+    assert_eq!(limit("{ tokens: 90000, per: year }"), "this is no window");
 }
 
 #[test]

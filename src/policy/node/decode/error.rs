@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-use crate::policy::diagnostic::{Span, quoted};
+use crate::policy::diagnostic::{Code, Span, quoted};
 
 /// Why a node could not be decoded.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub(super) struct Fault {
     pub(super) message: String,
     pub(super) hint: Option<String>,
     pub(super) secret: bool,
+    pub(super) code: Code,
 }
 
 impl Failed {
@@ -53,7 +54,8 @@ impl Failed {
     }
 
     fn new(message: String, hint: Option<String>) -> Self {
-        Self::Fault(Box::new(Fault { at: None, message, hint, secret: false }))
+        let code = Code::WrongValue;
+        Self::Fault(Box::new(Fault { at: None, message, hint, secret: false, code }))
     }
 }
 
@@ -68,7 +70,9 @@ impl de::Error for Failed {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(format!("expected {}, found {}", wanted(expected), kind(&unexpected)), None)
+        let wanted = wanted(expected);
+        let hint = wanted.starts_with("a whole number").then(|| WHOLE.to_owned());
+        Self::new(format!("expected {wanted}, found {}", kind(&unexpected)), hint)
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -76,7 +80,7 @@ impl de::Error for Failed {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::new(format!("{} is missing", quoted(field)), None)
+        Self::new(format!("{} is missing", quoted(field)), None).with(|fault| fault.code = Code::MissingField)
     }
 }
 
@@ -93,6 +97,8 @@ impl std::error::Error for Failed {}
 
 /// How a message begins to show a number.
 const FOUND_NUMBER: &str = ", found the number";
+
+const WHOLE: &str = "write digits alone, such as 1000: no quotes, sign, point or unit";
 
 fn wanted(expected: &dyn Expected) -> String {
     match expected.to_string().as_str() {
