@@ -1,6 +1,7 @@
 //! The verbs of the command line: the only place that prints.
 
 pub mod check;
+pub mod cost;
 pub mod diff;
 pub mod explain;
 pub mod key;
@@ -41,6 +42,7 @@ enum Verb {
     Explain(Box<explain::Args>),
     Diff(diff::DiffArgs),
     Schema(schema::Args),
+    Cost(cost::Args),
     Key(key::Args),
     Probe(probe::Args),
     Mock(mock::Args),
@@ -63,7 +65,14 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => ended(explain::run(&args, &mut io::stdin(), &mut out)),
         Verb::Diff(args) => diff::run(&args, &environment, &mut out, &mut io::stderr()),
         Verb::Schema(args) => ended(schema::run(&args, &mut out).map(|()| ExitCode::SUCCESS)),
-        Verb::Key(args) => ended(key::run(&args, &mut io::stdin(), &mut out).map(|()| ExitCode::SUCCESS)),
+        Verb::Cost(args) => cost::run(&args, &Clock::system(), &mut out),
+        Verb::Key(args) => ended(key::run(&args, &mut io::stdin(), &mut out).map(|()| {
+            if key::shows_keys(&args) && out.is_terminal() {
+                // Where standard error is closed, nobody reads it.
+                let _ = writeln!(io::stderr(), "{}", key::IN_A_TERMINAL);
+            }
+            ExitCode::SUCCESS
+        })),
         Verb::Probe(args) => ended(probe::run(&args, &mut out)),
         Verb::Mock(args) => ended(mock::main(args, &mut out).map(|()| ExitCode::SUCCESS)),
     }

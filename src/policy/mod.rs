@@ -2,6 +2,7 @@
 
 pub mod compile;
 mod compose;
+pub mod cost;
 pub mod diagnostic;
 pub mod diff;
 pub mod glob;

@@ -2,6 +2,7 @@
 //! Knows no policy and no call.
 
 pub mod estimate;
+pub mod workload;
 
 mod calibration;
 mod expect;

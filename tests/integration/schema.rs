@@ -122,7 +122,8 @@ fn the_schema_accepts_every_policy_of_this_repository_that_egret_accepts() {
     let mut judged = 0;
     for folder in ["policies", "deploy", "tests"] {
         for file in files(&root().join(folder)) {
-            let text = fs::read_to_string(&file).unwrap();
+            // Some of the broken ones are no text.
+            let Ok(text) = String::from_utf8(fs::read(&file).unwrap()) else { continue };
             if is_good("policy.yaml", &text) {
                 assert_eq!(faults(&text), Some(Vec::new()), "{}", file.display());
                 judged += 1;

@@ -115,7 +115,7 @@ fn a_policy_may_come_in_on_standard_input() {
     run.input = GOOD.replace("kind: Policy", "kind: Polcy").into_bytes();
     let (code, shown) = run.check(&["-"]);
     assert_eq!(code, exits(1));
-    assert!(shown.contains(" --> <stdin>:5:7\n"), "{shown}");
+    assert!(shown.contains(" --> <stdin>:6:7\n"), "{shown}");
     run.input = vec![b'#'; MAX_BYTES + 1];
     assert_eq!(run.check(&["-"]).0, exits(2));
 }
