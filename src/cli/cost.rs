@@ -11,6 +11,7 @@ use clap::ValueEnum;
 
 use self::amounts::{Part, permille, share, tokens};
 use self::report::Report;
+use super::overlay_args::OverlayArgs;
 use crate::clock::{Clock, Date, TimeZone, Timestamp};
 use crate::policy::compile::compile;
 use crate::policy::cost::{Comparison, CostError, Question, Share, compare};
@@ -40,6 +41,8 @@ pub struct Args {
     /// A policy: one file, or a folder whose *.yaml and *.yml files make one policy together.
     #[arg(value_name = "PATH")]
     path: PathBuf,
+    #[command(flatten)]
+    overlay: OverlayArgs,
     /// Tokens a month, input and output together: 300M; k, M and B are thousands, millions and billions.
     #[arg(long, value_name = "TOKENS", value_parser = tokens, required_unless_present = "input", conflicts_with_all = ["input", "output"])]
     tokens: Option<u64>,
@@ -110,8 +113,8 @@ fn unless_closed(error: io::Error) -> io::Result<()> {
 
 /// The comparison; else the exit code and what is said of it.
 fn compared(args: &Args, clock: &Clock) -> Result<Report, (u8, String)> {
-    let sources =
-        load::read(&args.path).map_err(|error| (2, format!("error: {:#}", anyhow::Error::from(error))))?;
+    let sources = load::read_with(&args.path, &args.overlay.overlays)
+        .map_err(|error| (2, format!("error: {:#}", anyhow::Error::from(error))))?;
     let policy =
         compile(&sources).map_err(|found| (1, format!("{found}\n\n{}: not good", args.path.display())))?.0;
     let question = question(args, clock.wall());

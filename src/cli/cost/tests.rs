@@ -92,6 +92,16 @@ Saves $6,879.60 a year against gpt-4.1 for all of it (-54.6%)
 }
 
 #[test]
+fn an_overlay_may_bring_other_prices() {
+    let folder = tempfile::tempdir().unwrap();
+    let overlay = folder.path().join("prod.yaml");
+    let dearer = r#"models: { gpt-4.1: { price: [{ inputPerMTok: "3.00", outputPerMTok: "8.00" }] } }"#;
+    fs::write(&overlay, format!("apiVersion: egret.dev/v1alpha1\nkind: Policy\n{dearer}\n")).unwrap();
+    let flags = format!("--input 1M --output 1M --format json --overlay {}", overlay.display());
+    assert!(printed(POLICY, &flags).unwrap().contains("\"usdMonth\": \"11\""));
+}
+
+#[test]
 fn a_task_that_no_target_asks_for_is_told() {
     let shown = printed(POLICY, "--tokens 1M --share chat:sumarization").unwrap();
     let note = "No target asks for the task of chat:sumarization: it goes where calls without a task go\n";
