@@ -21,7 +21,7 @@ pub enum Part {
     Target(RouteId, ModelId),
     /// A model that is behind no name but its own: it was tried.
     Model(ModelId),
-    /// The `when` of a target: it was seen to hold, or not to.
+    /// The `when` of a target, or one of them where its model is there twice: it was seen to hold, or not to.
     Condition(RouteId, ModelId, bool),
     /// The `when` of a route: the same.
     RouteCondition(RouteId, bool),
@@ -159,12 +159,16 @@ impl Seen {
         let mut held = false;
         for target in &route.targets {
             let (id, model) = (&route.id, &target.model.id);
-            if is_last && record.attempts.iter().any(|attempt| attempt.destination.model == *model) {
+            let tried = is_last && record.attempts.iter().any(|attempt| attempt.destination.model == *model);
+            if tried {
                 self.0.insert(Part::Target(id.clone(), model.clone()));
             }
-            if passed(model, &["when"]) {
+            let unmet = passed(model, &["when"]);
+            if unmet {
                 self.0.insert(Part::Condition(id.clone(), model.clone(), false));
-            } else if !passed(model, &["denied", "not_offered", "skills"]) {
+            }
+            // A model may be there twice, by one condition or the other.
+            if tried || !unmet && !passed(model, &["denied", "not_offered", "skills"]) {
                 self.0.insert(Part::Condition(id.clone(), model.clone(), true));
                 held = true;
             }
