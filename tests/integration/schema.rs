@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use egret::policy::compile::compile;
+use egret::policy::compile::{compile, suite};
 use egret::policy::load::Sources;
 use egret::policy::schema;
 use jsonschema::Validator;
@@ -90,8 +90,11 @@ fn name_schema(file: &Path, text: &str) {
     fs::write(file, format!("{MODELINE}{}{}\n{text}", "../".repeat(depth), kind.file)).unwrap();
 }
 
+/// Whether egret takes the policy of a file, and the tests that stand beside it there.
 fn is_good(name: &str, text: &str) -> bool {
-    compile(&Sources::single(name, text)).is_ok()
+    let sources = Sources::single(name, text);
+    let (Ok((policy, _)), Ok(tests)) = (compile(&sources), suite::read(&sources)) else { return false };
+    tests.iter().all(|tests| tests.compile(&sources, &policy).is_ok())
 }
 
 #[test]
