@@ -17,12 +17,6 @@ fn egret() -> PathBuf {
     other.map_or_else(|| env!("CARGO_BIN_EXE_egret").into(), PathBuf::from)
 }
 
-/// Whether egret has a verb with that flag.
-pub(super) fn has(verb: &str, flag: &str) -> bool {
-    let help = Command::new(egret()).args([verb, "--help"]).output().unwrap();
-    help.status.success() && String::from_utf8_lossy(&help.stdout).contains(flag)
-}
-
 /// A repository, and beside it the runner's files and commands.
 pub(super) struct Repository(TempDir);
 
