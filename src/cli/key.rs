@@ -20,7 +20,7 @@ const INPUT_BYTES_MAX: u64 = 64 * 1024;
 pub(super) const IN_A_TERMINAL: &str =
     "note: this terminal keeps what it has shown; `--key-to FILE` puts keys into a file instead";
 
-/// Make callers' keys and the policy lines that let them in.
+/// Makes callers' keys and the policy lines that let them in.
 ///
 /// A key is shown once and kept nowhere: hand it to the caller. The policy holds only its SHA-256. With `--key-to` it
 /// goes into a new file that only you can read, and is not shown at all.

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use crate::mock::{Fault, Mock, Script, fault};
 use crate::tasks::Tasks;
 
-/// Serve a scripted fake provider: OpenAI's, Anthropic's and Gemini's APIs, with faults on demand.
+/// Serves a scripted fake provider: OpenAI's, Anthropic's and Gemini's APIs, with faults on demand.
 ///
 /// Any model and any key is accepted; the path tells the API, under any base: `chat/completions`, `completions`,
 /// `embeddings`, `responses`, `messages`, `messages/count_tokens`, `models/ID:generateContent` and its siblings,

@@ -81,6 +81,11 @@ pub fn main() -> ExitCode {
 /// A verb's end, or why it failed, on standard error.
 fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
+        let closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+        // Who closed the pipe has read enough.
+        if error.chain().filter_map(|cause| cause.downcast_ref()).any(closed) {
+            return ExitCode::SUCCESS;
+        }
         // Where standard error is closed, the exit code still tells.
         let _ = writeln!(io::stderr(), "egret: {error:#}");
         ExitCode::FAILURE

@@ -14,7 +14,7 @@ const BETWEEN_QUESTIONS: Duration = Duration::from_millis(50);
 /// The status line is in the first bytes; more is not read.
 const ANSWER_BYTES_MAX: usize = 512;
 
-/// Ask a running egret whether it is live or ready.
+/// Asks a running egret whether it is live or ready.
 ///
 /// Exits 0 when it is, 1 when it is not or does not answer in time.
 #[derive(Debug, clap::Args)]

@@ -18,6 +18,7 @@ mod load;
 mod measure;
 mod peers;
 mod provider;
+mod reload;
 mod report;
 mod rounds;
 mod wire;
@@ -46,6 +47,8 @@ struct Arguments {
 enum Part {
     /// Count instructions per call under callgrind.
     Callgrind(callgrind::CallgrindArgs),
+    /// What calls notice of reloads of a large policy.
+    Reload(reload::ReloadArgs),
     /// Time and allocations of the ledger alone.
     Ledger(ledger::LedgerArgs),
     /// The bare hyper relay.
@@ -73,6 +76,9 @@ fn main() -> anyhow::Result<()> {
         None => rounds::run(&arguments.rounds, egret(arguments.egret)?),
         Some(Part::Callgrind(args)) => {
             rounds::with_provider(egret(arguments.egret)?, |setup| callgrind::run(&args, setup))
+        }
+        Some(Part::Reload(args)) => {
+            rounds::with_provider(egret(arguments.egret)?, |setup| reload::run(&args, &setup))
         }
         Some(Part::Ledger(args)) => ledger::run(&args),
         Some(Part::Floor { listen, upstream }) => on_one_thread(floor::run(listen, upstream)),

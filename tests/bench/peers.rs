@@ -124,6 +124,20 @@ impl Setup {
         Ok(Started { address, first_answer, process: Some(process), log_lines, metrics })
     }
 
+    /// Starts egret under a policy in a file of its own, which may be changed, and waits for its first answer.
+    pub(crate) fn start_under(&self, policy: &Path) -> anyhow::Result<Started> {
+        let (address, metrics) = (measure::free_port()?, measure::free_port()?);
+        let mut command = measure::command(&self.egret, Core::Proxy, self.pin);
+        command.args(["run", "--policy"]).arg(policy);
+        command.args(["--listen", &address.to_string(), "--admin", &metrics.to_string(), "--workers", "1"]);
+        command.env("BENCH_PROVIDER_KEY", "no-secret").env("EGRET_LOG", "error").stdout(Stdio::piped());
+        let since = Instant::now();
+        let mut process = Process::start(&mut command)?;
+        let log_lines = process.stdout().map(measure::drain);
+        let first_answer = measure::first_answer(address, &mut process, since)?;
+        Ok(Started { address, first_answer, process: Some(process), log_lines, metrics: Some(metrics) })
+    }
+
     fn command(
         &self,
         peer: Peer,
@@ -154,9 +168,7 @@ impl Setup {
                 ]);
             }
             Peer::Egret | Peer::EgretUntraced | Peer::EgretTraced => {
-                let policy = include_str!("policy.yaml")
-                    .replace("{provider}", &self.provider.to_string())
-                    .replace("{key}", &wire::caller_key_digest());
+                let policy = self.policy();
                 command
                     .args(["run", "--policy", &self.write("policy.yaml", &policy)?])
                     .args([
@@ -180,6 +192,13 @@ impl Setup {
             }
         }
         Ok(command)
+    }
+
+    /// The reference load's policy.
+    pub(crate) fn policy(&self) -> String {
+        include_str!("policy.yaml")
+            .replace("{provider}", &self.provider.to_string())
+            .replace("{key}", &wire::caller_key_digest())
     }
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<String> {

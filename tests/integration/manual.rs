@@ -10,10 +10,13 @@ mod types;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
 
-use egret::policy::compile::compile;
+use egret::app::rehearsal;
+use egret::policy::compile::{compile, rehearse, suite};
 use egret::policy::load::Sources;
+use egret::scenario::Outcome;
 
 fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/README.md")
@@ -169,4 +172,49 @@ fn the_policy_of_the_manual_is_good_and_the_faulty_one_is_told_as_it_says() {
     let found = compile(&Sources::single("policy.yaml", faulty)).expect_err("the second policy is faulty");
     let told = blocks(page, "text")[0];
     assert!(told.starts_with(&found.to_string()), "egret check says\n{found}");
+}
+
+/// The first block of code in a language, in the part of the page under a heading.
+fn block(heading: &str, language: &str) -> &'static str {
+    let (_, part) = manual().split_once(&format!("\n## {heading}\n")).unwrap();
+    blocks(part, language)[0]
+}
+
+/// Asserts that so many tests pass under a policy.
+#[track_caller]
+fn pass(policy: &str, tests: &str, count: usize) {
+    let policy =
+        rehearse(&Sources::single("policy.yaml", policy)).unwrap_or_else(|found| panic!("{found}")).0;
+    let policy = Arc::new(policy);
+    let sources = Sources::single("tests.yaml", tests);
+    let documents = suite::read(&sources).unwrap();
+    let tests = documents[0].compile(&sources, &policy).unwrap_or_else(|found| panic!("{found}"));
+    let mut outcomes = Vec::new();
+    rehearsal::run(&policy, &tests, |outcome| outcomes.push(outcome)).unwrap();
+    assert_eq!(outcomes.len(), count);
+    assert!(outcomes.iter().all(Outcome::passed), "{outcomes:#?}");
+}
+
+#[test]
+fn the_tests_of_the_manual_pass() {
+    pass(block("A policy", "yaml"), block("Testing", "yaml"), 3);
+}
+
+#[test]
+fn the_test_of_the_readme_passes_under_its_policy() {
+    let readme = include_str!("../../README.md");
+    let part = |heading: &str| blocks(readme.split_once(heading).unwrap().1, "yaml")[0];
+    let policy = part("\n## A policy in twenty lines\n");
+    let policy = policy.replace("<64 hex digits from egret key>", &"0a".repeat(32));
+    pass(&policy, part("\n## Policies in git\n"), 1);
+}
+
+#[test]
+fn the_call_of_the_manual_is_explained_as_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("policy.yaml"), block("A policy", "yaml")).unwrap();
+    let words = block("Explaining", "sh").split_whitespace().skip(1);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_egret"));
+    let output = command.args(words).current_dir(&folder).env_clear().output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), block("Explaining", "text"));
 }

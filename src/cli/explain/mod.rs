@@ -106,7 +106,7 @@ enum Format {
 /// Explains one call.
 ///
 /// # Errors
-/// Standard output is closed, or the system gives no runtime. What is wrong with policy or request is printed.
+/// The system gives no runtime. What is wrong with policy or request is printed.
 pub fn run(args: &Args, input: &mut impl Read, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let unready = |fault: String, out: &mut dyn Write| -> anyhow::Result<ExitCode> {
         writeln!(out, "{fault}")?;
@@ -133,11 +133,12 @@ pub fn run(args: &Args, input: &mut impl Read, out: &mut impl Write) -> anyhow::
     let explanation = rehearsal::explain(&policy, question, Clock::system().wall())?;
     let origins = Origins::of(&sources);
     let places = |path: &[&str]| origins.at(path).map(|origin| origin.to_string());
-    match args.format {
-        Format::Text => text::write(&explanation, &places, out)?,
-        Format::Json => writeln!(out, "{:#}", explained::json(&explanation, &places))?,
-    }
-    out.flush()?;
+    let told = match args.format {
+        Format::Text => text::write(&explanation, &places, out),
+        Format::Json => writeln!(out, "{:#}", explained::json(&explanation, &places)),
+    };
+    // Who closed the pipe has read enough; the exit code still tells.
+    drop(told.and_then(|()| out.flush()));
     Ok(ExitCode::from(u8::from(explanation.refused.is_some())))
 }
 

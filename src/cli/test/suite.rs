@@ -1,6 +1,6 @@
 //! The tests of one path: read, compiled under their policy, and run.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::progress::Progress;
@@ -94,10 +94,23 @@ fn compiled(path: &Path, sources: &Sources, document: &Document) -> Result<Ready
 /// Where the policy under test is: where the document says, else beside it.
 pub(in crate::cli) fn policy_of(path: &Path, sources: &Sources, document: &Document) -> PathBuf {
     match document.policy() {
-        Some(policy) => beside(path).join(policy),
+        Some(policy) => plain(&beside(path).join(policy)),
         None if path.is_dir() || compile::holds_policy(sources) => path.to_owned(),
         None => beside(path),
     }
+}
+
+/// A path without `..` behind names, as people write it.
+fn plain(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut plain, part| {
+        let name = plain.file_name().filter(|_| part == Component::ParentDir);
+        if name.is_none() || plain.is_symlink() {
+            plain.push(part);
+        } else {
+            plain.pop();
+        }
+        plain
+    })
 }
 
 /// What is laid over it.

@@ -12,7 +12,10 @@ const NAMED: usize = 20;
 /// Writes every test, what failed and why, what is not covered, and a last line with the counts.
 pub(super) fn write(report: &Report, filtered: bool, out: &mut impl Write) -> io::Result<()> {
     for suite in &report.suites {
-        writeln!(out, "{}", suite.path.display())?;
+        // Several policies may have their tests in one folder.
+        let others = report.suites.iter().filter(|other| other.path == suite.path).count() > 1;
+        let of = if others { format!(", of {}", suite.policy) } else { String::new() };
+        writeln!(out, "{}{of}", suite.path.display())?;
         for outcome in &suite.outcomes {
             writeln!(out, "  {}  {}", if outcome.passed() { "ok  " } else { "FAIL" }, outcome.name)?;
             for failure in &outcome.failures {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -89,12 +90,13 @@ async fn patient(
 
 fn accept(store: &PolicyStore, loaded: Loaded, clock: &Clock) -> ReloadResult {
     let Loaded { snapshot, warnings } = loaded;
+    let (snapshot, said) = (Arc::new(snapshot), warnings.clone());
     let revision = snapshot.revision;
-    let said = warnings.clone();
+    // Held until calls under it have ended, so that no worker has to take it apart.
+    let before = store.load().filter(|before| before.revision != revision);
+    let result = store.accept(Arc::clone(&snapshot), warnings, clock.wall());
     // Told by what callers gain and lose; the first policy has nothing before it.
-    let changes = store.load().filter(|before| before.revision != revision);
-    let changes = changes.map(|before| Changes::between(&before, &snapshot));
-    let result = store.accept(snapshot, warnings, clock.wall());
+    let changes = before.map(|before| Changes::between(&before, &snapshot));
     match result {
         ReloadResult::Accepted => {
             info!(%revision, changes = changes.map(|changes| changes.to_string()), "policy in force");
