@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::limits::Unit;
+use crate::ids::PlanId;
+use crate::limits::{Owner, Rule, Unit};
 use crate::policy::snapshot::{Access, Pattern, Principal};
 use crate::relay::{Bounds, Candidate, Edits, Explanation, Look, Refused, Room, Said, Try, Verdict};
 use crate::units::NanoUsd;
@@ -18,7 +19,7 @@ pub fn json(explained: &Explanation, places: Places<'_>) -> Value {
         "caller": principal.as_deref().map(caller),
         "call": said.as_ref().map(call),
         "allowedBy": access.zip(said.as_ref()).and_then(|(access, said)| allowed_by(access, &said.name)),
-        "routes": looks.iter().map(|look| route(look, access, places)).collect::<Vec<_>>(),
+        "routes": looks.iter().map(|look| route(look, principal.as_deref(), places)).collect::<Vec<_>>(),
         "worstCaseUsd": explained.worst().map(|usd| usd.to_string()),
         "waitsAtMostMs": waits.map(|wait| wait.as_millis() as u64),
         "refusal": refused.as_ref().map(refusal),
@@ -58,7 +59,7 @@ fn pattern(pattern: &Pattern) -> Value {
     json!({ "pattern": pattern.glob, "place": &*pattern.place })
 }
 
-fn route(look: &Look, access: Option<&Access>, places: Places<'_>) -> Value {
+fn route(look: &Look, principal: Option<&Principal>, places: Places<'_>) -> Value {
     let Look { route, total, candidates } = look;
     json!({
         "route": route.id.as_str(),
@@ -66,18 +67,20 @@ fn route(look: &Look, access: Option<&Access>, places: Places<'_>) -> Value {
         "strategy": route.strategy.as_str(),
         "maxAttempts": route.retry.max_attempts,
         "totalMs": total.as_millis() as u64,
-        "targets": candidates.iter().map(|one| candidate(one, access, places)).collect::<Vec<_>>(),
+        "targets": candidates.iter().map(|one| candidate(one, principal, places)).collect::<Vec<_>>(),
     })
 }
 
-fn candidate(candidate: &Candidate, access: Option<&Access>, places: Places<'_>) -> Value {
+fn candidate(candidate: &Candidate, principal: Option<&Principal>, places: Places<'_>) -> Value {
     let Candidate { model, verdict, rooms } = candidate;
     let (verdict, reason, says, tried) = match verdict {
         Verdict::Tried(tried) => ("tried", None, None, Some(tried)),
         Verdict::PassedOver { reason, says } => ("passedOver", Some(*reason), says.as_ref(), None),
         Verdict::NotReached => ("notReached", None, None, None),
     };
-    let denied = access.filter(|_| reason == Some("denied"));
+    let tenant = principal.map(|principal| &principal.tenant);
+    let denied = tenant.map(|tenant| &tenant.access).filter(|_| reason == Some("denied"));
+    let plan = tenant.and_then(|tenant| tenant.plan.as_ref());
     json!({
         "model": model.id.as_str(),
         "place": places(&["models", model.id.as_str()]),
@@ -87,7 +90,7 @@ fn candidate(candidate: &Candidate, access: Option<&Access>, places: Places<'_>)
         "says": says,
         "deniedBy": denied.and_then(|access| Pattern::first(&access.deny, model.id.as_str())).map(pattern),
         "try": tried.map(attempt),
-        "limits": rooms.iter().map(room).collect::<Vec<_>>(),
+        "limits": rooms.iter().map(|one| room(one, plan, places)).collect::<Vec<_>>(),
     })
 }
 
@@ -113,7 +116,20 @@ fn attempt(tried: &Try) -> Value {
     })
 }
 
-fn room(room: &Room) -> Value {
+/// Where the amount of a limit was written: with its owner, else with the owner's plan.
+pub fn place_of(room: &Room, plan: Option<&PlanId>, places: Places<'_>) -> String {
+    let Rule { owner, key, quota, place, .. } = &room.rule;
+    let (name, unit) = (owner.name(), quota.unit().as_str());
+    let section = match owner {
+        Owner::Tenant(_) => "tenants",
+        Owner::Provider(_) => "providers",
+    };
+    let own = places(&[section, &name, "limits", key.as_str(), unit]);
+    let of_plan = || places(&["plans", plan?.as_str(), "limits", key.as_str(), unit]);
+    own.or_else(of_plan).unwrap_or_else(|| place.to_string())
+}
+
+fn room(room: &Room, plan: Option<&PlanId>, places: Places<'_>) -> Value {
     let Room { rule, of, asks, left } = room;
     let unit = rule.quota.unit();
     json!({
@@ -126,7 +142,7 @@ fn room(room: &Room) -> Value {
         "asks": counted(unit, *asks),
         "left": counted(unit, *left),
         "hasRoom": room.has_room(),
-        "place": &*rule.place,
+        "place": place_of(room, plan, places),
     })
 }
 

@@ -176,3 +176,14 @@ fn what_cannot_be_explained_is_said_in_a_sentence() {
         assert_eq!((text.lines().count(), code), (1, ExitCode::from(2)), "{text}");
     }
 }
+
+#[test]
+fn what_an_overlay_says_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let over = folder.path().join("over.yaml");
+    let text = "apiVersion: egret.dev/v1alpha1\nkind: Policy\nplans: { pro: { limits: { rpm: { requests: 1 } } } }\n";
+    fs::write(&over, text).unwrap();
+    let (text, _) = said(&["--model", "chat", "--overlay", &over.display().to_string()], "");
+    assert!(text.contains("asks 1 of 1 left  "), "{text}");
+    assert!(text.contains("over.yaml:3 over policy.yaml:13\n"), "{text}");
+}

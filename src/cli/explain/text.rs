@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::limits::{Amounts, Mode, Unit};
 use crate::policy::snapshot::{Access, Pattern, Principal};
 use crate::relay::{Bounds, Candidate, Edits, Explanation, Look, Refused, Room, Said, Try, Verdict};
-use crate::scenario::explained::Places;
+use crate::scenario::explained::{Places, place_of};
 use crate::units::NanoUsd;
 
 /// Writes who calls, what is asked, who would be tried, and the end of it.
@@ -25,7 +25,7 @@ pub(super) fn write(explained: &Explanation, places: Places<'_>, out: &mut impl 
     }
     for (at, one) in looks.iter().enumerate() {
         let instead = if at > 0 { ", to which a limit downgrades it" } else { "" };
-        look(one, instead, access, places, out)?;
+        look(one, instead, principal.as_deref(), places, out)?;
     }
     writeln!(out)?;
     if let Some(waits) = waits {
@@ -90,11 +90,12 @@ fn pattern(pattern: &Pattern) -> String {
 fn look(
     look: &Look,
     instead: &str,
-    access: Option<&Access>,
+    principal: Option<&Principal>,
     places: Places<'_>,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let Look { route, total, candidates } = look;
+    let tenant = principal.map(|principal| &principal.tenant);
     let (attempts, strategy) = (route.retry.max_attempts, route.strategy.as_str());
     let name = &route.id;
     let place = places(&["routes", name.as_str()]);
@@ -116,6 +117,7 @@ fn look(
                 attempt(tried, out)?;
             }
             Verdict::PassedOver { reason, says } => {
+                let access = tenant.map(|tenant| &tenant.access);
                 let denied = access.filter(|_| *reason == "denied");
                 let by = denied.and_then(|access| Pattern::first(&access.deny, model.id.as_str()));
                 let by = by.map_or_else(String::new, |by| format!(" {}", pattern(by)));
@@ -124,7 +126,8 @@ fn look(
             }
             Verdict::NotReached => writeln!(out, "  -  {at}: not looked at, the call is over before")?,
         }
-        self::rooms(rooms, out)?;
+        let plan = tenant.and_then(|tenant| tenant.plan.as_ref());
+        self::rooms(rooms, |room| place_of(room, plan, places), out)?;
     }
     Ok(())
 }
@@ -160,7 +163,7 @@ fn edits(edits: &Edits) -> Vec<String> {
 }
 
 /// One line for each limit, in columns.
-fn rooms(rooms: &[Room], out: &mut impl Write) -> io::Result<()> {
+fn rooms(rooms: &[Room], place: impl Fn(&Room) -> String, out: &mut impl Write) -> io::Result<()> {
     let name = |room: &Room| match &room.of {
         Some(of) => format!("{} of {} for `{of}`", room.rule.key, room.rule.owner),
         None => format!("{} of {}", room.rule.key, room.rule.owner),
@@ -175,7 +178,7 @@ fn rooms(rooms: &[Room], out: &mut impl Write) -> io::Result<()> {
             (false, Mode::Shadow) => "  no room, but it only counts",
         };
         let (asks, left) = (counted(unit, room.asks), counted(unit, room.left));
-        writeln!(out, "     {name:width$}  asks {asks} of {left} left  {}{verdict}", room.rule.place)?;
+        writeln!(out, "     {name:width$}  asks {asks} of {left} left  {}{verdict}", place(room))?;
     }
     Ok(())
 }
