@@ -39,7 +39,7 @@ pub enum LoadFault {
 
 /// Reloads whenever `watch` tells to, for ever; drop it to end it.
 ///
-/// Loads on the caller's thread, as compiling a policy of 10 MB takes a while: run it on the control thread, never on
+/// Loads on the caller's thread, as compiling a policy of 10 MB takes a while: run it on a thread of its own, never on
 /// a worker that serves calls.
 pub async fn follow(
     store: &PolicyStore,

@@ -71,7 +71,7 @@ def test_the_node_snippet_answers(quickstart):
 
 
 def test_the_policy_of_the_readme_is_a_good_one(tmp_path):
-    [policy] = snippets("yaml", "apiVersion")
+    [policy] = snippets("yaml", "kind: Policy\n")
     digest = "ab" * 32
     path = tmp_path / "policy.yaml"
     path.write_text(policy.replace("<64 hex digits from egret key>", digest))
@@ -80,7 +80,7 @@ def test_the_policy_of_the_readme_is_a_good_one(tmp_path):
 
 
 def test_the_route_of_the_readme_is_a_good_one(tmp_path):
-    [policy] = snippets("yaml", "apiVersion")
+    [policy] = snippets("yaml", "kind: Policy\n")
     [route] = snippets("yaml", "onExhausted")
     path = tmp_path / "policy.yaml"
     attributes = "    plan: pro\n    attributes: { task: { header: x-egret-task } }\n"
