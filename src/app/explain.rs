@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use serde_json::Value;
 
 use super::{State, rehearsal};
+use crate::limits::{Owner, Rule};
 use crate::scenario::{Inquiry, explained};
 
 impl State {
@@ -22,12 +23,26 @@ impl State {
         if question.at.is_some() {
             return Err("a running egret has its own time: leave `at` out".to_owned());
         }
-        let relay = self.apart(&policy);
+        // Only what may count this call is copied.
+        let tenant = self.shared.settings.stamp.as_ref().or(question.tenant.as_ref());
+        let named = |rule: &Rule| question.used.iter().any(|used| used.rule.contains(rule));
+        let counts = |rule: &Rule| match &rule.owner {
+            Owner::Provider(_) => true,
+            Owner::Tenant(owner) => {
+                Some(owner) == tenant || Some(owner) == question.tenant.as_ref() || named(rule)
+            }
+        };
+        let relay = self.apart(&policy, counts);
         rehearsal::stands(&relay, &question.used, &question.down);
         let explaining = pin!(relay.explain(question.request, question.from));
         // Nothing in it waits: the body is here, and no store is asked for a lease.
         match explaining.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(explanation) => Ok(explained::json(&explanation, &|_| None)),
+            Poll::Ready(explanation) => {
+                let mut json = explained::json(&explanation, &|_| None);
+                // Its limits may let nobody pass then, or everybody: `onLedgerDown`. The copy does not.
+                json["ledgerDown"] = self.shared.ledger.is_down().into();
+                Ok(json)
+            }
             Poll::Pending => Err("the call would have to wait".to_owned()),
         }
     }

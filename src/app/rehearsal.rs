@@ -42,7 +42,7 @@ pub fn run(policy: &Arc<Snapshot>, tests: &[Test], done: impl FnMut(Outcome)) ->
 /// [`rehearse`]: crate::policy::compile::rehearse
 pub fn explain(policy: &Arc<Snapshot>, question: Question, now: Timestamp) -> io::Result<Explanation> {
     let tls = LazyTls::new(None).map_err(io::Error::other)?;
-    let Question { request, from, at, used, down } = question;
+    let Question { request, from, at, used, down, .. } = question;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
         let Stage { relay, tasks, .. } = stage(policy, &tls, at.unwrap_or(now), None);

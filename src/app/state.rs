@@ -10,7 +10,7 @@ use super::observed::{self, Connections};
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::ids::ProviderId;
-use crate::limits::Ledger;
+use crate::limits::{Ledger, Rule};
 use crate::mock::Mock;
 use crate::net::body::BufferBudget;
 use crate::net::endpoint::Endpoint;
@@ -207,16 +207,16 @@ impl State {
         })
     }
 
-    /// A relay that stands where this process does now, and of which nothing comes back: its counts, probes and turns
-    /// are its own.
-    pub(super) fn apart(&self, policy: &Arc<Snapshot>) -> Arc<Relay> {
+    /// A relay that stands where this process does now, and of which nothing comes back: its probes and turns are its own,
+    /// and its counts, of rules that `counts` says of.
+    pub(super) fn apart(&self, policy: &Arc<Snapshot>, counts: impl Fn(&Rule) -> bool) -> Arc<Relay> {
         let Shared { ledger, calibration, secrets, health, settings, .. } = &*self.shared;
         let now = self.clock.moment();
         let store = PolicyStore::empty();
         store.accept(Arc::clone(policy), Vec::new(), now.wall);
         let shared = Shared {
             store: Arc::new(store),
-            ledger: Arc::new(ledger.apart(policy.rules(), now)),
+            ledger: Arc::new(ledger.apart(policy.rules().filter(|rule| counts(rule)), now)),
             calibration: calibration.shown(),
             secrets: Arc::clone(secrets),
             telemetry: Telemetry::default(),

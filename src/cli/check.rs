@@ -15,6 +15,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::overlay_args::OverlayArgs;
+use super::unless_closed;
 use crate::clock::Date;
 use crate::environment::Environment;
 use crate::policy::diagnostic::{Code, Diagnostics, Level, Paint};
@@ -140,13 +141,17 @@ pub struct Around<'a> {
 /// Checks every path, also after one that is faulty. The worst of them decides the exit code.
 pub fn run(args: &CheckArgs, around: &Around<'_>, input: &mut impl Read, out: &mut impl Write) -> ExitCode {
     let reports: Vec<_> = args.paths.iter().map(|path| report(path, args, around, input)).collect();
-    // Who closed the pipe has read enough; the exit code still tells.
-    let _ = match args.format {
+    let told = match args.format {
         Format::Text => text::write(&reports, args.deny_warnings, paint(args.color, around), out),
         Format::Json => json::write(&reports, out),
         Format::Github => github::write(&reports, args.deny_warnings, out),
         Format::Sarif => sarif::write(&reports, out),
     };
+    if let Err(error) = unless_closed(told.and_then(|()| out.flush())) {
+        // Where standard error is closed, the exit code still tells.
+        let _ = writeln!(std::io::stderr(), "egret: {error}");
+        return Verdict::Unreadable.exit_code();
+    }
     let worst = reports.iter().map(|report| report.verdict).max().unwrap_or(Verdict::Good);
     worst.exit_code()
 }
@@ -212,7 +217,7 @@ impl Report {
 
 fn report(path: &Path, args: &CheckArgs, around: &Around<'_>, input: &mut impl Read) -> Report {
     let is_input = path.as_os_str() == "-";
-    let overlays = &args.overlay.overlays;
+    let overlays = &args.overlay.paths();
     let sources = if is_input { standard_input(input, overlays) } else { load::read_with(path, overlays) };
     let shown = if is_input { STANDARD_INPUT.to_owned() } else { path.display().to_string() };
     let sources = match sources {
@@ -244,7 +249,8 @@ fn report(path: &Path, args: &CheckArgs, around: &Around<'_>, input: &mut impl R
     let (errors, warnings) = checked.found.counts();
     let faulty = errors > 0 || (args.deny_warnings && warnings > 0);
     let verdict = if faulty { Verdict::Faulty } else { Verdict::Good };
-    let merged = (args.show_merged && verdict == Verdict::Good).then_some(sources);
+    let merged =
+        (args.show_merged && verdict == Verdict::Good && checked.snapshot.is_some()).then_some(sources);
     Report { path: shown, verdict, tests, merged, outcome: Ok(checked) }
 }
 

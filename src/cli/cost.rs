@@ -68,8 +68,8 @@ pub struct Args {
     #[arg(long, value_name = "TOKENS", value_parser = tokens, default_value = "1000")]
     call_input: u64,
     /// The day whose prices hold, in UTC: 2026-07-01. Default: today.
-    #[arg(long, value_name = "DATE")]
-    at: Option<Date>,
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    at: Option<Timestamp>,
     /// How the comparison is written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -113,7 +113,7 @@ fn unless_closed(error: io::Error) -> io::Result<()> {
 
 /// The comparison; else the exit code and what is said of it.
 fn compared(args: &Args, clock: &Clock) -> Result<Report, (u8, String)> {
-    let sources = load::read_with(&args.path, &args.overlay.overlays)
+    let sources = load::read_with(&args.path, &args.overlay.paths())
         .map_err(|error| (2, format!("error: {:#}", anyhow::Error::from(error))))?;
     let policy =
         compile(&sources).map_err(|found| (1, format!("{found}\n\n{}: not good", args.path.display())))?.0;
@@ -127,6 +127,13 @@ fn compared(args: &Args, clock: &Clock) -> Result<Report, (u8, String)> {
     let found: Comparison =
         compare(&policy, &question).map_err(|error| (code(&error), format!("error: {error}")))?;
     Ok(Report { path: args.path.display().to_string(), question, found })
+}
+
+/// The midnight with which a day begins in UTC.
+fn day(text: &str) -> Result<Timestamp, String> {
+    let midnight = |day: Date| day.to_zoned(TimeZone::UTC).ok().filter(|day| day.year() > 0);
+    let begins = text.parse().ok().and_then(midnight).map(|zoned| zoned.timestamp());
+    begins.ok_or_else(|| "write a day: 2026-12-01".to_owned())
 }
 
 fn code(error: &CostError) -> u8 {
@@ -148,15 +155,13 @@ fn question(args: &Args, today: Timestamp) -> Question {
         }
         (None, input, output) => (input.unwrap_or(0), output.unwrap_or(0)),
     };
-    let midnight = |day: Date| day.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
     Question {
         month: Workload {
             input: Tokens(input),
             cached: Tokens(args.cached_share.of(input)),
             output: Tokens(output),
         },
-        // Every day of the calendar has a midnight in UTC.
-        at: args.at.and_then(|day| midnight(day).ok()).unwrap_or(today),
+        at: args.at.unwrap_or(today),
         baseline: args.baseline.clone(),
         shares: args.shares.clone(),
         call_input: Tokens(args.call_input),

@@ -15,8 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
+use super::unless_closed;
 use crate::environment::Environment;
 use crate::policy::Snapshot;
 use crate::policy::compile::compile;
@@ -40,10 +42,10 @@ use crate::policy::load::{self, LoadError, Sources};
 #[derive(Args, Clone, Debug)]
 pub struct DiffArgs {
     /// The policy that holds.
-    #[arg(value_name = "OLD")]
+    #[arg(value_name = "OLD", value_parser = NonEmptyStringValueParser::new())]
     pub old: String,
     /// The policy that is to hold.
-    #[arg(value_name = "NEW")]
+    #[arg(value_name = "NEW", value_parser = NonEmptyStringValueParser::new())]
     pub new: String,
     /// What is laid over both policies, such as overlays/prod.yaml; of one at a git revision, as it is there. Several:
     /// repeat it.
@@ -170,8 +172,11 @@ pub fn run(
     faults: &mut impl Write,
 ) -> ExitCode {
     let colours = out.is_terminal() && environment.var("NO_COLOR").is_none_or(|said| said.is_empty());
-    // Who closed the pipe has read enough; what was found still decides.
-    let code = diff(args, Path::new("."), colours, out, faults).unwrap_or(2);
+    let code = diff(args, Path::new("."), colours, out, faults).unwrap_or_else(|error| {
+        // Where standard error is closed, the exit code still tells.
+        let _ = writeln!(faults, "egret: {error}");
+        2
+    });
     ExitCode::from(code)
 }
 
@@ -208,8 +213,7 @@ fn diff(
         Format::Json => json::shown(&report),
     };
     let fails = args.fail_on.iter().any(|what| what.is_met(&changes));
-    // Written whole or not, the verdict stands.
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    unless_closed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
     Ok(if old.is_none() { 2 } else { u8::from(fails) })
 }
 

@@ -6,11 +6,12 @@ use std::num::NonZeroU16;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::auth::api_key::{CallerKey, KeyDigest};
+use crate::policy::compile::is_name;
 use crate::secret::{ExposeSecret, SecretString};
 
 /// No header is longer than this, so no key is; so many keys are read at most.
@@ -89,6 +90,10 @@ pub(super) fn shows_keys(args: &Args) -> bool {
 pub fn run(args: &Args, input: &mut impl Read, out: &mut impl Write) -> anyhow::Result<()> {
     if args.format == Format::Yaml && shows_keys(args) {
         bail!("lines for a policy must hold no key: say `--key-to FILE`, where the key is to go");
+    }
+    if let Some(name) = &args.name {
+        is_name(name)
+            .map_err(|hint| anyhow!("`{}` cannot be the name of a key: {hint}", name.escape_debug()))?;
     }
     let mut entries = match &args.of {
         None => made(args)?,

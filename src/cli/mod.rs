@@ -78,6 +78,14 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What came of writing results: who closed the pipe has read enough, and the exit code still tells.
+fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// A verb's end, or why it failed, on standard error.
 fn ended(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {

@@ -122,7 +122,7 @@ fn print(line: &str) {
 fn options(args: Args) -> Options {
     Options {
         policy: args.policy,
-        overlays: args.overlay.overlays,
+        overlays: args.overlay.paths(),
         listen: args.listen,
         admin: args.admin,
         metrics: args.metrics,

@@ -4,6 +4,7 @@
 //! retry budget are used as by a call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -21,8 +22,9 @@ use super::refusal::Refusal;
 use super::route::{self, Candidates};
 use super::when::Circumstances;
 use super::{Caller, Relay, Shared, admit, candidate, count, exceed, exhausted};
+use crate::clock::Now;
 use crate::dialect::error::Cause;
-use crate::limits::{Amounts, Ask, Exceeded, Rule};
+use crate::limits::{Amounts, Ask, Each, Exceeded, Owner, Rule};
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{Hold, Model, OnExceed, Principal, Route, Target};
 use crate::units::Tokens;
@@ -149,24 +151,28 @@ fn passed_over(call: &Call, model: &Model) -> Verdict {
 async fn looks(call: &mut Call, way: Way<'_>, explained: &mut Explanation) -> Result<(), Refusal> {
     let Some(exceeded) = look(call, way, explained).await? else { return Ok(()) };
     call.held = None;
-    let last = match exceed::downgraded(call, &exceeded, way) {
-        None => exceeded,
+    let (last, deadline) = match exceed::downgraded(call, &exceeded, way) {
+        None => (exceeded, way.candidates.deadline),
         Some(elsewhere) => {
             let way = Way { candidates: &elsewhere, ..way };
             match look(call, way, explained).await? {
                 None => return Ok(()),
-                Some(exceeded) => exceeded,
+                Some(exceeded) => (exceeded, elsewhere.deadline),
             }
         }
     };
-    explained.waits = waits(&last, way.principal);
+    let left = deadline.saturating_duration_since(way.relay.clock.now());
+    explained.waits = waits(&last, way.principal, left);
     Err(exceed::refusal(&last, way.principal))
 }
 
-/// How long a call without room waits for some at most.
-fn waits(exceeded: &[Exceeded], principal: &Principal) -> Option<std::time::Duration> {
+/// How long a call without room, which may take so long, waits for some at most.
+fn waits(exceeded: &[Exceeded], principal: &Principal, left: Duration) -> Option<Duration> {
     let wait = |exceeded: &Exceeded| match admit::beyond(exceeded, &principal.tenant)? {
-        OnExceed::Queue { max_wait } => (exceeded.soonest? <= *max_wait).then_some(*max_wait),
+        OnExceed::Queue { max_wait } => {
+            let most = left.min(*max_wait);
+            (!most.is_zero() && exceeded.soonest? <= most).then_some(most)
+        }
         OnExceed::Clamp { .. } | OnExceed::Downgrade { .. } => None,
     };
     exceeded.iter().filter_map(wait).max()
@@ -179,6 +185,8 @@ async fn look(
     explained: &mut Explanation,
 ) -> Result<Option<Vec<Exceeded>>, Refusal> {
     let Candidates { route, order, deadline } = way.candidates;
+    // Before others are passed over for other reasons.
+    let out = excluded(call, route, order);
     let mut walk = Walk::new(call, way);
     // Before anything is held.
     let rooms = |at| walk.target(at).map(|to| rooms_at(way, to)).unwrap_or_default();
@@ -197,14 +205,25 @@ async fn look(
             }
         });
     }
-    if let Some(at) = walk.least_bad(call)
+    let is_tried =
+        |looked: &[Candidate]| looked.iter().any(|candidate| matches!(candidate.verdict, Verdict::Tried(_)));
+    if !is_over
+        && !is_tried(&looked)
+        && let Some(at) = walk.least_bad(call)
         && let (Some(to), Some(candidate)) = (walk.target(at), looked.get_mut(at))
     {
         let considered = walk.consider(call, at, to, rooms_at(way, to)).await;
         (candidate.verdict, candidate.rooms) = (considered.verdict, considered.rooms);
     }
-    looked.extend(excluded(call, route, order));
-    let is_tried = looked.iter().any(|candidate| matches!(candidate.verdict, Verdict::Tried(_)));
+    // A call that is bound to a provider goes to no other.
+    let bound = order.iter().skip(walk.reach).filter_map(|at| route.targets.get(*at));
+    looked.extend(bound.map(|target| Candidate {
+        model: Arc::clone(&target.model),
+        verdict: Verdict::NotReached,
+        rooms: Vec::new(),
+    }));
+    looked.extend(out);
+    let is_tried = is_tried(&looked);
     let total = *deadline - call.started;
     explained.looks.push(Look { route: Arc::clone(route), total, candidates: looked });
     if is_tried {
@@ -253,12 +272,26 @@ impl Walk<'_> {
         if !self.may_retry(call, &to.model, &well, now.instant) {
             return passed(call, rooms);
         }
-        let rooms = asking(rooms, &stake.sized.amounts);
+        let mut rooms = asking(rooms, &stake.sized.amounts);
+        self.with_key(&to.model, key, now, &mut rooms);
         let tried = self.planned(call, &to.model, &fitted, &stake.sized, key);
         let (id, _) = call.tries(&to.model, stake, self.way.from_caller, now.instant);
         call.written(id, now);
         call.loses(id, "unasked", None, Came::Nothing, now);
         Considered { verdict: Verdict::Tried(tried), rooms, is_final: false }
+    }
+
+    /// Tells the room of the key that is used, of limits that each key of a pool has for itself: it holds its share already.
+    fn with_key(&self, model: &Model, key: usize, now: Now, rooms: &mut [Room]) {
+        let Some(key) = model.provider.keys.get(key).map(|key| &key.name) else { return };
+        let ask = Ask { user: None, app: None, key: Some(key), model: &model.id, amounts: Amounts::NONE };
+        let of_key = |room: &&mut Room| {
+            matches!(room.rule.owner, Owner::Provider(_)) && room.rule.each == Some(Each::Key)
+        };
+        for room in rooms.iter_mut().filter(of_key) {
+            room.of = Some(key.as_str().into());
+            room.left = self.way.relay.shared.ledger.room(&room.rule, &ask, now).saturating_add(room.asks);
+        }
     }
 
     /// Why the call does not fit at a model, where it does not.
@@ -338,7 +371,7 @@ fn rooms_at(way: Way<'_>, to: &Target) -> Vec<Room> {
     let amounts = Amounts::NONE;
     let own = Ask { user: user.as_ref(), app: app.as_ref(), key: key.as_ref(), model, amounts };
     let of_tenant = principal.tenant.counting(&candidates.route.id).limits.iter();
-    // Of a limit on each key of a pool the fullest count is not looked for: the first key's is told.
+    // Of a limit on each key of a pool the first one's, until it is known which is used.
     let key = provider.keys.first().map(|key| &key.name);
     let there = Ask { user: None, app: None, key, model, amounts };
     let of_provider = provider.limits.iter().map(|rule| room(rule, &there));
@@ -356,12 +389,14 @@ fn asking(mut rooms: Vec<Room>, amounts: &Amounts) -> Vec<Room> {
 /// What egret answers by itself.
 fn refused(refusal: &Refusal, call: &Call, explained: &Explanation) -> Refused {
     let problem = refusal.problem();
-    let responds = explained.looks.last().is_some_and(|look| look.route.on_exhausted.is_some());
+    // That of the name asked for, where the operation has a form for it.
+    let responds = explained.looks.first().is_some_and(|look| look.route.on_exhausted.is_some());
+    let has_form = explained.said.as_ref().is_some_and(|said| said.api.has_output());
     Refused {
         status: refusal.status(call.face).as_u16(),
         code: problem.cause.code(),
         message: problem.message.into(),
         wait: problem.wait,
-        is_replaced: responds && refusal.is_exhausted(),
+        is_replaced: responds && has_form && refusal.is_exhausted(),
     }
 }

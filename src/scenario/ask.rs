@@ -82,8 +82,12 @@ fn words(tokens: u32, around: usize) -> String {
     // One letter and a space each; what is left makes words longer.
     let least = (words * 2).saturating_sub(1);
     let longer = bytes.saturating_sub(least).min(words);
-    let word = |at: usize| if at < longer { "aa" } else { "a" };
-    (0..words).map(word).collect::<Vec<_>>().join(" ")
+    let mut text = String::with_capacity(least + longer);
+    for at in 0..words {
+        text.push_str(if at == 0 { "" } else { " " });
+        text.push_str(if at < longer { "aa" } else { "a" });
+    }
+    text
 }
 
 /// The body's members, in the order in which SDKs write them.

@@ -141,7 +141,9 @@ impl Seen {
             }
         }
         self.0.extend(record.attempts.iter().map(|attempt| Part::Model(attempt.destination.model.clone())));
-        for route in record.route.iter().chain(&record.downgraded_to) {
+        // Refused before anybody looked at its targets.
+        let looked = !record.attempts.is_empty() || !record.passed_over.is_empty();
+        for route in record.route.iter().chain(&record.downgraded_to).filter(|_| looked) {
             if let Some(route) = policy.routes.get(route) {
                 self.route(route, record);
             }
@@ -156,23 +158,32 @@ impl Seen {
                 .any(|passed| passed.destination.model == *model && reasons.contains(&passed.reason))
         };
         let is_last = record.downgraded_to.as_ref().is_none_or(|to| *to == route.id);
-        let mut held = false;
+        let tried = |model: &ModelId| {
+            is_last && record.attempts.iter().any(|attempt| attempt.destination.model == *model)
+        };
+        // A model may be there twice, by one condition or the other.
+        let holds =
+            |model: &ModelId| tried(model) || !passed(model, &["when", "denied", "not_offered", "skills"]);
+        let held = route.targets.iter().any(|target| holds(&target.model.id));
         for target in &route.targets {
             let (id, model) = (&route.id, &target.model.id);
-            let tried = is_last && record.attempts.iter().any(|attempt| attempt.destination.model == *model);
-            if tried {
+            if tried(model) {
                 self.0.insert(Part::Target(id.clone(), model.clone()));
             }
+            if holds(model) {
+                self.0.insert(Part::Condition(id.clone(), model.clone(), true));
+            }
             let unmet = passed(model, &["when"]);
-            if unmet {
+            // Where the route's own may be what did not hold, nobody looked at the target's.
+            if unmet && (held || route.when.is_none()) {
                 self.0.insert(Part::Condition(id.clone(), model.clone(), false));
             }
-            // A model may be there twice, by one condition or the other.
-            if tried || !unmet && !passed(model, &["denied", "not_offered", "skills"]) {
-                self.0.insert(Part::Condition(id.clone(), model.clone(), true));
-                held = true;
+            if unmet && target.when.is_none() {
+                self.0.insert(Part::RouteCondition(route.id.clone(), false));
             }
         }
-        self.0.insert(Part::RouteCondition(route.id.clone(), held));
+        if held {
+            self.0.insert(Part::RouteCondition(route.id.clone(), true));
+        }
     }
 }

@@ -9,12 +9,14 @@ use http::Request;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http_body_util::Full;
 use serde::Deserialize;
+use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use super::ask;
+use crate::auth::api_key::KeyDigest;
 use crate::clock::Timestamp;
-use crate::dialect::Api;
-use crate::ids::ProviderId;
+use crate::dialect::{Api, Dialect};
+use crate::ids::{ProviderId, TenantId};
 use crate::limits::{Rule, Unit};
 use crate::policy::Snapshot;
 use crate::policy::diagnostic::did_you_mean;
@@ -81,8 +83,17 @@ pub struct Counted {
     pub of: Option<String>,
 }
 
+/// The longest prompt that is made up, in tokens: a body of it is as long as one may be.
+const TOKENS: u32 = 10_000_000;
+/// So much is named at most: headers, counts, providers.
+const NAMED: usize = 100;
+/// So many calls can be under way.
+const PLACES: u64 = 10_000;
+
 /// An inquiry under a policy.
 pub struct Question {
+    /// The tenant that calls, as far as it is known before anybody looks at the call.
+    pub tenant: Option<TenantId>,
     /// The request.
     pub request: Request<Full<Bytes>>,
     /// Who sends it.
@@ -101,7 +112,15 @@ impl Inquiry {
     /// # Errors
     /// A sentence: what is wrong with it.
     pub fn read(json: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(json).map_err(|error| format!("the request is no inquiry: {error}"))
+        // What it holds is not repeated: it may be a key.
+        serde_json::from_slice(json).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let why = match error.classify() {
+                Category::Data => "an unknown field, or a value of another type",
+                Category::Syntax | Category::Eof | Category::Io => "no JSON",
+            };
+            format!("the request is no inquiry: {why} at line {line} column {column}; `egret explain --help` names the fields")
+        })
     }
 
     /// What it asks under a policy.
@@ -109,6 +128,14 @@ impl Inquiry {
     /// # Errors
     /// A sentence: what it names is not there, or it says two things at once.
     pub fn under(&self, policy: &Snapshot) -> Result<Question, String> {
+        if [self.headers.len(), self.metadata.len(), self.usage.len(), self.down.len()]
+            .iter()
+            .any(|n| *n > NAMED)
+        {
+            return Err(format!(
+                "at most {NAMED} headers, members of `metadata`, counts and providers are named"
+            ));
+        }
         let api = self.api.as_deref().map_or(Ok(Api::Chat), operation)?;
         let caller = self.caller(policy)?;
         let used = self.usage.iter().map(|counted| counted.used(policy)).collect::<Result<_, _>>()?;
@@ -117,9 +144,14 @@ impl Inquiry {
         let call = self.call(api)?;
         let (mut request, mut from) = ask::request(&call, &caller);
         if let Some(body) = &self.body {
-            let body = serde_json::to_vec(body).map_err(|error| error.to_string())?;
-            *request.body_mut() = Full::new(body.into());
+            *request.body_mut() = Full::new(whole(body, &call)?);
         }
+        let tenant = match (&caller, &self.key) {
+            (_, Some(key)) => policy.keys.get(&KeyDigest::of(key)),
+            (Caller::Known(principal), None) => Some(principal),
+            (Caller::Local | Caller::UnknownKey | Caller::Afar, None) => policy.local.as_ref(),
+        };
+        let tenant = tenant.map(|principal| principal.tenant.id.clone());
         if let Some(key) = &self.key {
             let Ok(mut bearer) = HeaderValue::try_from(format!("Bearer {key}")) else {
                 return Err("`key` cannot be sent in a header".to_owned());
@@ -128,7 +160,7 @@ impl Inquiry {
             request.headers_mut().insert(AUTHORIZATION, bearer);
             from = relay::Caller::At(Ipv4Addr::LOCALHOST.into());
         }
-        Ok(Question { request, from, at, used, down })
+        Ok(Question { tenant, request, from, at, used, down })
     }
 
     fn call(&self, api: Api) -> Result<Call, String> {
@@ -155,17 +187,23 @@ impl Inquiry {
                 return Err("`input` says what the prompt is: leave `inputTokens` out".to_owned());
             }
             (Some(text), None) => Prompt::Text(text.as_str().into()),
+            (None, Some(tokens)) if tokens > TOKENS => {
+                return Err(format!("`inputTokens` is at most {TOKENS}"));
+            }
             (None, Some(tokens)) => Prompt::Tokens(tokens),
             (None, None) => Prompt::Text("Say hello.".into()),
         };
         let pairs = self.metadata.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
-        let streams = self.body.as_ref().and_then(|body| body.get("stream")) == Some(&Value::Bool(true));
+        let streams = self.body.as_ref().and_then(|body| body.get("stream")).and_then(Value::as_bool);
+        if self.stream && streams == Some(false) {
+            return Err("`stream` is true, and `body` says that it is not".to_owned());
+        }
         Ok(Call {
             model: model.into(),
             api,
             prompt,
             max_tokens: self.max_tokens,
-            stream: self.stream || streams,
+            stream: self.stream || streams == Some(true),
             headers: self.headers.iter().map(header).collect::<Result<_, _>>()?,
             metadata: pairs.collect(),
             fields: Map::new(),
@@ -199,6 +237,18 @@ fn keyed(tenant: &str, name: &str, policy: &Snapshot) -> Result<Arc<Principal>, 
     let names = || of_tenant.clone().filter_map(|principal| Some(principal.key.as_ref()?.as_str()));
     let named = |principal: &&Arc<Principal>| principal.key.as_ref().is_some_and(|key| key.as_str() == name);
     of_tenant.clone().find(named).cloned().ok_or_else(|| missing("key of this tenant", name, names()))
+}
+
+/// A whole body, with the name and the wish for a stream that were said beside it, where its dialect has them there.
+fn whole(body: &Map<String, Value>, call: &Call) -> Result<Bytes, String> {
+    let mut body = body.clone();
+    if call.api.dialect() != Dialect::Gemini {
+        body.entry("model").or_insert_with(|| Value::from(&*call.model));
+        if call.stream {
+            body.entry("stream").or_insert(Value::Bool(true));
+        }
+    }
+    serde_json::to_vec(&body).map(Bytes::from).map_err(|error| error.to_string())
 }
 
 fn operation(name: &str) -> Result<Api, String> {
@@ -263,6 +313,9 @@ impl Counted {
             (None, Some(_)) => Err(format!("limit `{limit}` of `{whose}` has one count for all")),
             (Some(_), Some(_)) | (None, None) => {
                 let amount = self::amount(rule, amount).ok_or_else(|| wrong(rule, amount))?;
+                if rule.quota.unit() == Unit::Concurrent && amount > PLACES {
+                    return Err(format!("at most {PLACES} calls can be under way"));
+                }
                 Ok(Used { rule: [rule.clone()].into(), amount, of: of.as_deref().map(Into::into) })
             }
         }

@@ -108,11 +108,18 @@ async fn it_is_asked_by_post_at_the_admin_port_alone() {
 async fn a_faulty_inquiry_is_told_in_a_sentence() {
     let proxy = proxy(POLICY);
     for (inquiry, sentence) in [
-        ("", "the request is no inquiry: EOF while parsing a value at line 1 column 0"),
-        ("{\"modle\":1}", "the request is no inquiry: unknown field `modle`"),
+        ("", "the request is no inquiry: no JSON at line 1 column 0"),
+        (
+            "{\"modle\":1}",
+            "the request is no inquiry: an unknown field, or a value of another type at line 1 column 8",
+        ),
         (
             "{\"model\":\"chat\",\"at\":\"2026-03-02T09:00:00Z\"}",
             "a running egret has its own time: leave `at` out",
+        ),
+        (
+            "{\"model\":\"chat\",\"usage\":[{\"tenant\":\"app\",\"limit\":\"at\",\"amount\":18446744073709551615}]}",
+            "at most 10000 calls can be under way",
         ),
         ("{\"model\":\"chat\",\"tenant\":\"ap\"}", "the policy has no tenant `ap`; did you mean `app`?"),
         (

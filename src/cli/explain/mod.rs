@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::app::{chain, rehearsal};
 use crate::cli::overlay_args::OverlayArgs;
+use crate::cli::unless_closed;
 use crate::clock::Clock;
 use crate::policy::origin::Origins;
 use crate::policy::{compile, load};
@@ -46,8 +47,8 @@ pub struct Args {
     key_name: Option<String>,
     /// The API key with which it calls, on standard input: `--key -`.
     // No value but `-` is taken: arguments show in `ps` and stay in the shell's history.
-    #[arg(long, value_name = "-", conflicts_with = "tenant", value_parser = standard_input)]
-    key: Option<()>,
+    #[arg(long, value_name = "-", conflicts_with = "tenant")]
+    key: Option<String>,
     /// The token with which it calls, on standard input. Not built yet: policies know callers by API keys alone.
     #[arg(long, value_name = "-", hide = true)]
     jwt: Option<String>,
@@ -67,11 +68,11 @@ pub struct Args {
     #[arg(long)]
     stream: bool,
     /// A header of the call: `--header 'x-egret-task: code'`; several: repeat it.
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
-    headers: Vec<(String, String)>,
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
     /// What the call says under `metadata`: `--metadata task=code`; several: repeat it.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
-    metadata: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME=VALUE")]
+    metadata: Vec<String>,
     /// A file with the whole JSON body of the call, as an SDK sends it; `-` for standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["input_tokens", "max_tokens", "metadata"])]
     body: Option<PathBuf>,
@@ -116,7 +117,7 @@ pub fn run(args: &Args, input: &mut impl Read, out: &mut impl Write) -> anyhow::
         Ok(inquiry) => inquiry,
         Err(error) => return unready(format!("error: {error:#}"), out),
     };
-    let sources = match load::read_with(&args.policy, &args.overlay.overlays) {
+    let sources = match load::read_with(&args.policy, &args.overlay.paths()) {
         Ok(sources) => sources,
         Err(error) => return unready(format!("error: {}", chain(&error)), out),
     };
@@ -138,7 +139,7 @@ pub fn run(args: &Args, input: &mut impl Read, out: &mut impl Write) -> anyhow::
         Format::Json => writeln!(out, "{:#}", explained::json(&explanation, &places)),
     };
     // Who closed the pipe has read enough; the exit code still tells.
-    drop(told.and_then(|()| out.flush()));
+    unless_closed(told.and_then(|()| out.flush()))?;
     Ok(ExitCode::from(u8::from(explanation.refused.is_some())))
 }
 
@@ -158,12 +159,17 @@ impl Args {
                 Some(serde_json::from_slice(&json).context("--body is no JSON object")?)
             }
         };
-        let key = match self.key {
+        let key = match self.key.as_deref() {
             None => None,
-            Some(()) if body.is_some() && self.body.as_ref().is_some_and(|path| path.as_os_str() == "-") => {
+            Some(key) if key != "-" => {
+                bail!(
+                    "a key on the command line shows in `ps` and stays in the shell's history; pipe it to `--key -`"
+                )
+            }
+            Some(_) if body.is_some() && self.body.as_ref().is_some_and(|path| path.as_os_str() == "-") => {
                 bail!("--key and --body both want standard input")
             }
-            Some(()) => {
+            Some(_) => {
                 let key = String::from_utf8(read("-".as_ref(), input)?).context("the key is no text")?;
                 Some(key.trim().to_owned())
             }
@@ -178,8 +184,8 @@ impl Args {
             input: None,
             max_tokens: self.max_tokens,
             stream: self.stream,
-            headers: self.headers.iter().cloned().collect(),
-            metadata: self.metadata.iter().cloned().collect(),
+            headers: self.headers.iter().map(|value| header(value)).collect::<Result<_, _>>()?,
+            metadata: self.metadata.iter().map(|value| pair(value)).collect::<Result<_, _>>()?,
             body,
             at: self.at.clone(),
             usage: self.usage.clone(),
@@ -200,23 +206,17 @@ fn read(path: &std::path::Path, input: &mut impl Read) -> anyhow::Result<Vec<u8>
     Ok(bytes)
 }
 
-fn standard_input(value: &str) -> Result<(), String> {
-    if value == "-" {
-        Ok(())
-    } else {
-        Err("a key on the command line shows in `ps` and stays in the shell's history; pipe it to `--key -`"
-            .to_owned())
-    }
-}
+// What cannot be read is not repeated: it may be a key.
 
-fn header(value: &str) -> Result<(String, String), String> {
+fn header(value: &str) -> anyhow::Result<(String, String)> {
     let (name, value) =
-        value.split_once(':').ok_or("write a name, a colon and a value: `x-egret-task: code`")?;
+        value.split_once(':').context("--header: write a name, a colon and a value: `x-egret-task: code`")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn pair(value: &str) -> Result<(String, String), String> {
-    let (name, value) = value.split_once('=').ok_or("write a name, `=` and a value: `task=code`")?;
+fn pair(value: &str) -> anyhow::Result<(String, String)> {
+    let (name, value) =
+        value.split_once('=').context("--metadata: write a name, `=` and a value: `task=code`")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 

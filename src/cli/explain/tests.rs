@@ -92,7 +92,8 @@ fn what_is_used_and_who_is_down_changes_the_plan() {
     assert!(text.contains("`cheap`, to which a limit downgrades it"), "{text}");
     assert!(text.contains("  -  b1 at b: passed over, breaker_open"), "{text}");
     assert!(text.contains("refused  503 no_provider_available"), "{text}");
-    assert!(text.contains("gets the answer of `onExhausted` instead"), "{text}");
+    // What `cheap` says of that is for those who ask for it.
+    assert!(!text.contains("onExhausted"), "{text}");
     assert_eq!(code, ExitCode::from(1));
     let (text, code) = said(&["--model", "chat", used[0], used[1]], "");
     assert!(text.contains("  1. b1 at b"), "{text}");
@@ -111,8 +112,14 @@ fn a_key_comes_by_standard_input_and_is_shown_to_nobody() {
     assert!(text.starts_with("caller   nobody knows\n"), "{text}");
     assert!(text.contains("refused  401 invalid_api_key"), "{text}");
     assert_eq!(code, ExitCode::from(1));
-    let refused = Line::try_parse_from(["explain", "--policy", "p", "--key", KEY]).unwrap_err().to_string();
-    assert!(refused.contains("pipe it to `--key -`"), "{refused}");
+    for more in [&["--key", KEY][..], &["--header", KEY], &["--metadata", KEY], &["--jwt", KEY]] {
+        let (text, code) = said(more, "");
+        assert!(text.starts_with("error: ") && code == ExitCode::from(2), "{text}");
+    }
+    for request in ["{\"headers\":\"KEY\"}", "{\"KEY\":1}", "{\"stream\":\"KEY\"}"] {
+        let (text, code) = said(&["--request", "-"], &request.replace("KEY", KEY));
+        assert!(text.starts_with("error: the request is no inquiry") && code == ExitCode::from(2), "{text}");
+    }
 }
 
 #[test]
@@ -186,4 +193,72 @@ fn what_an_overlay_says_is_told_with_its_place() {
     let (text, _) = said(&["--model", "chat", "--overlay", &over.display().to_string()], "");
     assert!(text.contains("asks 1 of 1 left  "), "{text}");
     assert!(text.contains("over.yaml:3 over policy.yaml:13\n"), "{text}");
+}
+
+/// The policy with this in the place of that.
+fn said_under(from: &str, to: &str, more: &[&str]) -> String {
+    assert!(POLICY.contains(from), "{from}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.yaml");
+    fs::write(&path, POLICY.replace(from, to).replace("SHA", &"0a".repeat(32))).unwrap();
+    let line = ["explain", "--policy", &path.display().to_string()];
+    let line = Line::try_parse_from(line.iter().chain(more)).unwrap();
+    let mut out = Vec::new();
+    run(&line.args, &mut &b""[..], &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn who_is_down_is_probed_only_where_nobody_else_is_tried() {
+    let (from, to) = ("chat: { targets", "chat: { onAllOpen: probe, targets");
+    let text = said_under(from, to, &["--model", "chat", "--down", "b"]);
+    assert!(text.contains("1. a1 at a") && text.contains("b1 at b: passed over, breaker_open"), "{text}");
+    let text = said_under(from, to, &["--model", "chat", "--down", "a", "--down", "b"]);
+    assert!(text.contains("1. a1 at a") && text.contains("b1 at b: passed over, breaker_open"), "{text}");
+}
+
+#[test]
+fn a_call_waits_no_longer_than_it_may_take() {
+    let (from, to) = (
+        "rpm: { requests: 2, per: 1m }",
+        "rpm: { requests: 2, per: 1m, onExceed: { queue: { maxWait: 50s } } }",
+    );
+    let used = ["--model", "chat", "--usage", "shop/rpm=2"];
+    let text = said_under(from, to, &used);
+    assert!(text.contains("waits    for room, at most 50s"), "{text}");
+    let policy = POLICY.replace(from, to);
+    assert_ne!(policy, POLICY);
+    let both = |text: &str| text.replace("chat: { targets", "chat: { timeouts: { total: 35s }, targets");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.yaml");
+    fs::write(&path, both(&policy).replace("SHA", &"0a".repeat(32))).unwrap();
+    let line = ["explain", "--policy", &path.display().to_string()];
+    let line = Line::try_parse_from(line.iter().chain(&used)).unwrap();
+    let mut out = Vec::new();
+    run(&line.args, &mut &b""[..], &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("waits    for room, at most 35s"), "{text}");
+}
+
+#[test]
+fn what_is_said_beside_a_body_is_sent_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let body = folder.path().join("body.json");
+    fs::write(&body, r#"{"messages":[{"role":"user","content":"hi"}]}"#).unwrap();
+    let body = body.display().to_string();
+    let (text, code) = said(&["--model", "chat", "--stream", "--body", &body], "");
+    assert!(text.contains("`chat` by chat, 74 bytes, a stream"), "{text}");
+    assert_eq!(code, ExitCode::SUCCESS);
+}
+
+#[test]
+fn nobody_can_ask_for_more_than_a_call_can_be() {
+    for (more, sentence) in [
+        (vec!["--model", "chat", "--input-tokens", "4294967295"], "`inputTokens` is at most 10000000"),
+        ([&["--model", "chat"][..], &["--down", "a"].repeat(101)].concat(), "at most 100 headers"),
+    ] {
+        let (text, code) = said(&more, "");
+        assert!(text.contains(sentence), "{text}");
+        assert_eq!(code, ExitCode::from(2));
+    }
 }

@@ -62,6 +62,7 @@ fn caller(principal: &Principal) -> String {
 
 fn call(said: &Said) -> String {
     let Said { api, name, stream, bytes, max_output, task, priority } = said;
+    let name = name.replace(|c: char| c.is_control(), "\u{fffd}");
     let mut text = format!("`{name}` by {}, {bytes} bytes", api.name());
     if *stream {
         text += ", a stream";

@@ -96,6 +96,9 @@ fn no_new_key_is_written_among_the_lines_of_a_policy() {
 
 #[test]
 fn a_name_cannot_break_out_of_its_line() {
-    let lines = printed(&["--of", "-", "--name", "a\"}\n- evil: {", "--format", "yaml"], "k").unwrap();
-    assert_eq!(lines.lines().count(), 1, "{lines}");
+    for name in ["a\"}\n- evil: {", "", "a b"] {
+        let refused =
+            printed(&["--of", "-", "--name", name, "--format", "yaml"], "k").unwrap_err().to_string();
+        assert!(refused.contains("cannot be the name of a key"), "{refused}");
+    }
 }

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use super::unless_closed;
 use progress::Progress;
 use report::Report;
 pub(super) use suite::{overlays_of, policy_of};
@@ -64,6 +65,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         suite::run(path, args.filter.as_deref(), &mut report, &mut progress)?;
     }
     progress.end();
+    if let (Some(text), (0, 0), true) = (&args.filter, report.counts(), report.faults.is_empty()) {
+        report.faults.push(format!("error: no test has `{text}` in its name"));
+    }
     report.demand(args.min_coverage.filter(|_| args.filter.is_none()));
     let told = match args.format {
         Format::Text => text::write(&report, args.filter.is_some(), out),
@@ -71,7 +75,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Format::Json => json::write(&report, out),
     };
     // Who closed the pipe has read enough; the exit code still tells.
-    drop(told.and_then(|()| out.flush()));
+    unless_closed(told.and_then(|()| out.flush()))?;
     Ok(ExitCode::from(report.exit_code()))
 }
 

@@ -17,7 +17,12 @@ pub(super) fn write(report: &Report, filtered: bool, out: &mut impl Write) -> io
         let of = if others { format!(", of {}", suite.policy) } else { String::new() };
         writeln!(out, "{}{of}", suite.path.display())?;
         for outcome in &suite.outcomes {
-            writeln!(out, "  {}  {}", if outcome.passed() { "ok  " } else { "FAIL" }, outcome.name)?;
+            writeln!(
+                out,
+                "  {}  {}",
+                if outcome.passed() { "ok  " } else { "FAIL" },
+                printable(&outcome.name)
+            )?;
             for failure in &outcome.failures {
                 write!(out, "{}", indented(&shown(failure)))?;
             }
@@ -34,6 +39,11 @@ pub(super) fn write(report: &Report, filtered: bool, out: &mut impl Write) -> io
         writeln!(out, "{}", lacks(suite, report.demanded))?;
     }
     writeln!(out, "{}", summary(report))
+}
+
+/// A name as a terminal may be shown it.
+fn printable(name: &str) -> String {
+    name.replace(|c: char| c.is_control(), "\u{fffd}")
 }
 
 /// As rustc does it: the sentence, the place, the line, a caret, and what came of the call.

@@ -50,6 +50,11 @@ pub fn rehearse(sources: &Sources) -> Result<(Snapshot, Vec<Diagnostic>), Diagno
     compile_for(Stage::Rehearsal, sources)
 }
 
+/// Whether something may have this name in a policy; else how names are written.
+pub fn is_name(name: &str) -> Result<(), &'static str> {
+    if names::is_name(name) { Ok(()) } else { Err(names::HINT) }
+}
+
 /// Whether these files hold a document of a policy.
 pub fn holds_policy(sources: &Sources) -> bool {
     compose::holds_policy(sources)

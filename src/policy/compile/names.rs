@@ -92,16 +92,24 @@ const LONGEST: usize = 128;
 /// What [`check`] lets through, as a regular expression for editors.
 pub(in crate::policy) const PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$";
 
-/// Tells a name that logs, headers and globs could not carry.
-pub(in crate::policy) fn check(what: &str, name: &str, at: Span, found: &mut Findings<'_>) -> bool {
+/// How a name is written.
+pub(super) const HINT: &str = "a letter or digit, then letters, digits and . _ : / @ -, up to 128";
+
+/// Whether logs, headers and globs can carry a name.
+pub(super) fn is_name(name: &str) -> bool {
     let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@-".contains(&b));
-    let fits = first && rest && name.len() <= LONGEST;
+    first && rest && name.len() <= LONGEST
+}
+
+/// Tells a name that logs, headers and globs could not carry.
+pub(in crate::policy) fn check(what: &str, name: &str, at: Span, found: &mut Findings<'_>) -> bool {
+    let fits = is_name(name);
     if !fits {
         found
             .error(at, format!("{} cannot be the name of a {what}", quoted(name)))
             .code(Code::BadName)
-            .hint(format!("a letter or digit, then letters, digits and . _ : / @ -, up to {LONGEST}"));
+            .hint(HINT);
     }
     fits
 }

@@ -9,6 +9,9 @@ use crate::policy::spec::test::{self as spec, CallApi};
 use crate::policy::spec::{At, Entries};
 use crate::policy::suite::{Call, Prompt};
 
+/// The longest prompt that is made up, in tokens: a body of it is as long as one may be.
+const TOKENS: u32 = 10_000_000;
+
 /// None where a fault was told.
 pub(super) fn compile(at: &At<spec::Call>, found: &mut Findings<'_>) -> Option<Call> {
     let spec::Call { model, api, input_tokens, input, max_tokens, stream, headers, metadata, fields } =
@@ -18,6 +21,10 @@ pub(super) fn compile(at: &At<spec::Call>, found: &mut Findings<'_>) -> Option<C
         Some(api) => api.value.map(operation),
     };
     let prompt = match (input_tokens, input) {
+        (Some(tokens), None) if tokens.value.is_some_and(|tokens| tokens > TOKENS) => {
+            found.error(tokens.span, format!("a prompt has at most {TOKENS} tokens"));
+            None
+        }
         (Some(tokens), None) => tokens.value.map(Prompt::Tokens),
         (None, Some(text)) => text.value.as_deref().map(|text| Prompt::Text(text.into())),
         (None, None) => Some(Prompt::Text("Say hello.".into())),
