@@ -10,11 +10,11 @@ mod text;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use super::overlay_args::OverlayArgs;
+use super::place::from_here;
 use super::unless_closed;
 use crate::clock::Date;
 use crate::environment::Environment;
@@ -266,13 +266,6 @@ fn standard_input(input: &mut impl Read, overlays: &[PathBuf]) -> Result<Sources
         return Err(LoadError::TooLarge { path: path() });
     }
     load::laid_over(Sources::single(STANDARD_INPUT, bytes), overlays)
-}
-
-/// A file of the policy at `path`, as it is found from where the command runs.
-fn from_here(path: &Path, file: &Arc<str>) -> Arc<str> {
-    let at = if path.is_dir() { path.join(&**file) } else { path.to_owned() };
-    let at = at.strip_prefix(".").unwrap_or(&at);
-    Arc::from(at.to_string_lossy())
 }
 
 fn counted(n: usize, what: &str) -> String {

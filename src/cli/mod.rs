@@ -7,6 +7,7 @@ pub mod explain;
 pub mod key;
 pub mod mock;
 pub mod overlay_args;
+mod place;
 pub mod probe;
 pub mod run;
 pub mod schema;

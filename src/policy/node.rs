@@ -173,28 +173,12 @@ impl Node {
 
     /// The entries of a map.
     pub(super) fn entries(&self) -> Option<&[(Key, Self)]> {
-        match &self.value {
-            Value::Map(entries) => Some(entries),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Whole(_)
-            | Value::Fraction(_)
-            | Value::Text(_)
-            | Value::List(_) => None,
-        }
+        if let Value::Map(entries) = &self.value { Some(entries) } else { None }
     }
 
     /// The same, to change them.
     pub(super) fn entries_mut(&mut self) -> Option<&mut Vec<(Key, Self)>> {
-        match &mut self.value {
-            Value::Map(entries) => Some(entries),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Whole(_)
-            | Value::Fraction(_)
-            | Value::Text(_)
-            | Value::List(_) => None,
-        }
+        if let Value::Map(entries) = &mut self.value { Some(entries) } else { None }
     }
 
     /// The value of a map's key.

@@ -264,8 +264,11 @@ impl Call {
         });
     }
 
-    /// Notes a limit that has no room for it, or for as much as it asks.
+    /// Notes a limit that has no room for it, or for as much as it asks, where somebody looks at records.
     pub(super) fn meets(&mut self, exceeded: &Exceeded) {
+        if self.relay.shared.telemetry.watch.is_none() {
+            return;
+        }
         let limit = (exceeded.rule.owner.clone(), exceeded.rule.key.clone());
         self.note(|record| {
             if !record.met.contains(&limit) {

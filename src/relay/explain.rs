@@ -319,8 +319,10 @@ impl Walk<'_> {
         };
         let key = model.provider.keys.get(key).filter(|key| key.at.is_some());
         let bytes = (asked.body().len() - cut_bytes) as u64;
+        let secrets = &self.way.relay.shared.secrets;
         Try {
             key: key.map(|key| key.name.clone()),
+            key_is_there: key.and_then(|key| key.at.as_ref()).is_none_or(|at| secrets.get(at).is_some()),
             held: sized.amounts,
             bounds: call.bounds(principal, &candidates.route, model, asked, sized, bytes),
             edits,

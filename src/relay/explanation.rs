@@ -99,6 +99,8 @@ pub enum Verdict {
 pub struct Try {
     /// The provider's key that is used; none where it wants none.
     pub key: Option<KeyName>,
+    /// Whether that key is where the policy says; where it is not, the next one is tried.
+    pub key_is_there: bool,
     /// What is held for it of limits that count tokens or money.
     pub held: Amounts,
     /// What it may come to.

@@ -95,10 +95,11 @@ fn candidate(candidate: &Candidate, principal: Option<&Principal>, places: Place
 }
 
 fn attempt(tried: &Try) -> Value {
-    let Try { key, held, bounds: Bounds { input, output, usd }, edits } = tried;
+    let Try { key, key_is_there, held, bounds: Bounds { input, output, usd }, edits } = tried;
     let Edits { model, cap, lowers, cut_messages, translated, lost } = edits;
     json!({
         "key": key.as_ref().map(|key| key.as_str()),
+        "keyIsThere": key_is_there,
         "reserves": { "inputTokens": held.input.0, "outputTokens": held.output.0, "usd": held.usd.to_string() },
         "atMost": {
             "inputTokens": input.0,

@@ -53,7 +53,7 @@ pub struct CallRecord {
     pub attempts: SmallVec<[AttemptRecord; 2]>,
     /// Targets that were not tried, in order.
     pub passed_over: Vec<PassedOver>,
-    /// Limits that had no room for it, or for as much as it asked, each once.
+    /// Limits that had no room for it, or for as much as it asked, each once; noted where somebody watches alone.
     pub met: Vec<(Owner, LimitKey)>,
     /// Limits that only count and had no room for it.
     pub would_refuse: Vec<(Owner, LimitKey)>,

@@ -243,3 +243,21 @@ fn an_overlay_is_laid_over_both_as_it_is_at_each_revision() {
     assert_eq!(code, 2, "{faults}");
     assert!(faults.contains("there is no `./overlays/prod.yaml` at `v1`"), "{faults}");
 }
+
+#[test]
+fn a_key_in_the_place_of_its_path_is_not_shown() {
+    let with = |key: &str| POLICY.replace("fromEnv: OPENAI_API_KEY", &format!("fromFile: /run/{key}"));
+    let canary = "sk-proj-canary0123456789canary0123456789";
+    let (old, new) = (with("openai"), with(canary));
+    let folder = folder(&[
+        ("old/a.yaml", &old),
+        ("old/b.yaml", TENANTS),
+        ("new/a.yaml", &new),
+        ("new/b.yaml", TENANTS),
+    ]);
+    for format in ["text", "markdown", "json"] {
+        let (said, faults, code) = diff(folder.path(), &["old", "new", "--format", format]);
+        assert_eq!((code, &*faults), (0, ""));
+        assert!(said.contains("/run/openai") && !said.contains("canary"), "{said}");
+    }
+}

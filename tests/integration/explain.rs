@@ -132,3 +132,27 @@ async fn a_faulty_inquiry_is_told_in_a_sentence() {
         assert!(body.contains(sentence), "{body}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_not_there_is_told() {
+    let keyed = POLICY.replace(
+        "  b: { mock: {} }",
+        "  b: { keys: [{ name: a, fromEnv: A }, { name: z, fromEnv: Z }], mock: {} }",
+    );
+    assert_ne!(keyed, POLICY);
+    let proxy = Start::keyed().proxy(&keyed);
+    let tries: Vec<_> = (0..2)
+        .map(|_| {
+            explained(&proxy, &json!({ "model": "chat", "down": ["a"] }))["routes"][0]["targets"][1]["try"]
+                .clone()
+        })
+        .collect();
+    // Their turn does not go on by being asked.
+    assert_eq!(tries[0], tries[1]);
+    assert_eq!((&tries[0]["key"], &tries[0]["keyIsThere"]), (&json!("a"), &json!(true)));
+    assert_eq!(proxy.chat("chat").await.status, 200);
+    let next =
+        explained(&proxy, &json!({ "model": "chat", "down": ["a"] }))["routes"][0]["targets"][1]["try"]
+            .clone();
+    assert_eq!((&next["key"], &next["keyIsThere"]), (&json!("z"), &json!(false)));
+}

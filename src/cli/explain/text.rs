@@ -113,7 +113,11 @@ fn look(
         match verdict {
             Verdict::Tried(tried) => {
                 number += 1;
-                let key = tried.key.as_ref().map_or_else(String::new, |key| format!(" with key `{key}`"));
+                let key = tried.key.as_ref().map_or_else(String::new, |key| {
+                    let gone =
+                        if tried.key_is_there { "" } else { ", which is not there: the next is tried" };
+                    format!(" with key `{key}`{gone}")
+                });
                 writeln!(out, "  {number}. {at}{key}")?;
                 attempt(tried, out)?;
             }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::progress::Progress;
 use super::report::{Report, Suite};
 use crate::app::{chain, rehearsal};
+use crate::cli::place::from_here;
 use crate::policy::compile::suite::Document;
 use crate::policy::compile::{self, suite};
+use crate::policy::diagnostic::Diagnostics;
 use crate::policy::load::{self, Sources};
 
 /// Runs the tests of a path. What cannot be read is noted in the report.
@@ -30,6 +32,7 @@ pub(super) fn run(
     let documents = match suite::read(&sources) {
         Ok(documents) => documents,
         Err(found) => {
+            let found = placed(path, found);
             report.faults.push(format!("{found}\n\n{}: no test ran: the tests are faulty", path.display()));
             return Ok(());
         }
@@ -44,7 +47,11 @@ pub(super) fn run(
                 ready.tests.retain(|test| filter.is_none_or(|text| test.name.contains(text)));
                 progress.expect(ready.tests.len());
                 let mut outcomes = Vec::with_capacity(ready.tests.len());
-                let coverage = rehearsal::run(&ready.policy, &ready.tests, |outcome| {
+                let coverage = rehearsal::run(&ready.policy, &ready.tests, |mut outcome| {
+                    let failures = outcome.failures.iter_mut().map(|failure| &mut failure.place);
+                    for place in failures.chain([&mut outcome.place]) {
+                        place.file = from_here(path, &place.file);
+                    }
                     progress.done(&outcome);
                     outcomes.push(outcome);
                 })?;
@@ -53,6 +60,14 @@ pub(super) fn run(
         }
     }
     Ok(())
+}
+
+/// What was found in the files of a path, as they are found from here.
+fn placed(path: &Path, mut found: Diagnostics) -> Diagnostics {
+    for place in found.iter_mut().flat_map(|found| found.places_mut()) {
+        place.file = from_here(path, &place.file);
+    }
+    found
 }
 
 /// Documents of one path under one policy are one suite: together they cover it.
@@ -81,12 +96,13 @@ fn compiled(path: &Path, sources: &Sources, document: &Document) -> Result<Ready
     let policy = load::read_with(&at, &overlays)
         .map_err(|error| format!("error: the policy under test: {}", chain(&error)))?;
     let policy = compile::rehearse(&policy).map_err(|found| {
+        let found = if overlays.is_empty() { placed(&at, found) } else { found };
         format!("{found}\n\n{}: no test ran: the policy {} is faulty", path.display(), at.display())
     })?;
     let policy = Arc::new(policy.0);
-    let tests = document
-        .compile(sources, &policy)
-        .map_err(|found| format!("{found}\n\n{}: no test ran: the tests are faulty", path.display()))?;
+    let tests = document.compile(sources, &policy).map_err(|found| {
+        format!("{}\n\n{}: no test ran: the tests are faulty", placed(path, found), path.display())
+    })?;
     let files = [&at].into_iter().chain(&overlays).map(|file| file.display().to_string());
     Ok(Ready { named: files.collect::<Vec<_>>().join(" + "), policy, tests })
 }

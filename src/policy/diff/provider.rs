@@ -8,6 +8,7 @@ use super::words::{listed, or_none};
 use super::{Direction, Found, Pair, pairs, resilience};
 use crate::dialect::provider::{AuthHeader, StreamUsage};
 use crate::dialect::{Api, ApiSet};
+use crate::policy::diagnostic::masked_line;
 use crate::policy::snapshot::{Provider, ProviderKey, Snapshot};
 
 /// What changes at every provider.
@@ -108,11 +109,12 @@ fn more_or_less(what: &str, old: &BTreeSet<String>, new: &BTreeSet<String>, foun
 
 /// By their names and places: what they are is nowhere here.
 fn keys(old: &[ProviderKey], new: &[ProviderKey], found: &mut Found) {
-    let shown = |ProviderKey { name, at }: &ProviderKey| match at {
-        Some(at) => format!("{name} of {at}"),
+    let told = |ProviderKey { name, at }: &ProviderKey| match at {
+        // Somebody may have written one where its name or place belongs.
+        Some(at) => masked_line(&format!("{name} of {at}")),
         None => "no key".into(),
     };
-    let set = |keys: &[ProviderKey]| -> BTreeSet<String> { keys.iter().map(shown).collect() };
+    let set = |keys: &[ProviderKey]| -> BTreeSet<String> { keys.iter().map(told).collect() };
     found.neutral("keys", (&set(old), &set(new)), |keys| listed(keys));
 }
 
